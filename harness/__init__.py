@@ -1,0 +1,53 @@
+"""A benchmark harness for unsupervised cross-modal hashing under noisy image-text pairs.
+
+What a plugin needs is here: ``from harness import hookimpl, Need, Parameter, Phase, Recipe, PairTrust``. The names are
+loaded when they are used, so that ``import harness`` costs nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from harness.hookspecs import hookimpl
+    from harness.interfaces import Batch, EpochsOf, Evidence, Need, PairTrust, Phase, Recipe, TrainingPairs
+    from harness.parameters import Parameter
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "hookimpl": "harness.hookspecs",
+    "Batch": "harness.interfaces",
+    "EpochsOf": "harness.interfaces",
+    "Evidence": "harness.interfaces",
+    "Need": "harness.interfaces",
+    "PairTrust": "harness.interfaces",
+    "Phase": "harness.interfaces",
+    "Recipe": "harness.interfaces",
+    "TrainingPairs": "harness.interfaces",
+    "HarnessError": "harness.errors",
+    "Parameter": "harness.parameters",
+}
+
+__all__ = [
+    "Batch",
+    "EpochsOf",
+    "Evidence",
+    "HarnessError",
+    "Need",
+    "PairTrust",
+    "Parameter",
+    "Phase",
+    "Recipe",
+    "TrainingPairs",
+    "__version__",
+    "hookimpl",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        import importlib
+
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'harness' has no attribute {name!r}")

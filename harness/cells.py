@@ -1,0 +1,106 @@
+"""Cells: points of the grid, their content hash, and the grid itself."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from harness.methods import MethodRequest
+
+SCHEMA = 1
+"""Version of the record's layout."""
+
+CORE_VERSIONS = {"split": 1, "standardise": 1, "noise_order": 1, "training_loop": 1}
+"""Raise an entry when the core turns the same cell into another result; it is part of every hash."""
+
+DEFAULT_TRUSTED = 0.2
+
+
+@dataclass(frozen=True)
+class CellRequest:
+    """One point of the grid, as asked for; None means the default or what the data bring.
+
+    Attributes:
+        method: The method with its overrides and settings.
+        dataset: Name of the data set; ignored where ``features`` is given.
+        features: File or folder of ready features.
+        noise_plan: File of a noise plan.
+        data_root: Folder that holds the data sets.
+        image_backbone, text_backbone: Backbones.
+        image_weights, text_weights: Files, folders or hub names.
+        backbone_settings: Values of ``--set image_backbone.NAME`` and ``text_backbone.NAME``.
+        noise: Noise rate.
+        protocol: Noise protocol.
+        trusted: Share of trusted pairs.
+        bits: Code length.
+        seed: Training seed.
+        data_seed: Data seed.
+        standardise: Standardisation.
+        limit: Images to keep.
+    """
+
+    method: MethodRequest
+    dataset: str = "toy"
+    features: Path | None = None
+    noise_plan: Path | None = None
+    data_root: Path | None = None
+    image_backbone: str | None = None
+    text_backbone: str | None = None
+    image_weights: str | None = None
+    text_weights: str | None = None
+    backbone_settings: Mapping[str, str] = field(default_factory=dict)
+    noise: float | None = None
+    protocol: str | None = None
+    trusted: float | None = None
+    bits: int = 64
+    seed: int = 0
+    data_seed: int = 0
+    standardise: str = "scalar"
+    limit: int | None = None
+
+    @property
+    def data_key(self) -> CellRequest:
+        """What of the request concerns the data: equal for requests that differ in method, bits and seed alone."""
+        return replace(self, method=MethodRequest("none"), bits=64, seed=0)
+
+
+def grid(axes: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
+    """The cross product of axes, the first axis outermost; an axis may have one value."""
+    names = list(axes)
+    return [dict(zip(names, values, strict=True)) for values in itertools.product(*(axes[name] for name in names))]
+
+
+def content_hash(identity: Mapping[str, Any]) -> str:
+    """12 hexadecimal digits of the SHA-256 of canonical JSON."""
+    canonical = json.dumps(identity, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A point of the grid with every choice made.
+
+    Attributes:
+        facts: What the record shows under ``cell``.
+        identity: Everything that determines the result; it is hashed, and stored in the record.
+    """
+
+    facts: Mapping[str, Any]
+    identity: Mapping[str, Any]
+
+    @property
+    def hash(self) -> str:
+        """Content hash of the identity."""
+        return content_hash(self.identity)
+
+    @property
+    def title(self) -> str:
+        """One line for people: what is run."""
+        facts = self.facts
+        noise = "as given" if facts["noise"] is None else f"{facts['noise']:g}"
+        return f"{facts['row']} on {facts['dataset']}, noise {noise}, {facts['bits']} bits, seed {facts['seed']}"

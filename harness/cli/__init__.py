@@ -1,0 +1,119 @@
+"""The command line: one verb, one file, imported when the verb is used.
+
+Listing the verbs imports click and nothing else, so that ``harness --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import sys
+
+import click
+
+VERBS = {
+    "run": ("harness.cli.run", "Train, evaluate, record and tabulate one cell or a grid of cells."),
+    "list": ("harness.cli.listing", "List what is registered: methods, hashers, datasets, metrics, ..."),
+    "info": ("harness.cli.info", "Parameters, defaults, needs and paper of one registered name."),
+    "show": ("harness.cli.show", "Show one finished run."),
+    "table": ("harness.cli.table", "Print comparison tables from the records."),
+    "evaluate": ("harness.cli.evaluate", "Score codes of any other program with the same metrics."),
+    "data": ("harness.cli.data", "Work with the data of cells: export."),
+    "doctor": ("harness.cli.doctor", "Check installation, plugins, devices and folders."),
+}
+"""Verb to module and one-line help; the module has a click command named ``command``."""
+
+
+class LazyGroup(click.Group):
+    """A group that imports a verb's module only when that verb is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All verbs, in the order of a working day."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The verb's command."""
+        if cmd_name not in VERBS:
+            return None
+        command: click.Command = importlib.import_module(VERBS[cmd_name][0]).command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does, with a suggestion for an unknown verb."""
+        if args and not args[0].startswith("-") and args[0] not in VERBS:
+            from harness.errors import unknown_name
+
+            raise click.UsageError(str(unknown_name("verb", args[0], VERBS)), ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Verbs with their one-line help, without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(verb, text) for verb, (_, text) in VERBS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="noisy-hashing-harness", prog_name="harness")
+def cli() -> None:
+    """Benchmark harness for unsupervised cross-modal hashing under noisy image-text pairs.
+
+    \b
+    harness run --method chnr --noise 0.4          one cell on the toy data
+    harness run --method chnr,cca-itq --noise 0,0.4 --seed 0-4
+    harness list methods                           what there is
+    """
+
+
+class _Notes(logging.Handler):
+    """Library warnings of the harness, as one line each on standard error."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        click.echo(f"note: {record.getMessage()}", err=True)
+
+
+def main() -> None:
+    """Entry point of the ``harness`` script: errors become one sentence and an exit code."""
+    logger = logging.getLogger("harness")
+    logger.propagate = False
+    logger.handlers = [_Notes()]
+    try:
+        code = cli.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        click.echo("Stopped.", err=True)
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.exceptions.Exit as exit_request:
+        sys.exit(exit_request.exit_code)
+    except KeyboardInterrupt:
+        click.echo("Stopped.", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # `harness list methods | head`
+        sys.exit(1)
+    except Exception as error:
+        sys.exit(_report(error))
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _report(error: Exception) -> int:
+    """One sentence for a user's mistake (exit code 2); for anything else one sentence and how to see more (70)."""
+    from harness.errors import HarnessError
+
+    if os.environ.get("HARNESS_DEBUG"):
+        import traceback
+
+        traceback.print_exc()
+    if isinstance(error, HarnessError):
+        click.echo(f"Error: {error}", err=True)
+        return 2
+    text = " ".join(str(error).split())
+    click.echo(
+        f"Internal error ({type(error).__name__}): {text} - set HARNESS_DEBUG=1 to see where, and please report it.",
+        err=True,
+    )
+    return 70

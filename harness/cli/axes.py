@@ -1,0 +1,69 @@
+"""Axis options: repeated, or comma lists, or ranges of integers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from harness.errors import HarnessError
+
+_RANGE = re.compile(r"^(\d+)-(\d+)$")
+
+
+def texts(values: Iterable[str]) -> list[str]:
+    """``("a,b", "c")`` to ``["a", "b", "c"]``, each once, in order."""
+    parts = [part.strip() for value in values for part in value.split(",")]
+    return list(dict.fromkeys(part for part in parts if part))
+
+
+def numbers(option: str, values: Iterable[str], kind: Callable[[str], Any]) -> list[Any]:
+    """Numbers of an axis.
+
+    Args:
+        option: Name of the option, for the message.
+        values: What was written, each a number, a comma list, or (integers only) a range such as ``0-4``.
+        kind: ``int`` or ``float``.
+
+    Returns:
+        The numbers, each once, in order.
+
+    Raises:
+        HarnessError: Something is no number.
+    """
+    found: list[Any] = []
+    for text in texts(values):
+        span = _RANGE.match(text) if kind is int else None
+        if span:
+            first, last = int(span[1]), int(span[2])
+            if last < first:
+                raise HarnessError(f"{option} {text}: the range runs backwards; write {last}-{first}.")
+            found.extend(range(first, last + 1))
+            continue
+        try:
+            found.append(kind(text))
+        except ValueError:
+            expected = (
+                "whole numbers, comma lists or ranges such as 0-4"
+                if kind is int
+                else "numbers or comma lists such as 0.2,0.4"
+            )
+            raise HarnessError(f"{option} {text}: expected {expected}.") from None
+    return list(dict.fromkeys(found))
+
+
+def settings(values: Iterable[str]) -> dict[str, list[str]]:
+    """``("hasher.lr=1e-4,1e-3",)`` to ``{"hasher.lr": ["1e-4", "1e-3"]}``; repeated keys add values.
+
+    Raises:
+        HarnessError: An entry has no ``=``, no key or no value.
+    """
+    found: dict[str, list[str]] = {}
+    for entry in values:
+        key, equals, text = entry.partition("=")
+        parts = texts([text])
+        if not equals or not key.strip() or not parts:
+            raise HarnessError(f"--set {entry}: expected KEY=VALUE, for example --set detector.weights=cubed.")
+        known = found.setdefault(key.strip(), [])
+        known.extend(part for part in parts if part not in known)
+    return found

@@ -1,0 +1,201 @@
+"""``harness evaluate``: codes of any other program, through the same metrics into the same records and tables."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness.cli.options import JSON, RESULTS
+
+if TYPE_CHECKING:
+    from harness.retrieval.evaluate import CodeTable
+
+DATA_FACTS = (
+    "dataset",
+    "noise",
+    "protocol",
+    "trusted",
+    "data_seed",
+    "standardise",
+    "precision",
+    "limit",
+    "backbones",
+    "images",
+)
+"""What a cell's data fix for every method, and so for a foreign one too."""
+
+
+@click.command()
+@click.option(
+    "--codes", required=True, metavar="FILE.npz", type=click.Path(path_type=Path), help="Codes, ids and labels."
+)
+@click.option(
+    "--name",
+    metavar="NAME",
+    help="Name of the method; the record's method is external:NAME.  [default: the file's name]",
+)
+@click.option(
+    "--cell",
+    metavar="CELL",
+    help="The cell the codes were made on: a file of `harness data export`, or a run (folder or hash).",
+)
+@click.option("--dataset", metavar="NAME", help="Data set, where no --cell says it.")
+@click.option("--noise", type=float, metavar="RATE", help="Noise rate, where no --cell says it.")
+@click.option("--protocol", metavar="NAME", help="Noise protocol, where no --cell says it.")
+@click.option("--trusted", type=float, metavar="SHARE", help="Trusted share, where no --cell says it.")
+@click.option("--data-seed", type=int, metavar="N", help="Data seed, where no --cell says it.")
+@click.option("--seed", type=int, default=0, show_default=True, metavar="N", help="Training seed of the other program.")
+@click.option(
+    "--metric", "metrics", multiple=True, metavar="ID", help="Metric of the table; repeat for several.  [default map]"
+)
+@RESULTS
+@JSON
+def command(
+    codes: Path,
+    name: str | None,
+    cell: str | None,
+    seed: int,
+    metrics: tuple[str, ...],
+    results: Path,
+    as_json: bool,
+    **said: Any,
+) -> None:
+    """Score codes of any other program with the same metrics, and record them beside our own runs.
+
+    The file's arrays are described in docs/protocols-and-metrics.md: query_image_codes, query_text_codes,
+    database_image_codes, database_text_codes, query_labels, database_labels, query_ids, database_ids.
+    """
+    from harness.cells import content_hash
+    from harness.cli.axes import texts
+    from harness.cli.run import check_metrics
+    from harness.environment import environment
+    from harness.plugins import load_registry
+    from harness.records.schema import CellFacts, RunRecord
+    from harness.records.store import RunStore
+    from harness.retrieval.code_file import code_table, read_arrays
+    from harness.retrieval.evaluate import definitions, evaluate
+    from harness.runner import evaluation_arrays
+
+    started = datetime.now(UTC)
+    registry = load_registry()
+    metric_ids = texts(metrics) or ["map"]
+    check_metrics(registry, metric_ids)
+    store = RunStore(results)
+    frame = _frame(cell, store) if cell else None
+    arrays = read_arrays(codes, "--codes")
+    table = code_table(arrays, f"--codes {codes}", None if frame is None else _labels_by_id(frame))
+    facts = _facts(said, frame, table, name or codes.stem, seed)
+    identity = {
+        **{key: value for key, value in facts.items() if key not in ("row", "images")},
+        "codes": _fingerprint(table),
+        "data": frame["data"] if frame else None,
+        "plan": frame.get("imported_plan") if frame else None,
+    }
+    declared: Any = registry.all("metric")
+    store.check_writable()
+    evaluation = evaluate(table, declared)
+    record = RunRecord(
+        hash=content_hash(identity),
+        status="ok",
+        cell=CellFacts(**facts),
+        metrics={**evaluation.metrics, "detector": {}, "noise": {"requested": facts["noise"]}},
+        metric_definitions=definitions(declared),
+        queries=evaluation.queries,
+        identity=identity,
+        plan=frame["plan"] if frame else None,
+        notes=[f"codes of another program, read from {codes}"],
+        timings={},
+        environment=environment(None),
+        started=started.isoformat(timespec="seconds"),
+        finished=datetime.now(UTC).isoformat(timespec="seconds"),
+        command="",
+        error=None,
+    )
+    folder = store.write(record, evaluation_arrays(table, evaluation))
+    if as_json:
+        click.echo(json.dumps([record.to_json()], indent=1))
+        return
+    from harness.report.frame import records_frame
+    from harness.report.tables import comparison_tables, render
+
+    for metric in metric_ids:
+        for shown in comparison_tables(records_frame([record]), metric, limited=True):
+            click.echo(render(shown) + "\n")
+    click.echo(f"record in {folder}")
+
+
+def _frame(cell: str, store: Any) -> dict[str, Any]:
+    """Facts, ids and labels of the cell that codes belong to."""
+    import numpy as np
+
+    from harness.data.export import header_of
+    from harness.errors import HarnessError
+    from harness.retrieval.code_file import read_arrays
+
+    path = Path(cell)
+    if path.suffix == ".npz":
+        arrays = read_arrays(path, "--cell")
+        header = header_of(arrays)
+        if header is None:
+            raise HarnessError(f"--cell {cell} is no file of `harness data export`.")
+        query, database = np.flatnonzero(arrays["split"] == 1), np.flatnonzero(arrays["split"] >= 2)
+        return {**header, "query": (query, arrays["labels"][query]), "database": (database, arrays["labels"][database])}
+    stored = store.lookup(cell)
+    record = stored.record
+    arrays = read_arrays(stored.folder / "arrays.npz", "--cell")
+    return {
+        **record.cell.model_dump(),
+        "data": record.identity.get("data"),
+        "plan": record.plan,
+        "imported_plan": record.identity.get("plan"),
+        "query": (arrays["query_ids"], arrays["query_labels"]),
+        "database": (arrays["database_ids"], arrays["database_labels"]),
+    }
+
+
+def _labels_by_id(frame: dict[str, Any]) -> dict[str, dict[int, Any]]:
+    return {
+        part: {int(number): label for number, label in zip(*frame[part], strict=True)} for part in ("query", "database")
+    }
+
+
+def _facts(
+    said: dict[str, Any], frame: dict[str, Any] | None, table: CodeTable, name: str, seed: int
+) -> dict[str, Any]:
+    """Facts of the record: from the cell, otherwise from the options; a contradiction is an error."""
+    from harness.errors import HarnessError
+
+    facts: dict[str, Any] = dict.fromkeys(DATA_FACTS)
+    facts.update(
+        dataset="external", backbones={}, images={"query": len(table.query_ids), "database": len(table.database_ids)}
+    )
+    if frame is not None:
+        facts.update({key: frame[key] for key in DATA_FACTS})
+    for key, value in said.items():
+        if value is None:
+            continue
+        if frame is not None and frame[key] != value:
+            raise HarnessError(
+                f"--{key.replace('_', '-')} {value} contradicts the cell, which has {frame[key]}: leave it out."
+            )
+        facts[key] = value
+    method = f"external:{name}"
+    return {
+        **facts, "row": method, "method": method, "preset": "", "hasher": name, "detector": "external", "objective": None,
+        "bits": table.n_bits, "seed": seed, "granted": [], "parameters": {},
+    }  # fmt: skip
+
+
+def _fingerprint(table: CodeTable) -> str:
+    digest = hashlib.sha256()
+    for part in (table.query, table.database):
+        for modality in sorted(part):
+            digest.update(part[modality].tobytes())
+    for array in (table.query_labels, table.database_labels, table.query_ids, table.database_ids):
+        digest.update(array.tobytes())
+    return digest.hexdigest()[:16]

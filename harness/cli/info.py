@@ -1,0 +1,158 @@
+"""``harness info``: everything that is declared about a name."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness.cli.options import JSON
+
+if TYPE_CHECKING:
+    from harness.plugins import Registry
+
+
+@click.command()
+@click.argument("name", metavar="NAME")
+@click.option(
+    "--plugin",
+    "plugins",
+    multiple=True,
+    metavar="FILE.py",
+    type=click.Path(path_type=Path),
+    help="Load a one-file plugin.",
+)
+@JSON
+def command(name: str, plugins: tuple[Path, ...], as_json: bool) -> None:
+    """Show parameters (type, default, meaning), needs, paper and file of everything called NAME."""
+    from harness.errors import unknown_name
+    from harness.plugins import load_registry
+
+    registry = load_registry(plugins)
+    found = (
+        registry.matching(name)
+        or registry.matching(name.partition("/")[0])
+        or registry.matching(name.partition("@")[0])
+    )
+    if not found:
+        raise unknown_name("name", name, registry.all_names())
+    described = [_describe(declaration, registry) for declaration in found]
+    if as_json:
+        click.echo(json.dumps(described, indent=1))
+        return
+    for number, facts in enumerate(described):
+        if number:
+            click.echo()
+        _print(facts)
+
+
+def _describe(declaration: Any, registry: Registry) -> dict[str, Any]:
+    from harness.declarations import (
+        BackboneDeclaration,
+        Component,
+        DatasetDeclaration,
+        HasherDeclaration,
+        MethodDeclaration,
+        MetricDeclaration,
+        ProtocolDeclaration,
+    )
+
+    facts: dict[str, Any] = {
+        "kind": declaration.kind, "name": declaration.name, "summary": declaration.summary, "paper": declaration.paper,
+        "plugin": declaration.plugin, "file": str(declaration.file or ""),
+    }  # fmt: skip
+    if isinstance(declaration, MethodDeclaration):
+        facts.update(_method_facts(declaration, registry))
+    elif isinstance(declaration, DatasetDeclaration):
+        from harness.data.cards import read_card
+
+        facts.update(
+            read_card(declaration.card).model_dump(exclude={"name", "paper"}), paper=read_card(declaration.card).paper
+        )
+    elif isinstance(declaration, Component):
+        facts["needs"] = list(declaration.needs.names)
+        facts["parameters"] = [_parameter(parameter, parameter.default) for parameter in declaration.parameters]
+        if isinstance(declaration, HasherDeclaration):
+            facts.update(
+                offers=list(declaration.offers.names),
+                weighs_pairs=declaration.uses_weights,
+                takes_objective=declaration.takes_objective,
+            )
+        elif isinstance(declaration, BackboneDeclaration):
+            facts.update(
+                modality=declaration.modality, weights=declaration.weights, shared_space=declaration.shared_space
+            )
+        elif isinstance(declaration, MetricDeclaration):
+            facts.update(
+                ids=list(declaration.ids), definition=declaration.definition, empty_query=declaration.empty_query
+            )
+        elif isinstance(declaration, ProtocolDeclaration):
+            facts.update(version=declaration.version, uses_labels=declaration.labels, takes_rate=declaration.takes_rate)
+    return facts
+
+
+def _method_facts(declaration: Any, registry: Registry) -> dict[str, Any]:
+    """The recipe with every parameter at the method's own default."""
+    from harness.methods import MethodRequest, resolve_method
+
+    resolved = resolve_method(registry, MethodRequest(declaration.name))
+    known = {
+        f"{role}.{parameter.name}": parameter
+        for role, component in resolved.components.items()
+        for parameter in component.parameters
+    }
+    return {
+        "hasher": declaration.recipe.hasher,
+        "detector": declaration.recipe.detector,
+        "objective": declaration.recipe.objective,
+        "phases": [
+            {"name": phase.name, "epochs": phase.epochs, "pairs": phase.pairs, "trust": phase.trust}
+            for phase in resolved.phases
+        ],
+        "presets": {"described": {}, **{name: dict(values) for name, values in declaration.recipe.presets.items()}},
+        "needs": list(resolved.needs.names),
+        "parameters": [_parameter(parameter, resolved.parameters[key], key) for key, parameter in known.items()],
+    }
+
+
+def _parameter(parameter: Any, default: Any, key: str = "") -> dict[str, Any]:
+    needs = {str(value): list(need.names) for value, need in parameter.needs.items()}
+    facts = {
+        "name": key or parameter.name,
+        "type": parameter.type_name,
+        "default": default,
+        "meaning": parameter.meaning,
+    }
+    return {**facts, "needs": needs} if needs else facts
+
+
+def _print(facts: dict[str, Any]) -> None:
+    """One declaration as text."""
+    click.secho(f"{facts['kind']} {facts['name']}", bold=True)
+    for key, value in facts.items():
+        if key in ("kind", "name", "parameters", "phases", "presets") or value in ("", None, [], {}):
+            continue
+        shown = ", ".join(map(str, value)) if isinstance(value, list) else value
+        click.echo(click.wrap_text(f"{key}: {shown}", width=110, initial_indent="  ", subsequent_indent="    "))
+    for phase in facts.get("phases", []):
+        click.echo(
+            f"  phase {phase['name']}: {phase['epochs']} epochs on {phase['pairs']} pairs, trust {phase['trust']}"
+        )
+    for name, values in facts.get("presets", {}).items():
+        changed = ", ".join(f"{key}={value}" for key, value in values.items()) or "the defaults"
+        click.echo(
+            click.wrap_text(f"preset {name}: {changed}", width=110, initial_indent="  ", subsequent_indent="    ")
+        )
+    if facts.get("parameters"):
+        click.echo("  parameters:")
+    for parameter in facts.get("parameters", []):
+        click.echo(f"    {parameter['name']} = {parameter['default']}  ({parameter['type']})")
+        remark = "".join(f" {value} needs {', '.join(needs)}." for value, needs in parameter.get("needs", {}).items())
+        if parameter["meaning"] or remark:
+            click.echo(
+                click.wrap_text(
+                    parameter["meaning"] + remark, width=110, initial_indent="        ", subsequent_indent="        "
+                )
+            )

@@ -1,0 +1,96 @@
+"""``harness list``: what is registered."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from harness.cli.options import JSON
+
+LISTED = ("methods", "detectors", "hashers", "objectives", "backbones", "datasets", "metrics", "protocols", "plugins")
+
+
+@click.command()
+@click.argument("what", metavar="WHAT")
+@click.option(
+    "--plugin",
+    "plugins",
+    multiple=True,
+    metavar="FILE.py",
+    type=click.Path(path_type=Path),
+    help="Load a one-file plugin.",
+)
+@JSON
+def command(what: str, plugins: tuple[Path, ...], as_json: bool) -> None:
+    """List methods, detectors, hashers, objectives, backbones, datasets, metrics, protocols or plugins."""
+    from harness.errors import unknown_name
+    from harness.plugins import KINDS, load_registry
+
+    if what not in LISTED:
+        raise unknown_name("kind", what, LISTED)
+    registry = load_registry(plugins)
+    if what == "plugins":
+        rows = [
+            {
+                "name": state.name,
+                "state": state.error or "loaded",
+                "origin": state.origin,
+                "file": str(state.file or ""),
+            }
+            for state in registry.plugins
+        ]
+    else:
+        kind = next(singular for singular, plural in KINDS.items() if plural == what)
+        rows = [row for declaration in registry.all(kind) for row in _rows(declaration)]
+    if as_json:
+        click.echo(json.dumps(rows, indent=1))
+    else:
+        columns = ("name", "state", "file") if what == "plugins" else ("name", "summary", "needs")
+        _print(rows, [column for column in columns if any(row.get(column) for row in rows)])
+    for state in registry.plugins:
+        if state.error and what != "plugins":
+            click.echo(f"note: plugin {state.name} is left out: {state.error}", err=True)
+
+
+def _rows(declaration: Any) -> list[dict[str, Any]]:
+    """One row for each name that a user can write."""
+    from harness.declarations import BackboneDeclaration, Component, DatasetDeclaration, MetricDeclaration
+
+    row: dict[str, Any] = {"name": declaration.name, "summary": declaration.summary, "plugin": declaration.plugin}
+    if isinstance(declaration, MetricDeclaration):
+        return [{**row, "name": metric_id, "definition": declaration.definition} for metric_id in declaration.ids]
+    if isinstance(declaration, BackboneDeclaration):
+        return [
+            {
+                **row,
+                "name": f"{declaration.name}/MODEL" if declaration.models else declaration.name,
+                "modality": declaration.modality,
+            }
+        ]
+    if isinstance(declaration, DatasetDeclaration):
+        return [{**row, "summary": _title_of_card(declaration.card)}]
+    if isinstance(declaration, Component):
+        row["needs"] = ", ".join(declaration.needs.names)
+    return [row]
+
+
+def _title_of_card(path: Path) -> str:
+    """Title and size, read without the schema, which would cost the import of pydantic."""
+    import tomllib
+
+    try:
+        card = tomllib.loads(path.read_text(encoding="utf-8"))
+        return f"{card['title']}: {card['images']} images, {card['classes']} classes, {card['captions_per_image']} captions each"
+    except (OSError, ValueError, KeyError) as error:
+        return f"the card is wrong ({error}); `harness info` says more"
+
+
+def _print(rows: list[dict[str, Any]], columns: list[str]) -> None:
+    """Aligned columns, without a library that would slow the listing down."""
+    widths = [max((len(str(row.get(column, ""))) for row in rows), default=0) for column in columns]
+    for row in rows:
+        line = "  ".join(str(row.get(column, "")).ljust(width) for column, width in zip(columns, widths, strict=True))
+        click.echo(line.rstrip())

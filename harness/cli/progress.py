@@ -1,0 +1,139 @@
+"""Progress of a grid: bars on a terminal, plain lines elsewhere. Always on standard error."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness.context import Progress
+
+if TYPE_CHECKING:
+    from harness.records.schema import RunRecord
+    from harness.sweep import Refusal
+    from harness.workbench import Job
+
+PLAIN_SECONDS = 5.0
+"""Least time between plain lines of one phase."""
+
+
+class PlainListener:
+    """One line when a cell starts and ends, and now and then in between."""
+
+    def __init__(self) -> None:
+        self._last = 0.0
+        self._phase = ""
+
+    def say(self, text: str) -> None:
+        """One line on standard error."""
+        click.echo(text, err=True)
+
+    def grid_started(self, jobs: Sequence[Job], refused: Sequence[Refusal]) -> None:
+        """Name what will not run, and what the user should know."""
+        for refusal in refused:
+            self.say(f"refused: {refusal.reason}")
+        for note in dict.fromkeys(note for job in jobs for note in job.notes):
+            self.say(f"note: {note}")
+
+    def cell_started(self, number: int, total: int, job: Job) -> None:
+        """Name the cell."""
+        self.say(f"[{number}/{total}] {job.cell.title}")
+        self._phase = ""
+
+    def progressed(self, progress: Progress) -> None:
+        """A line at the end of a phase, and every few seconds."""
+        now = time.monotonic()
+        finished = progress.epoch >= progress.epochs
+        if progress.phase != self._phase:
+            self._phase, self._last = progress.phase, now
+        if finished or now - self._last >= PLAIN_SECONDS:
+            self._last = now
+            loss = "" if progress.loss is None else f", loss {progress.loss:.4g}"
+            self.say(f"  {progress.phase} {progress.epoch}/{progress.epochs}{loss}")
+
+    def cell_finished(self, job: Job, record: RunRecord, reused: bool) -> None:
+        """The result in one line, or the error with the command that repeats the cell."""
+        self.say(
+            f"  {outcome_line(record, reused)}"
+            if not reused
+            else f"kept: {job.cell.title}: {outcome_line(record, reused)}"
+        )
+
+
+def outcome_line(record: RunRecord, reused: bool) -> str:
+    """What became of a cell, in one line."""
+    if record.error is not None:
+        return f"{record.status}: {record.error.message}\n  repeat with: {record.command}"
+    found = [
+        f"{direction} {record.metrics[direction]['map']:.3f}"
+        for direction in ("i2t", "t2i")
+        if (record.metrics.get(direction) or {}).get("map") is not None
+    ]
+    detector = (record.metrics.get("detector") or {}).get("auroc")
+    if detector is not None:
+        found.append(f"detector AUROC {detector:.3f}")
+    seconds = record.timings.get("total")
+    timing = "" if seconds is None or reused else f" in {seconds:.1f} s"
+    return f"finished{timing}: map {', '.join(found)}" if found else f"finished{timing}"
+
+
+class BarListener(PlainListener):
+    """Bars for the grid and for the phase of the running cell."""
+
+    def __init__(self, bars: Any) -> None:
+        super().__init__()
+        self._bars = bars
+        self._grid: Any = None
+        self._task: Any = None
+
+    def say(self, text: str) -> None:
+        """One line above the bars."""
+        self._bars.console.print(text, markup=False, highlight=False)
+
+    def grid_started(self, jobs: Sequence[Job], refused: Sequence[Refusal]) -> None:
+        """Show the bar of the grid if there are several cells."""
+        super().grid_started(jobs, refused)
+        if len(jobs) > 1:
+            self._grid = self._bars.add_task("cells", total=len(jobs), loss="")
+
+    def progressed(self, progress: Progress) -> None:
+        """Move the bar of the phase."""
+        loss = "" if progress.loss is None else f"loss {progress.loss:.4g}"
+        if self._task is None or progress.phase != self._phase:
+            self._drop()
+            self._phase = progress.phase
+            self._task = self._bars.add_task(progress.phase, total=progress.epochs, loss=loss)
+        self._bars.update(self._task, completed=progress.epoch, total=progress.epochs, loss=loss)
+
+    def cell_finished(self, job: Job, record: RunRecord, reused: bool) -> None:
+        """Say the result and move the bar of the grid."""
+        self._drop()
+        super().cell_finished(job, record, reused)
+        if self._grid is not None:
+            self._bars.advance(self._grid)
+
+    def _drop(self) -> None:
+        if self._task is not None:
+            self._bars.remove_task(self._task)
+            self._task = None
+
+
+@contextmanager
+def make_listener() -> Iterator[PlainListener]:
+    """Bars if standard error is a terminal, plain lines otherwise."""
+    if not click.get_text_stream("stderr").isatty():
+        yield PlainListener()
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    columns = (
+        TextColumn("{task.description:<14}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[loss]:<16}"),
+        TimeElapsedColumn(), TimeRemainingColumn(),
+    )  # fmt: skip
+    with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
+        yield BarListener(bars)

@@ -1,0 +1,51 @@
+"""The command that repeats one cell."""
+
+from __future__ import annotations
+
+import shlex
+
+from harness.cells import CellRequest
+from harness.methods import DEFAULT_PRESET
+
+
+def command_of(request: CellRequest) -> str:
+    """A ``harness run`` line that a user can paste.
+
+    Args:
+        request: The point of the grid.
+
+    Returns:
+        The line; options that have their default value are left out.
+    """
+    method = request.method
+    options = {
+        "--method": method.name,
+        "--hasher": method.hasher,
+        "--detector": method.detector,
+        "--objective": method.objective,
+        "--preset": None if method.preset == DEFAULT_PRESET else method.preset,
+        "--epochs": method.epochs,
+        "--dataset": None if request.features or request.dataset == "toy" else request.dataset,
+        "--features": request.features,
+        "--noise-plan": request.noise_plan,
+        "--data-root": request.data_root,
+        "--image-backbone": request.image_backbone,
+        "--image-weights": request.image_weights,
+        "--text-backbone": request.text_backbone,
+        "--text-weights": request.text_weights,
+        "--noise": request.noise,
+        "--protocol": request.protocol,
+        "--trusted": request.trusted,
+        "--bits": request.bits,
+        "--seed": request.seed,
+        "--data-seed": request.data_seed,
+        "--standardise": None if request.standardise == "scalar" else request.standardise,
+        "--limit": request.limit,
+    }
+    words = ["harness", "run"]
+    for option, value in options.items():
+        if value is not None:
+            words += [option, f"{value:g}" if isinstance(value, float) else str(value)]
+    for key, text in {**method.settings, **request.backbone_settings}.items():
+        words += ["--set", f"{key}={text}"]
+    return shlex.join(words)

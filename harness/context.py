@@ -1,0 +1,98 @@
+"""The object through which a component learns about its run and reports progress."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from harness.errors import HarnessError
+from harness.seeding import frozen_global_randomness, numpy_generator, torch_generator
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class Progress:
+    """One piece of news from a run.
+
+    Attributes:
+        phase: What is being done.
+        epoch: Steps finished.
+        epochs: Steps in all.
+        loss: Current loss, or None.
+    """
+
+    phase: str
+    epoch: int
+    epochs: int
+    loss: float | None = None
+
+
+def ignore_progress(progress: Progress) -> None:
+    """A listener that does nothing."""
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """Implements :class:`harness.interfaces.Run`.
+
+    Attributes:
+        n_bits: Code length.
+        device: Where the tensors are.
+        seed: Training seed.
+        member: Prefix of stream names, so that two co-taught learners differ.
+        listener: Called with each :class:`Progress`.
+    """
+
+    n_bits: int
+    device: torch.device
+    seed: int = 0
+    member: str = ""
+    listener: Callable[[Progress], None] = ignore_progress
+
+    def generator(self, stream: str) -> torch.Generator:
+        """A seeded torch generator on the run's device."""
+        return torch_generator(self.seed, f"{self.member}{stream}", self.device)
+
+    def numpy_generator(self, stream: str) -> np.random.Generator:
+        """A seeded numpy generator."""
+        return numpy_generator(self.seed, f"{self.member}{stream}")
+
+    def report(self, *, phase: str, epoch: int, epochs: int, loss: float | torch.Tensor | None = None) -> None:
+        """Pass progress on to whoever listens."""
+        self.listener(Progress(phase, epoch, epochs, None if loss is None else float(loss)))
+
+    def frozen_randomness(self) -> AbstractContextManager[None]:
+        """Global random numbers drawn meanwhile leave the training's streams untouched."""
+        return frozen_global_randomness()
+
+
+def choose_device(name: str) -> torch.device:
+    """The device that ``--device`` means.
+
+    Args:
+        name: "auto" (CUDA where there is one, otherwise the CPU), or a torch device such as "cpu", "cuda:1", "mps".
+
+    Returns:
+        The device.
+
+    Raises:
+        HarnessError: There is no such device here.
+    """
+    import torch
+
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise HarnessError(
+            f"--device {name}: torch cannot use it here ({str(error).splitlines()[0]}); --device cpu always works."
+        ) from error
+    return device

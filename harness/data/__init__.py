@@ -1,0 +1,1 @@
+"""Data sets, splits, features and what a method may see of them."""

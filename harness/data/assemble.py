@@ -1,0 +1,210 @@
+"""What a cell works on: training pairs for the method, and queries, database and labels for the evaluator alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.data.splits import (
+    choose_captions,
+    database_images,
+    query_images,
+    training_images,
+    trusted_order,
+    trusted_subset,
+)
+from harness.data.standardise import Standardiser, fit_standardiser
+from harness.data.table import FeatureTable
+from harness.declarations import ProtocolDeclaration
+from harness.errors import HarnessError
+from harness.interfaces import Need, TrainingPairs
+from harness.noise.plan import NoisePlan, draw_plan
+from harness.seeding import numpy_generator
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """The data protocol of a cell: everything that methods in one comparison share.
+
+    Attributes:
+        noise: Noise protocol.
+        rate: Noise rate asked for, or None where the protocol takes none.
+        trusted: Share of trusted training pairs asked for; data that bring their own trusted pairs override it.
+        data_seed: Seed of split, caption choice, trusted subset and noise.
+        standardise: One of :data:`harness.data.standardise.CHOICES`.
+        plan: A plan to use instead of drawing one, or None.
+    """
+
+    noise: ProtocolDeclaration
+    rate: float | None
+    trusted: float
+    data_seed: int
+    standardise: str
+    plan: NoisePlan | None = None
+
+
+@dataclass(frozen=True)
+class CellData:
+    """The data of one cell, on the host.
+
+    Attributes:
+        table: All features.
+        split: (n_images,) split codes.
+        caption_of: (n_images,) caption row chosen for each image.
+        plan: Who got whose caption, rows in ascending order of training image.
+        image_standardiser, text_standardiser: Fitted on the training rows.
+        order: (n_train,) the row of the plan that each row of the training pairs shows.
+    """
+
+    table: FeatureTable
+    split: NDArray[np.int8]
+    caption_of: NDArray[np.int64]
+    plan: NoisePlan
+    image_standardiser: Standardiser
+    text_standardiser: Standardiser
+    order: NDArray[np.int64]
+
+    @property
+    def queries(self) -> NDArray[np.int64]:
+        """Query images."""
+        return query_images(self.split)
+
+    @property
+    def database(self) -> NDArray[np.int64]:
+        """Database images."""
+        return database_images(self.split)
+
+
+def assemble(table: FeatureTable, protocol: Protocol, split: NDArray[np.int8]) -> CellData:
+    """Fix split, captions, trusted subset, noise and standardisation of a cell.
+
+    Args:
+        table: The features.
+        protocol: The data protocol.
+        split: (n_images,) split codes.
+
+    Returns:
+        The data of the cell.
+
+    Raises:
+        HarnessError: The plan is of other data, or the noise protocol cannot work on these.
+    """
+    caption_of = table.caption_choice
+    if caption_of is None:
+        caption_of = choose_captions(table.caption_image, len(table), protocol.data_seed)
+    train = training_images(split)
+    plan = protocol.plan or _draw(table, protocol, train, caption_of)
+    if protocol.plan is not None:
+        check_plan(plan, table, train)
+        caption_of = caption_of.copy()
+        caption_of[plan.image] = plan.own_caption
+    return CellData(
+        table=table,
+        split=split,
+        caption_of=caption_of,
+        plan=plan,
+        image_standardiser=fit_standardiser(table.image[plan.image], protocol.standardise),
+        text_standardiser=fit_standardiser(table.text[plan.caption], protocol.standardise),
+        order=numpy_generator(protocol.data_seed, "row-order").permutation(len(plan)),
+    )
+
+
+def _draw(
+    table: FeatureTable, protocol: Protocol, train: NDArray[np.int64], caption_of: NDArray[np.int64]
+) -> NoisePlan:
+    order = trusted_order(len(train), protocol.data_seed)
+    if table.trusted is None:
+        trusted = trusted_subset(order, protocol.trusted)
+    else:
+        trusted = table.trusted[train]
+        order = np.concatenate([order[trusted[order]], order[~trusted[order]]])
+    return draw_plan(
+        protocol.noise,
+        protocol.rate,
+        image=train,
+        own_caption=caption_of[train],
+        trusted=trusted,
+        trusted_first_order=order,
+        labels=table.label_matrix[train],
+        given_wrong=None if table.wrong is None else table.wrong[train],
+        data_seed=protocol.data_seed,
+        data_fingerprint=table.fingerprint,
+    )
+
+
+def check_plan(plan: NoisePlan, table: FeatureTable, train: NDArray[np.int64]) -> None:
+    """A plan fits the data if it names exactly the training images and existing captions of theirs.
+
+    Raises:
+        HarnessError: It does not; the message says in what way.
+    """
+    if plan.data_fingerprint and plan.data_fingerprint not in (table.fingerprint, table.origin):
+        raise HarnessError(
+            f"--noise-plan is of other data: it was made for data {plan.data_fingerprint}, these are {table.fingerprint} "
+            f"({table.name}). Draw a plan for these data, or run on the data of the plan."
+        )
+    if not np.array_equal(plan.image, train):
+        raise HarnessError(
+            f"--noise-plan is of another split: it covers {len(plan)} images, {len(np.intersect1d(plan.image, train))} of the "
+            f"{len(train)} training images here. It was made with data seed {plan.data_seed}: use --data-seed {plan.data_seed}."
+        )
+    if len(plan) and not 0 <= min(plan.caption.min(), plan.own_caption.min()) <= max(
+        plan.caption.max(), plan.own_caption.max()
+    ) < len(table.text):
+        raise HarnessError(f"--noise-plan names captions beyond the {len(table.text)} of these data.")
+    if (table.caption_image[plan.own_caption] != plan.image).any():
+        raise HarnessError("--noise-plan is of other data: its own captions do not belong to its images.")
+
+
+def training_pairs(data: CellData, device: torch.device, granted: Need) -> TrainingPairs:
+    """The pairs as the method may see them: materialised, standardised, in an order of their own.
+
+    Args:
+        data: The data of the cell.
+        device: Where the tensors go.
+        granted: Which of class labels, noise mask and source order the method declared that it needs.
+
+    Returns:
+        The training pairs.
+
+    Raises:
+        HarnessError: The noise mask is asked for and nobody knows it.
+    """
+    import torch
+
+    plan, order, table = data.plan, data.order, data.table
+
+    def images(features: NDArray[np.float32]) -> torch.Tensor:
+        return torch.from_numpy(data.image_standardiser(features[plan.image[order]])).to(device)
+
+    def texts(features: NDArray[np.float32], captions: NDArray[np.int64]) -> torch.Tensor:
+        return torch.from_numpy(data.text_standardiser(features[captions[order]])).to(device)
+
+    grants: dict[Need, torch.Tensor] = {}
+    if Need.CLASS_LABELS in granted:
+        labels = table.labels[plan.image[order]]
+        grants[Need.CLASS_LABELS] = torch.from_numpy(np.ascontiguousarray(labels)).to(device)
+    if Need.NOISE_MASK in granted:
+        if plan.wrong is None:
+            raise HarnessError("the method needs the noise mask, and nobody knows which pairs of these data are wrong.")
+        grants[Need.NOISE_MASK] = torch.from_numpy(plan.wrong[order]).to(device)
+    if Need.SOURCE_ORDER in granted:
+        grants[Need.SOURCE_ORDER] = torch.from_numpy(order.copy()).to(device)
+    curated = np.where(plan.trusted, plan.own_caption, plan.caption)
+    differs = bool((curated != plan.caption).any())
+    return TrainingPairs(
+        image=images(table.image),
+        text=texts(table.text, plan.caption),
+        image_views=tuple(images(view) for view in table.image_views),
+        text_views=tuple(texts(view, plan.caption) for view in table.text_views),
+        trusted=torch.from_numpy(plan.trusted[order]).to(device),
+        granted=grants,
+        trusted_text=texts(table.text, curated) if differs else None,
+        trusted_text_views=tuple(texts(view, curated) for view in table.text_views) if differs else (),
+    )

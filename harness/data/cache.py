@@ -1,0 +1,77 @@
+"""A cache of arrays on disk, keyed by everything that determines them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+log = logging.getLogger(__name__)
+
+
+def cache_folder(environment: Mapping[str, str] = os.environ) -> Path:
+    """``HARNESS_CACHE``, or ``harness`` in the user's cache folder."""
+    if environment.get("HARNESS_CACHE"):
+        return Path(environment["HARNESS_CACHE"])
+    base = environment.get("XDG_CACHE_HOME") or (Path.home() / ".cache")
+    return Path(base) / "noisy-hashing-harness"
+
+
+def cached_arrays(key: Mapping[str, Any], compute: Callable[[], list[NDArray]]) -> tuple[list[NDArray], bool]:
+    """Arrays from the cache, or computed and put there.
+
+    Entries are written under a temporary name and renamed, so several processes may share a cache and a killed one leaves
+    nothing half-written. A cache that cannot be written costs a note, not the run.
+
+    Args:
+        key: JSON-serialisable description of everything that determines the arrays.
+        compute: Makes them.
+
+    Returns:
+        The arrays, and whether they came from the cache.
+    """
+    text = json.dumps(key, sort_keys=True)
+    folder = cache_folder() / "features" / hashlib.sha256(text.encode()).hexdigest()[:24]
+    try:
+        stored = json.loads((folder / "key.json").read_text(encoding="utf-8"))
+        if stored["key"] == key:
+            return [np.load(folder / f"{number}.npy", allow_pickle=False) for number in range(stored["count"])], True
+    except (OSError, ValueError, KeyError):
+        pass
+    arrays = compute()
+    try:
+        _write(folder, key, arrays)
+    except OSError as error:
+        log.warning(
+            "features are not cached: %s cannot be written (%s); set HARNESS_CACHE to a folder that can.",
+            folder,
+            error.strerror,
+        )
+    return arrays, False
+
+
+def _write(folder: Path, key: Mapping[str, Any], arrays: list[NDArray]) -> None:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        for number, array in enumerate(arrays):
+            np.save(temporary / f"{number}.npy", array, allow_pickle=False)
+        (temporary / "key.json").write_text(
+            json.dumps({"key": key, "count": len(arrays)}, sort_keys=True), encoding="utf-8"
+        )
+        if folder.exists():  # damaged, or of a colliding key: replace it
+            shutil.rmtree(folder, ignore_errors=True)
+        temporary.rename(folder)
+    except OSError:
+        shutil.rmtree(temporary, ignore_errors=True)
+        if not (folder / "key.json").is_file():  # another process was not faster either
+            raise

@@ -1,0 +1,89 @@
+"""A cell's data in one npz file, so that another program can run on exactly it.
+
+The file is a feature file (``harness run --features``), a noise plan (``--noise-plan``) and the frame for other programs'
+codes (``harness evaluate --cell``) at once.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.data.assemble import CellData
+from harness.errors import HarnessError
+
+HEADER = "cell_header"
+
+
+def export_arrays(data: CellData, facts: Mapping[str, Any]) -> dict[str, NDArray]:
+    """All arrays of a cell's data.
+
+    Args:
+        data: The data of the cell.
+        facts: What the record would say of the data: data set, protocol, noise, seeds, backbones, fingerprint.
+
+    Returns:
+        The arrays of a feature file; ``trusted`` (n_images,); the plan as ``plan_image``, ``plan_caption``, ``plan_own_caption``,
+        ``plan_wrong``, ``plan_trusted``: training pair i is ``image[plan_image[i]]`` with ``text[plan_caption[i]]``;
+        ``cell_image_mean``, ``cell_image_scale``, ``cell_text_mean``, ``cell_text_scale``: standardisation by training rows.
+        Features are stored before standardisation.
+    """
+    table = data.table
+    trusted = np.zeros(len(table), dtype=bool)
+    trusted[data.plan.image] = data.plan.trusted
+    arrays: dict[str, NDArray] = {
+        "image": table.image,
+        "text": table.text,
+        "caption_image": table.caption_image,
+        "labels": table.labels,
+        "split": data.split,
+        "caption_choice": data.caption_of,
+        "trusted": trusted,
+        **data.plan.arrays(),
+        "cell_image_mean": data.image_standardiser.mean,
+        "cell_image_scale": data.image_standardiser.scale,
+        "cell_text_mean": data.text_standardiser.mean,
+        "cell_text_scale": data.text_standardiser.scale,
+        HEADER: np.array(json.dumps(dict(facts), sort_keys=True)),
+    }
+    for name, views in (("image_aug", table.image_views), ("text_aug", table.text_views)):
+        if views:
+            arrays[name] = np.stack(views)
+    for name, strings in (("captions", table.captions), ("filenames", table.filenames)):
+        if strings is not None:
+            arrays[name] = np.array(strings, dtype=np.str_)
+    if table.wrong is not None:
+        arrays["wrong"] = table.wrong
+    return arrays
+
+
+def write_export(path: Path, arrays: Mapping[str, NDArray]) -> None:
+    """Write the file under a temporary name, then rename it.
+
+    Raises:
+        HarnessError: It cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.new")
+    try:
+        with temporary.open("wb") as opened:
+            np.savez(opened, allow_pickle=False, **arrays)  # type: ignore[arg-type]
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise HarnessError(f"-o {path} cannot be written: {error.strerror}.") from error
+
+
+def header_of(arrays: Mapping[str, NDArray]) -> dict[str, Any] | None:
+    """The facts in an exported file, or None if it is not one."""
+    if HEADER not in arrays:
+        return None
+    try:
+        header = json.loads(str(arrays[HEADER]))
+    except json.JSONDecodeError:
+        return None
+    return header if isinstance(header, dict) else None

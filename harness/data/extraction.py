@@ -1,0 +1,188 @@
+"""From raw images and captions to features, through backbones and the cache."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.data import augment
+from harness.data.cache import cached_arrays
+from harness.data.raw import RawDataset
+from harness.data.table import FeatureTable
+from harness.declarations import BackboneDeclaration
+from harness.errors import HarnessError
+from harness.interfaces import Run
+
+LIBRARIES = ("numpy", "pillow", "scikit-image", "scikit-learn", "torch", "torchvision", "transformers")
+"""Libraries whose version may change features."""
+
+
+@dataclass(frozen=True)
+class BackboneChoice:
+    """A backbone with everything that determines its features.
+
+    Attributes:
+        name: As written on the command line.
+        declaration: What was registered.
+        model: Model of a family, or "".
+        weights: File, folder or hub name, or "".
+        parameters: Its parameters, all of them.
+        source: Hash of its code.
+    """
+
+    name: str
+    declaration: BackboneDeclaration
+    model: str = ""
+    weights: str = ""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    source: str = ""
+
+    @cached_property
+    def weights_fingerprint(self) -> str:
+        """``sha256:...`` of local weights, ``hub:NAME`` or ``library`` otherwise; "" if it takes none.
+
+        Raises:
+            HarnessError: The weights look like a path and are not there.
+        """
+        if self.declaration.weights == "none":
+            return ""
+        return (
+            fingerprint_of_weights(self.weights, f"--{self.declaration.modality}-weights")
+            if self.weights
+            else "library"
+        )
+
+    def describe(self) -> dict[str, Any]:
+        """Name, weights and parameters, as stored in the record and hashed."""
+        return {"name": self.name, "weights": self.weights_fingerprint, "parameters": dict(self.parameters)}
+
+    def make(self) -> Any:
+        """The backbone itself."""
+        arguments = dict(self.parameters)
+        if self.declaration.models:
+            arguments["model"] = self.model
+        if self.declaration.weights != "none":
+            arguments["weights"] = self.weights
+        return self.declaration.load()(**arguments)
+
+
+def fingerprint_of_weights(weights: str, option: str) -> str:
+    """Content hash of a weights file or folder; a name that is no path is taken for a hub name.
+
+    Raises:
+        HarnessError: The name looks like a path, and nothing is there.
+    """
+    path = Path(weights)
+    if path.is_file():
+        files = [path]
+    elif path.is_dir():
+        files = sorted(file for file in path.iterdir() if file.is_file())
+        if not files:
+            raise HarnessError(f"{option} {weights}: the folder is empty.")
+    elif (
+        path.is_absolute()
+        or weights.startswith(".")
+        or path.suffix in (".safetensors", ".pth", ".pt", ".bin")
+        or weights.count("/") > 1
+    ):
+        raise HarnessError(f"{option} {weights}: there is no such file or folder.")
+    else:
+        return f"hub:{weights}"
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(file.name.encode() if len(files) > 1 else b"")
+        with file.open("rb") as opened:
+            digest.update(hashlib.file_digest(opened, "sha256").digest())
+    return f"sha256:{digest.hexdigest()[:16]}"
+
+
+def extract(
+    raw: RawDataset, training: NDArray[np.int64], image: BackboneChoice, text: BackboneChoice, run: Run
+) -> FeatureTable:
+    """Features of all images (original and augmented) and captions.
+
+    Args:
+        raw: The data.
+        training: Training images; backbones that must be fitted see these alone.
+        image: Image backbone.
+        text: Text backbone.
+        run: Device, streams and progress.
+
+    Returns:
+        The features, with the fingerprint of the raw data.
+    """
+    image_features, view = _encode(
+        image, raw.image_fingerprint, training, lambda: [raw.images[int(row)] for row in training],
+        [lambda: (raw.images[row] for row in range(len(raw))), lambda: augment.augmented(raw.images)], run,
+    )  # fmt: skip
+    of_training = np.flatnonzero(np.isin(raw.caption_image, training))
+    (text_features,) = _encode(
+        text, raw.caption_fingerprint, of_training, lambda: [raw.captions[row] for row in of_training],
+        [lambda: raw.captions], run,
+    )  # fmt: skip
+    for name, features, expected in (
+        (image.name, image_features, len(raw)),
+        (image.name, view, len(raw)),
+        (text.name, text_features, len(raw.captions)),
+    ):
+        if features.ndim != 2 or len(features) != expected or not np.isfinite(features).all():
+            raise HarnessError(
+                f"backbone {name!r} must return ({expected}, d) finite features; it returned {features.shape}."
+            )
+    return FeatureTable(
+        name=raw.name,
+        image=image_features,
+        text=text_features,
+        caption_image=raw.caption_image,
+        labels=raw.labels,
+        image_views=(view,),
+        split=raw.split,
+        captions=raw.captions,
+        filenames=raw.filenames,
+        fingerprint=raw.fingerprint,
+    )
+
+
+def _encode(
+    choice: BackboneChoice,
+    content: str,
+    training: NDArray[np.int64],
+    training_items: Any,
+    views: Sequence[Any],
+    run: Run,
+) -> list[NDArray[np.float32]]:
+    """Encode some views of the same items, fitting first where the backbone asks for it."""
+    fitted = hasattr(choice.declaration.load(), "fit")
+    key = {
+        **choice.describe(),
+        "source": choice.source,
+        "content": content,
+        "fitted_on": hashlib.sha256(training.tobytes()).hexdigest()[:16] if fitted else None,
+        "views": [augment.RECIPE] if len(views) > 1 else [],
+        "libraries": {name: _version(name) for name in LIBRARIES},
+        "device": run.device.type,
+    }
+
+    def compute() -> list[NDArray]:
+        backbone = choice.make()
+        if fitted:
+            backbone.fit(training_items(), run)
+        return [np.asarray(backbone.encode(view(), run), dtype=np.float32) for view in views]
+
+    arrays, _ = cached_arrays(key, compute)
+    return arrays
+
+
+def _version(library: str) -> str:
+    try:
+        return metadata.version(library)
+    except metadata.PackageNotFoundError:
+        return ""

@@ -1,0 +1,130 @@
+"""Who is training, query and database image; which caption an image gets; who is trusted. All from the data seed."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.errors import HarnessError
+from harness.seeding import numpy_generator
+
+TRAIN, QUERY, DATABASE, TRAIN_AND_DATABASE = 0, 1, 2, 3
+"""Split codes; 3 is the usual protocol of MIRFlickr, NUS-WIDE and COCO: training images are in the database too."""
+
+VERSION = 1
+"""Raise when the same data seed gives another split, caption choice or trusted subset than before."""
+
+Ints = NDArray[np.int64]
+
+
+def paper_split(n_images: int, data_seed: int) -> NDArray[np.int8]:
+    """50 % training, 10 % query, 40 % database images, as in CHNR and DUCH.
+
+    Args:
+        n_images: Number of images.
+        data_seed: Data seed.
+
+    Returns:
+        (n_images,) split codes. Sizes are rounded down as in the authors' code: int(n / 2) training images, then
+        int(0.2 x rest) queries.
+
+    Raises:
+        HarnessError: A part would be empty.
+    """
+    n_train = int(n_images * 0.5)
+    n_query = int((n_images - n_train) * 0.2)
+    if n_train < 1 or n_query < 1:
+        raise HarnessError(
+            f"{n_images} images are too few for the 50/10/40 split: it needs at least 9, so that each part has one."
+        )
+    order = numpy_generator(data_seed, "split").permutation(n_images)
+    split = np.full(n_images, DATABASE, dtype=np.int8)
+    split[order[:n_train]] = TRAIN
+    split[order[n_train : n_train + n_query]] = QUERY
+    return split
+
+
+def check_split(split: NDArray[np.int8], where: str) -> None:
+    """A split has training, query and database images.
+
+    Raises:
+        HarnessError: A code is unknown or a part is empty.
+    """
+    unknown = np.setdiff1d(split, [TRAIN, QUERY, DATABASE, TRAIN_AND_DATABASE])
+    if len(unknown):
+        raise HarnessError(
+            f"{where}: split holds {unknown[0]}; known are 0 train, 1 query, 2 database, 3 train and database."
+        )
+    for part, members in (
+        ("training", training_images(split)),
+        ("query", query_images(split)),
+        ("database", database_images(split)),
+    ):
+        if not len(members):
+            raise HarnessError(f"{where}: the split has no {part} image.")
+
+
+def training_images(split: NDArray[np.int8]) -> Ints:
+    """Training images, ascending."""
+    return np.flatnonzero((split == TRAIN) | (split == TRAIN_AND_DATABASE))
+
+
+def query_images(split: NDArray[np.int8]) -> Ints:
+    """Query images, ascending."""
+    return np.flatnonzero(split == QUERY)
+
+
+def database_images(split: NDArray[np.int8]) -> Ints:
+    """Database images, ascending."""
+    return np.flatnonzero((split == DATABASE) | (split == TRAIN_AND_DATABASE))
+
+
+def choose_captions(caption_image: Ints, n_images: int, data_seed: int) -> Ints:
+    """One caption for each image, drawn evenly from its own.
+
+    Args:
+        caption_image: (n_captions,) image of each caption.
+        n_images: Number of images; each has a caption.
+        data_seed: Data seed.
+
+    Returns:
+        (n_images,) caption row of each image.
+    """
+    order = np.argsort(caption_image, kind="stable")
+    counts = np.bincount(caption_image, minlength=n_images)
+    first = np.cumsum(counts) - counts
+    picked = numpy_generator(data_seed, "caption-choice").random(n_images)
+    return order[first + np.minimum((picked * counts).astype(np.int64), counts - 1)]
+
+
+def trusted_order(n_train: int, data_seed: int) -> Ints:
+    """(n_train,) random order of the training rows; the trusted subset is its front, so subsets are nested over shares."""
+    return numpy_generator(data_seed, "trusted").permutation(n_train)
+
+
+def trusted_subset(order: Ints, share: float) -> NDArray[np.bool_]:
+    """(n_train,) bool: the first int(share x n_train) rows of the order."""
+    trusted = np.zeros(len(order), dtype=bool)
+    trusted[order[: int(len(order) * share + 1e-9)]] = True
+    return trusted
+
+
+def stratified_limit(labels: NDArray, limit: int, data_seed: int) -> Ints:
+    """Choose images so that each class keeps its share.
+
+    Args:
+        labels: (n_images,) integers, or (n_images, n_classes), whose rows are then classes of their own.
+        limit: Number of images to keep.
+        data_seed: Data seed.
+
+    Returns:
+        (min(limit, n_images),) image numbers, ascending.
+    """
+    n = len(labels)
+    if limit >= n:
+        return np.arange(n)
+    codes = np.unique(labels, axis=0, return_inverse=True)[1].reshape(-1)
+    shuffled = numpy_generator(data_seed, "limit").permutation(n)
+    by_class = shuffled[np.argsort(codes[shuffled], kind="stable")]
+    # Evenly spaced places in the list sorted by class: each class keeps its share to within one image.
+    return np.sort(by_class[(np.arange(limit) * n + n // 2) // limit])

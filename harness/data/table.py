@@ -1,0 +1,114 @@
+"""Features of a data set, whether computed here or brought by the user."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.errors import HarnessError
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class FeatureTable:
+    """Features of all images and captions, and what is known about them.
+
+    Attributes:
+        name: Name of the data set.
+        image: (n_images, d_image) float32.
+        text: (n_captions, d_text) float32.
+        caption_image: (n_captions,) int64 image of each caption.
+        labels: (n_images,) int64, (n_images, n_classes) bool.
+        image_views: Augmented views, each (n_images, d_image).
+        text_views: Augmented views, each (n_captions, d_text).
+        split: (n_images,) int8 codes of :mod:`harness.data.splits`, or None.
+        caption_choice: (n_images,) int64 caption row chosen for each image, or None.
+        trusted: (n_images,) bool, or None.
+        wrong: (n_images,) bool natural noise, or None.
+        captions: The strings, or None.
+        filenames: Names of the images, or None.
+        fingerprint: Hash of the data (not of the features where they are computed here).
+        origin: For features that ``harness data export`` wrote: fingerprint of the data they were made from.
+    """
+
+    name: str
+    image: Floats
+    text: Floats
+    caption_image: NDArray[np.int64]
+    labels: NDArray
+    image_views: tuple[Floats, ...] = ()
+    text_views: tuple[Floats, ...] = ()
+    split: NDArray[np.int8] | None = None
+    caption_choice: NDArray[np.int64] | None = None
+    trusted: NDArray[np.bool_] | None = None
+    wrong: NDArray[np.bool_] | None = None
+    captions: list[str] | None = None
+    filenames: list[str] | None = None
+    fingerprint: str = ""
+    origin: str = ""
+
+    def __len__(self) -> int:
+        return len(self.image)
+
+    @property
+    def label_matrix(self) -> NDArray[np.bool_]:
+        """(n_images, n_classes) bool, single labels one-hot."""
+        return one_hot(self.labels)
+
+
+def one_hot(labels: NDArray) -> NDArray[np.bool_]:
+    """(n,) integers to (n, n_classes) bool; a matrix stays."""
+    if labels.ndim == 2:
+        return labels.astype(bool)
+    values, codes = np.unique(labels, return_inverse=True)
+    return codes.reshape(-1)[:, None] == np.arange(len(values))[None, :]
+
+
+def subset_table(table: FeatureTable, images: NDArray[np.int64]) -> FeatureTable:
+    """The table with some images only, in the order given."""
+    new_number = np.full(len(table), -1, dtype=np.int64)
+    new_number[images] = np.arange(len(images))
+    kept = np.flatnonzero(new_number[table.caption_image] >= 0)
+    new_caption = np.full(len(table.text), -1, dtype=np.int64)
+    new_caption[kept] = np.arange(len(kept))
+
+    def rows(array: NDArray | None) -> NDArray | None:
+        return None if array is None else array[images]
+
+    return replace(
+        table,
+        image=table.image[images],
+        text=table.text[kept],
+        caption_image=new_number[table.caption_image[kept]],
+        labels=table.labels[images],
+        image_views=tuple(view[images] for view in table.image_views),
+        text_views=tuple(view[kept] for view in table.text_views),
+        split=rows(table.split),
+        caption_choice=None if table.caption_choice is None else new_caption[table.caption_choice[images]],
+        trusted=rows(table.trusted),
+        wrong=rows(table.wrong),
+        captions=None if table.captions is None else [table.captions[row] for row in kept],
+        filenames=None if table.filenames is None else [table.filenames[row] for row in images],
+    )
+
+
+def check_captions_cover(caption_image: NDArray[np.int64], n_images: int, where: str) -> None:
+    """Every caption names an existing image and every image has a caption.
+
+    Raises:
+        HarnessError: Otherwise; the message counts and gives the first offender.
+    """
+    out = np.flatnonzero((caption_image < 0) | (caption_image >= n_images))
+    if len(out):
+        raise HarnessError(
+            f"{where}: caption_image[{out[0]}] = {caption_image[out[0]]}, but there are {n_images} images "
+            f"(0 to {n_images - 1}); {len(out)} captions have no image."
+        )
+    missing = np.flatnonzero(np.bincount(caption_image, minlength=n_images) == 0)
+    if len(missing):
+        raise HarnessError(
+            f"{where}: {len(missing)} of {n_images} images have no caption, the first is image {missing[0]}."
+        )

@@ -1,0 +1,137 @@
+"""What the registry holds: one declaration for each thing that a plugin registered."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from harness.errors import HarnessError
+from harness.interfaces import NOTHING, Need, Phase, Recipe
+from harness.parameters import Parameter, parameters_from_signature
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """Facts that every registered thing has.
+
+    Attributes:
+        kind: "method", "hasher", "detector", "objective", "backbone", "dataset", "reader", "metric" or "protocol".
+        name: Its name.
+        summary: One line.
+        paper: Reference, or "".
+        plugin: Name of the plugin that registered it.
+        file: File of that plugin, or None for one made in memory.
+    """
+
+    kind: str
+    name: str
+    summary: str = ""
+    paper: str = ""
+    plugin: str = ""
+    file: Path | None = None
+
+
+@dataclass(frozen=True)
+class MethodDeclaration(Declaration):
+    """A method and its recipe."""
+
+    recipe: Recipe = field(default_factory=lambda: Recipe(hasher=""))
+
+
+@dataclass(frozen=True)
+class Component(Declaration):
+    """A declaration with code behind it: a class or function, imported when it is first used."""
+
+    target: Any = None
+    declared_parameters: tuple[Parameter, ...] | None = None
+    needs: Need = NOTHING
+
+    @cached_property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """The declared parameters, or those of the class's keyword arguments."""
+        if self.declared_parameters is not None:
+            return self.declared_parameters
+        if isinstance(self.target, type) or isinstance(self.target, str):
+            loaded = self.load()
+            return parameters_from_signature(loaded) if isinstance(loaded, type) else ()
+        return ()
+
+    @property
+    def module_name(self) -> str | None:
+        """The module that holds the code, without importing it; None if the target is not importable by name."""
+        if isinstance(self.target, str):
+            return self.target.partition(":")[0]
+        return getattr(self.target, "__module__", None)
+
+    def load(self) -> Any:
+        """Import the target.
+
+        Raises:
+            HarnessError: It cannot be imported; the message names plugin, file and cause.
+        """
+        if not isinstance(self.target, str):
+            return self.target
+        module_name, _, attribute = self.target.partition(":")
+        try:
+            loaded: Any = importlib.import_module(module_name)
+            for part in attribute.split("."):
+                loaded = getattr(loaded, part)
+        except (ImportError, AttributeError) as error:
+            raise HarnessError(
+                f"{self.kind} {self.name!r} of plugin {self.plugin!r} cannot be loaded from {self.target!r}: {error}."
+            ) from error
+        return loaded
+
+
+@dataclass(frozen=True)
+class HasherDeclaration(Component):
+    """A hasher; see :class:`harness.hookspecs.RegisterHasher` for the fields."""
+
+    offers: Need = NOTHING
+    uses_weights: bool = True
+    takes_objective: bool = False
+    phases: tuple[Phase, ...] = ()
+
+
+@dataclass(frozen=True)
+class BackboneDeclaration(Component):
+    """A backbone; see :class:`harness.hookspecs.RegisterBackbone` for the fields."""
+
+    modality: str = "image"
+    models: bool = False
+    weights: str = "none"
+    shared_space: str = ""
+
+
+@dataclass(frozen=True)
+class MetricDeclaration(Component):
+    """A metric; see :class:`harness.hookspecs.RegisterMetric` for the fields."""
+
+    definition: str = ""
+    cutoffs: tuple[int | None, ...] = (None,)
+    empty_query: str = "left out"
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The metric ids that it yields."""
+        return tuple(self.name if cutoff is None else f"{self.name}@{cutoff}" for cutoff in self.cutoffs)
+
+
+@dataclass(frozen=True)
+class ProtocolDeclaration(Component):
+    """A noise protocol; see :class:`harness.hookspecs.RegisterProtocol` for the fields."""
+
+    version: int = 1
+    labels: bool = False
+    takes_rate: bool = True
+    touches_trusted: bool = False
+
+
+@dataclass(frozen=True)
+class DatasetDeclaration(Declaration):
+    """A dataset card, by its path; :func:`harness.data.cards.read_card` reads it."""
+
+    card: Path = field(default_factory=Path)

@@ -1,0 +1,46 @@
+"""The one exception that a user is meant to see, and how unknown names are answered."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class HarnessError(Exception):
+    """A mistake that the user can mend.
+
+    The message is one or two plain sentences: what is wrong, where, and what to do. The command line prints it
+    without a traceback and exits with code 2; inside a grid it becomes a ``failed`` record and the grid goes on.
+    """
+
+
+class CombinationError(HarnessError):
+    """Components, options or data that cannot work together; raised from declarations, before anything is computed."""
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str], remark: str = "") -> HarnessError:
+    """Build the error for a name nobody registered.
+
+    Args:
+        kind: What was looked up, in the singular ("method", "metric", "parameter of chnr").
+        name: What the user wrote.
+        known: The names that exist.
+        remark: A sentence to append, for example about plugins that failed to load.
+
+    Returns:
+        The error, with the nearest names ("did you mean") or, where none is near, the list of all names.
+    """
+    names = sorted(set(known))
+    close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    if not close:
+        lowered = {candidate.lower(): candidate for candidate in names}
+        close = [lowered[hit] for hit in difflib.get_close_matches(name.lower(), lowered, n=3, cutoff=0.5)]
+    if close:
+        hint = f"did you mean {' or '.join(repr(candidate) for candidate in close)}?"
+    elif not names:
+        hint = "there is none."
+    elif len(names) <= 30:
+        hint = f"known: {', '.join(names)}."
+    else:
+        hint = f"known: {', '.join(names[:30])} and {len(names) - 30} more."
+    return HarnessError(f"unknown {kind} {name!r}: {hint}{' ' + remark if remark else ''}")

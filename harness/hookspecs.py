@@ -1,0 +1,251 @@
+"""The whole plugin surface on one page.
+
+A plugin is a module (a single file is enough) that implements some of the hooks below::
+
+    from harness import Recipe, hookimpl
+
+    @hookimpl
+    def register_hashers(register):
+        register("my-hasher", MyHasher, summary="What it does, in one line.")
+
+    @hookimpl
+    def register_methods(register):
+        register("my-method", Recipe(hasher="my-hasher"), summary="What it is.")
+
+Each hook gets one argument, ``register``, a function to call once for each thing registered. ``target`` is the class (or
+function) itself, or the text ``"package.module:Name"``, which is imported only when it is used: keep torch and other heavy
+imports out of the registering module of an installed plugin, so that listing stays fast. A loose one-file plugin may import
+what it likes.
+
+Where plugins are found: entry points of the group ``harness.plugins`` in installed packages, ``*.py`` files in the folder
+named by ``HARNESS_PLUGINS_DIR``, and ``--plugin FILE.py``. They are loaded one by one; one that fails is reported and the
+others work on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Protocol
+
+import pluggy
+
+from harness.interfaces import NOTHING, Need, Phase, Recipe
+from harness.parameters import Parameter
+
+hookspec = pluggy.HookspecMarker("harness")
+hookimpl = pluggy.HookimplMarker("harness")
+
+
+class RegisterMethod(Protocol):
+    """The function handed to :func:`register_methods`."""
+
+    def __call__(self, name: str, recipe: Recipe, *, summary: str, paper: str = "") -> None:
+        """Register a method.
+
+        Args:
+            name: Name on the command line and in tables.
+            recipe: What it is made of.
+            summary: One line.
+            paper: Reference: authors, venue, year, address.
+        """
+
+
+class RegisterHasher(Protocol):
+    """The function handed to :func:`register_hashers`."""
+
+    def __call__(
+        self,
+        name: str,
+        target: Any,
+        *,
+        summary: str,
+        paper: str = "",
+        parameters: Iterable[Parameter] | None = None,
+        needs: Need = NOTHING,
+        offers: Need = NOTHING,
+        uses_weights: bool = True,
+        takes_objective: bool = False,
+        phases: tuple[Phase, ...] = (),
+    ) -> None:
+        """Register a hasher (:class:`harness.interfaces.Hasher` or :class:`harness.interfaces.Learner`).
+
+        Args:
+            name: Name on the command line.
+            target: Class, or ``"module:Class"``.
+            summary: One line.
+            paper: Reference.
+            parameters: Its parameters; None reads them from the keyword arguments of the class (then it is imported).
+            needs: What it cannot work without.
+            offers: What it offers to detectors: ``Need.EPOCHS`` says that it is a Learner, ``Need.PAIR_LOSSES`` that it
+                has ``pair_losses``, ``Need.TWO_LEARNERS`` that two copies may be trained together.
+            uses_weights: False if it cannot weigh pairs; then only pairs with a weight above 0.5 reach it, and the record
+                says so.
+            takes_objective: True if its loss can be chosen; the objective is passed as keyword argument ``objective``.
+            phases: Training phases for recipes that name none; only for Learners.
+        """
+
+
+class RegisterComponent(Protocol):
+    """The function handed to :func:`register_detectors` and :func:`register_objectives`."""
+
+    def __call__(
+        self,
+        name: str,
+        target: Any,
+        *,
+        summary: str,
+        paper: str = "",
+        parameters: Iterable[Parameter] | None = None,
+        needs: Need = NOTHING,
+    ) -> None:
+        """Register a noise detector or an objective; arguments as for hashers."""
+
+
+class RegisterBackbone(Protocol):
+    """The function handed to :func:`register_backbones`."""
+
+    def __call__(
+        self,
+        name: str,
+        target: Any,
+        *,
+        modality: str,
+        summary: str,
+        paper: str = "",
+        parameters: Iterable[Parameter] | None = None,
+        models: bool = False,
+        weights: str = "none",
+        shared_space: str = "",
+    ) -> None:
+        """Register a backbone (:class:`harness.interfaces.Backbone`).
+
+        Args:
+            name: Name on the command line.
+            target: Class, or ``"module:Class"``.
+            modality: ``"image"`` or ``"text"``.
+            summary: One line.
+            paper: Reference.
+            parameters: Its parameters.
+            models: True for a family: it is then written ``NAME/MODEL`` and gets ``model="MODEL"``.
+            weights: ``"none"``, ``"optional"`` or ``"required"``; the value of ``--image-weights`` or ``--text-weights``
+                (or "") is passed as keyword argument ``weights``.
+            shared_space: Backbones of both modalities that name the same space produce comparable features.
+        """
+
+
+class RegisterDataset(Protocol):
+    """The function handed to :func:`register_datasets`."""
+
+    def __call__(self, card: Path) -> None:
+        """Register a dataset card: a TOML file as described in docs/protocols-and-metrics.md."""
+
+
+class RegisterReader(Protocol):
+    """The function handed to :func:`register_readers`."""
+
+    def __call__(self, name: str, target: Any, *, summary: str) -> None:
+        """Register a reader (:class:`harness.interfaces.DatasetReader`) for a layout that cards can name."""
+
+
+class RegisterMetric(Protocol):
+    """The function handed to :func:`register_metrics`."""
+
+    def __call__(
+        self,
+        name: str,
+        target: Any,
+        *,
+        summary: str,
+        definition: str,
+        cutoffs: tuple[int | None, ...] = (None,),
+        empty_query: str = "left out",
+        paper: str = "",
+    ) -> None:
+        """Register a metric.
+
+        Args:
+            name: Its id; for a cutoff K the id is ``NAME@K``.
+            target: Function of a :class:`harness.retrieval.histograms.DistanceHistogram` (and the cutoff, where there
+                are any) to (n_query,) float64, or ``"module:function"``.
+            summary: One line.
+            definition: The formula in words, stored with every value.
+            cutoffs: The values of K (or of a Hamming radius) that are computed; None means no cutoff: the target is then
+                called with the histogram alone.
+            empty_query: ``"left out"`` of the mean, or ``"counts 0"``, for a query without relevant items.
+            paper: Reference.
+        """
+
+
+class RegisterProtocol(Protocol):
+    """The function handed to :func:`register_protocols`."""
+
+    def __call__(
+        self,
+        name: str,
+        target: Any,
+        *,
+        summary: str,
+        paper: str = "",
+        version: int = 1,
+        labels: bool = False,
+        takes_rate: bool = True,
+        touches_trusted: bool = False,
+    ) -> None:
+        """Register a noise protocol.
+
+        Args:
+            name: Name on the command line.
+            target: :class:`harness.interfaces.NoiseProtocol`, or ``"module:function"``.
+            summary: One line.
+            paper: Reference.
+            version: Raise it when the same seed draws other pairs than before.
+            labels: True if it uses class labels to choose captions.
+            takes_rate: False if the noise is in the data already.
+            touches_trusted: True if trusted pairs may become wrong after the trusted phase.
+        """
+
+
+@hookspec
+def register_methods(register: RegisterMethod) -> None:
+    """Register methods: named recipes of hasher, detector, objective, phases and parameters."""
+
+
+@hookspec
+def register_hashers(register: RegisterHasher) -> None:
+    """Register hashers, which learn codes."""
+
+
+@hookspec
+def register_detectors(register: RegisterComponent) -> None:
+    """Register noise detectors, which say how far to trust each training pair."""
+
+
+@hookspec
+def register_objectives(register: RegisterComponent) -> None:
+    """Register objectives, per-pair losses for hashers that take one."""
+
+
+@hookspec
+def register_backbones(register: RegisterBackbone) -> None:
+    """Register backbones, which turn raw images or captions into features."""
+
+
+@hookspec
+def register_datasets(register: RegisterDataset) -> None:
+    """Register dataset cards."""
+
+
+@hookspec
+def register_readers(register: RegisterReader) -> None:
+    """Register readers of dataset layouts."""
+
+
+@hookspec
+def register_metrics(register: RegisterMetric) -> None:
+    """Register retrieval metrics."""
+
+
+@hookspec
+def register_protocols(register: RegisterProtocol) -> None:
+    """Register noise protocols."""

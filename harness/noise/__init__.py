@@ -1,0 +1,1 @@
+"""Noise protocols and noise plans: which training pairs are wrong, as data that is saved, shared and checked."""

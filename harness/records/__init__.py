@@ -1,0 +1,1 @@
+"""Run records on disk: the single source of truth."""

@@ -1,0 +1,100 @@
+"""The layout of ``record.json``, checked when it is written and when it is read."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from harness.cells import SCHEMA
+
+Status = Literal["ok", "failed", "timeout", "oom", "invalid"]
+
+
+class CellFacts(BaseModel):
+    """What was run; see docs/protocols-and-metrics.md for the meaning of each field."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    row: str
+    """Name of the table row: the method and what differs from its defaults."""
+    method: str
+    preset: str
+    hasher: str
+    detector: str
+    objective: str | None
+    dataset: str
+    noise: float | None
+    """Rate asked for, over the untrusted training pairs; None for natural noise."""
+    protocol: str | None
+    trusted: float | None
+    """Share of trusted training pairs: asked for, or what the data bring."""
+    bits: int
+    seed: int | None
+    data_seed: int | None
+    standardise: str | None
+    precision: str | None
+    limit: int | None
+    """Images kept by ``--limit``; such records never enter tables."""
+    granted: list[str]
+    """Class labels, noise mask or source order, where the method declared that it needs them."""
+    parameters: dict[str, Any]
+    backbones: dict[str, Any]
+    images: dict[str, int]
+    """Numbers of training pairs, trusted ones, queries and database items."""
+
+
+class Failure(BaseModel):
+    """Why a cell failed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: str
+    message: str
+    traceback: list[str]
+    """Last lines of the traceback; empty for a mistake of the user."""
+
+
+class RunRecord(BaseModel):
+    """Everything a finished cell leaves behind, but for the arrays beside it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_: int = SCHEMA
+    hash: str
+    status: Status
+    cell: CellFacts
+    metrics: dict[str, Any]
+    metric_definitions: dict[str, str]
+    queries: dict[str, int]
+    identity: dict[str, Any]
+    """What the hash was computed from."""
+    plan: str | None
+    """Fingerprint of the noise plan."""
+    notes: list[str]
+    timings: dict[str, float]
+    """Wall-clock seconds of each stage."""
+    environment: dict[str, Any]
+    started: str
+    finished: str
+    command: str
+    """A command that repeats just this cell; empty for codes of another program."""
+    error: Failure | None
+
+    def to_json(self) -> dict[str, Any]:
+        """The record as written, with the key ``schema`` first."""
+        content = self.model_dump(mode="json")
+        return {"schema": content.pop("schema_"), **content}
+
+
+def record_from_json(content: dict[str, Any]) -> RunRecord:
+    """The inverse of :meth:`RunRecord.to_json`.
+
+    Raises:
+        ValueError: A key is missing, unknown or of the wrong type (pydantic's message), or the schema is another.
+    """
+    content = dict(content)
+    schema = content.pop("schema", None)
+    if schema != SCHEMA:
+        raise ValueError(f"schema {schema} is not {SCHEMA}")
+    return RunRecord.model_validate({"schema_": schema, **content})

@@ -1,0 +1,100 @@
+"""Records as a pandas data frame, one row for each finished run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from harness.records.schema import RunRecord
+from harness.records.store import RunStore
+
+SETTING = (
+    "dataset",
+    "data",
+    "protocol",
+    "trusted",
+    "bits",
+    "standardise",
+    "precision",
+    "image_backbone",
+    "text_backbone",
+    "plan",
+    "limit",
+)
+"""Columns that must be equal for numbers to stand in one table."""
+
+
+def load_records(results: Path = Path("results")) -> pd.DataFrame:
+    """All records of a results folder.
+
+    Args:
+        results: The folder.
+
+    Returns:
+        As :func:`records_frame`.
+    """
+    return records_frame(stored.record for stored in RunStore(results).all())
+
+
+def records_frame(records: Iterable[RunRecord]) -> pd.DataFrame:
+    """Records as a frame.
+
+    Args:
+        records: The records.
+
+    Returns:
+        One row for each: the cell's facts, ``status``, ``hash``, ``finished``, ``code`` (hash of the code that made it),
+        and the metrics as columns ``i2t/map``, ..., ``detector/auroc``, ``noise/realised_index``.
+    """
+    rows = [_row(record) for record in records]
+    return pd.DataFrame(rows) if rows else pd.DataFrame(columns=["status", "row", "noise", *SETTING])
+
+
+def _row(record: RunRecord) -> dict[str, Any]:
+    cell, identity = record.cell, record.identity
+    row: dict[str, Any] = {
+        "hash": record.hash,
+        "status": record.status,
+        "finished": record.finished,
+        "row": cell.row,
+        "method": cell.method,
+        "hasher": cell.hasher,
+        "detector": cell.detector,
+        "objective": cell.objective,
+        "noise": cell.noise,
+        "seed": cell.seed,
+        "data_seed": cell.data_seed,
+        "dataset": cell.dataset,
+        "data": identity.get("data"),
+        "protocol": cell.protocol,
+        "trusted": cell.trusted,
+        "bits": cell.bits,
+        "standardise": cell.standardise,
+        "precision": cell.precision,
+        "image_backbone": _backbone(cell.backbones.get("image")),
+        "text_backbone": _backbone(cell.backbones.get("text")),
+        "plan": identity.get("plan"),
+        "limit": cell.limit,
+        "granted": ", ".join(cell.granted),
+        "code": json.dumps(
+            [identity.get("sources"), identity.get("versions"), identity.get("protocol_version")], sort_keys=True
+        ),
+        "seconds": record.timings.get("total"),
+    }
+    for group, values in record.metrics.items():
+        if isinstance(values, dict):
+            row.update({f"{group}/{name}": value for name, value in values.items() if not isinstance(value, str)})
+    return row
+
+
+def _backbone(described: Any) -> str:
+    """Name of a backbone, with what differs in weights and parameters made part of it by their values."""
+    if not isinstance(described, dict):
+        return ""
+    extra = [str(described["weights"])] if described.get("weights") else []
+    extra += [f"{name}={value}" for name, value in sorted(described.get("parameters", {}).items())]
+    return str(described.get("name", "")) + (f" ({', '.join(extra)})" if extra else "")

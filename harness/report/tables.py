@@ -1,0 +1,155 @@
+"""Comparison tables: methods by noise rate, image-to-text and text-to-image, mean and deviation over seeds.
+
+Only what is comparable stands in one table: the same data, noise protocol, trusted share, code length, standardisation and
+backbones. Anything else gets a table of its own.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from harness.report.frame import SETTING
+
+DIRECTIONS = ("i2t", "t2i")
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table, ready to print.
+
+    Attributes:
+        title: What is compared, on what.
+        header: Column names.
+        rows: Cells as text.
+        notes: Footnotes.
+    """
+
+    title: str
+    header: list[str]
+    rows: list[list[str]]
+    notes: list[str]
+
+
+def comparison_tables(frame: pd.DataFrame, metric: str, *, limited: bool = False) -> list[Table]:
+    """Tables of a metric.
+
+    Args:
+        frame: Records, see :func:`harness.report.frame.records_frame`.
+        metric: Metric id.
+        limited: Keep runs on a limited number of images (they never stand beside full runs).
+
+    Returns:
+        A table for each group of comparable records; none where no finished record has the metric.
+    """
+    columns = [f"{direction}/{metric}" for direction in DIRECTIONS]
+    if frame.empty or not any(column in frame for column in columns):
+        return []
+    finished = frame[(frame["status"] == "ok")]
+    if not limited:
+        finished = finished[finished["limit"].isna()]
+    tables = []
+    for setting, group in finished.groupby(list(SETTING), dropna=False, sort=True):
+        described = dict(zip(SETTING, setting if isinstance(setting, tuple) else (setting,), strict=True))
+        tables.append(_table(described, group, metric))
+    return tables
+
+
+def _table(setting: dict[str, Any], group: pd.DataFrame, metric: str) -> Table:
+    notes: list[str] = []
+    group = _newest_code(group, notes)
+    rates = sorted(group["noise"].unique(), key=lambda rate: -1.0 if pd.isna(rate) else rate)
+    header = ["method"] + [f"{direction} {_rate(rate)}" for direction in DIRECTIONS for rate in rates] + ["runs"]
+    rows = []
+    for name in _ordered(group):
+        runs = group[group["row"] == name]
+        cells = [_summary(_at(runs, rate).get(f"{direction}/{metric}")) for direction in DIRECTIONS for rate in rates]
+        counts = [len(_at(runs, rate)) for rate in rates]
+        marked = f"{name} †" if runs["granted"].str.len().max() > 0 else name
+        rows.append([marked, *cells, _range(counts)])
+        if marked != name:
+            notes.append(f"† {name} was granted {', '.join(sorted(set(runs['granted']) - {''}))}: not unsupervised.")
+    return Table(_title(setting, metric), header, rows, notes)
+
+
+def _newest_code(group: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
+    """Of rows that different code made under one name, keep the newest code's."""
+    newest = group.sort_values("finished").groupby("row")["code"].transform("last")
+    kept = group[group["code"] == newest]
+    if len(kept) < len(group):
+        notes.append(f"{len(group) - len(kept)} runs made by earlier code of their method are left out.")
+    return kept
+
+
+def _ordered(group: pd.DataFrame) -> list[str]:
+    """Rows in the order in which they were first run."""
+    return list(group.sort_values("finished", kind="stable")["row"].drop_duplicates())
+
+
+def _at(runs: pd.DataFrame, rate: float) -> pd.DataFrame:
+    return runs[runs["noise"].isna()] if pd.isna(rate) else runs[runs["noise"] == rate]
+
+
+def _rate(rate: float) -> str:
+    return "as given" if pd.isna(rate) else f"{rate:g}"
+
+
+def _summary(values: pd.Series | None) -> str:
+    """Mean, and standard deviation (n - 1) where there are several runs."""
+    numbers = [] if values is None else [value for value in values.astype(float) if not math.isnan(value)]
+    if not numbers:
+        return "-"
+    mean = sum(numbers) / len(numbers)
+    if len(numbers) == 1:
+        return f"{mean:.3f}"
+    deviation = math.sqrt(sum((value - mean) ** 2 for value in numbers) / (len(numbers) - 1))
+    return f"{mean:.3f} ± {deviation:.3f}"
+
+
+def _range(counts: list[int]) -> str:
+    present = [count for count in counts if count]
+    if not present:
+        return "0"
+    return str(present[0]) if min(present) == max(present) else f"{min(present)}-{max(present)}"
+
+
+def _title(setting: dict[str, Any], metric: str) -> str:
+    parts = [f"{metric} on {setting['dataset']}", f"{setting['bits']} bits"]
+    if isinstance(setting["protocol"], str):
+        parts.append(f"protocol {setting['protocol']}")
+    if not pd.isna(setting["trusted"]):
+        parts.append(f"trusted {setting['trusted']:g}")
+    if setting["image_backbone"]:
+        parts.append(f"{_short(setting['image_backbone'])} + {_short(setting['text_backbone'])}")
+    if isinstance(setting["standardise"], str) and setting["standardise"] != "scalar":
+        parts.append(f"standardise {setting['standardise']}")
+    if isinstance(setting["plan"], str):
+        parts.append(f"noise plan {setting['plan']}")
+    if not pd.isna(setting["limit"]):
+        parts.append(f"LIMITED to {setting['limit']:g} images, not for comparison")
+    return ", ".join(parts)
+
+
+def _short(backbone: str) -> str:
+    return backbone.partition(" (")[0]
+
+
+def render(table: Table, style: str = "simple") -> str:
+    """A table as text, with its title and footnotes.
+
+    Args:
+        table: The table.
+        style: A tabulate format ("simple", "github", "latex_booktabs", "html", "tsv", ...).
+
+    Returns:
+        Several lines, without a final newline.
+    """
+    from tabulate import tabulate
+
+    body = tabulate(
+        table.rows, headers=table.header, tablefmt=style, disable_numparse=True, stralign="right", colalign=["left"]
+    )
+    return "\n".join([table.title, "", body, *[f"  {note}" for note in table.notes]])

@@ -1,0 +1,151 @@
+"""Codes of any other program in an npz file (``harness evaluate --codes``)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.errors import HarnessError
+from harness.retrieval.codes import pack_checked
+from harness.retrieval.evaluate import CodeTable
+
+PARTS = ("query", "database")
+MODALITIES = ("image", "text")
+
+
+def read_arrays(path: Path, option: str) -> dict[str, NDArray]:
+    """All arrays of an npz file, without unpickling.
+
+    Raises:
+        HarnessError: The file is missing or no npz.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return {name: stored[name] for name in stored.files}
+    except FileNotFoundError:
+        raise HarnessError(f"{option} {path}: there is no such file.") from None
+    except Exception as error:  # zipfile, zlib and numpy raise many kinds for a damaged file
+        raise HarnessError(
+            f"{option} {path} cannot be read as npz without unpickling: {' '.join(str(error).split())[:200]}."
+        ) from error
+
+
+def code_table(
+    arrays: Mapping[str, NDArray], where: str, labels: Mapping[str, Mapping[int, NDArray]] | None = None
+) -> CodeTable:
+    """Check codes, ids and labels.
+
+    Arrays: ``query_image_codes``, ``query_text_codes``, ``database_image_codes``, ``database_text_codes`` (the suffix
+    ``_codes`` may be left out), each (n, n_bits) of -1/1, 0/1, bool or real values (a bit is 1 above 0), or packed uint8 of
+    shape (n, ceil(n_bits / 8)), least significant bit first, together with ``n_bits``; ``query_labels`` and
+    ``database_labels``, (n,) integers or (n, n_classes) 0/1; ``query_ids`` and ``database_ids``, (n,) integers. One modality
+    per part is enough for the directions that it allows.
+
+    Args:
+        arrays: Name to array.
+        where: What to call the file in messages.
+        labels: Labels by id for "query" and "database", where the ids belong to a known cell; then no labels are needed.
+
+    Returns:
+        The codes, packed.
+
+    Raises:
+        HarnessError: Something is missing or does not fit.
+    """
+    n_bits = int(arrays["n_bits"]) if "n_bits" in arrays else None
+    packed: dict[str, dict[str, NDArray[np.uint8]]] = {part: {} for part in PARTS}
+    for part in PARTS:
+        for modality in MODALITIES:
+            name = next((name for name in (f"{part}_{modality}_codes", f"{part}_{modality}") if name in arrays), None)
+            if name is None:
+                continue
+            codes, width = _packed(arrays[name], n_bits, f"{where}: {name}")
+            if n_bits is not None and width != n_bits:
+                raise HarnessError(f"{where}: {name} has {width} bits, the others {n_bits}.")
+            n_bits, packed[part][modality] = width, codes
+    for part in PARTS:
+        if not packed[part]:
+            raise HarnessError(f"{where}: no codes of the {part}: expected {part}_image_codes or {part}_text_codes.")
+        lengths = {modality: len(codes) for modality, codes in packed[part].items()}
+        if len(set(lengths.values())) > 1:
+            raise HarnessError(
+                f"{where}: {part} has {lengths['image']} image codes and {lengths['text']} caption codes; row i must be one pair."
+            )
+    assert n_bits is not None
+    found = {
+        part: _labels_and_ids(
+            arrays, part, len(next(iter(packed[part].values()))), where, None if labels is None else labels[part]
+        )
+        for part in PARTS
+    }
+    if found["query"][0].shape[1:] != found["database"][0].shape[1:]:
+        raise HarnessError(
+            f"{where}: query_labels and database_labels must both be (n,) classes, or (n, n_classes) with as many classes."
+        )
+    common = np.intersect1d(found["query"][1], found["database"][1])
+    if len(common) and "query_ids" in arrays and "database_ids" in arrays:
+        raise HarnessError(
+            f"{where}: {len(common)} ids are both query and database, the first is {common[0]}; queries must not be in the database."
+        )
+    return CodeTable(
+        n_bits=n_bits,
+        query=packed["query"],
+        database=packed["database"],
+        query_labels=found["query"][0],
+        database_labels=found["database"][0],
+        query_ids=found["query"][1],
+        database_ids=found["database"][1],
+    )
+
+
+def _packed(array: NDArray, n_bits: int | None, where: str) -> tuple[NDArray[np.uint8], int]:
+    if array.ndim != 2 or array.dtype.kind not in "biuf" or not array.shape[0] or not array.shape[1]:
+        raise HarnessError(f"{where} must be a matrix of numbers (items, bits), not {array.dtype} {array.shape}.")
+    if (
+        n_bits is not None
+        and array.dtype == np.uint8
+        and array.shape[1] == -(-n_bits // 8)
+        and array.shape[1] != n_bits
+    ):
+        return array, n_bits
+    if n_bits is None and array.dtype == np.uint8 and array.max(initial=0) > 1:
+        raise HarnessError(f"{where} looks packed (uint8 above 1): add n_bits to the file.")
+    return pack_checked(array, where), array.shape[1]
+
+
+def _labels_and_ids(
+    arrays: Mapping[str, NDArray], part: str, n: int, where: str, labels: Mapping[int, NDArray] | None
+) -> tuple[NDArray, NDArray[np.int64]]:
+    ids = arrays.get(f"{part}_ids")
+    if ids is not None and (ids.shape != (n,) or ids.dtype.kind not in "iu"):
+        raise HarnessError(f"{where}: {part}_ids must be ({n},) integers, not {ids.dtype} {ids.shape}.")
+    if ids is not None and len(np.unique(ids)) < n:
+        raise HarnessError(f"{where}: {part}_ids names some items twice.")
+    if labels is not None:
+        if ids is None:
+            raise HarnessError(f"{where}: {part}_ids is needed to find the items in the cell.")
+        unknown = [int(number) for number in ids if int(number) not in labels]
+        if unknown:
+            raise HarnessError(
+                f"{where}: {len(unknown)} of {part}_ids are no {part} items of the cell, the first is {unknown[0]}."
+            )
+        if len(ids) != len(labels):
+            raise HarnessError(
+                f"{where}: {len(ids)} {part} items, but the cell has {len(labels)}; all must be there to be comparable."
+            )
+        return np.stack([labels[int(number)] for number in ids]), ids.astype(np.int64)
+    own = arrays.get(f"{part}_labels")
+    if own is None:
+        raise HarnessError(
+            f"{where}: {part}_labels missing; give labels, or the cell that the codes belong to with --cell."
+        )
+    if own.ndim not in (1, 2) or len(own) != n or own.dtype.kind not in "biuf":
+        raise HarnessError(
+            f"{where}: {part}_labels must be ({n},) integers or ({n}, n_classes) of 0/1, not {own.dtype} {own.shape}."
+        )
+    if own.ndim == 2 and not np.isin(own, (0, 1)).all():
+        raise HarnessError(f"{where}: {part}_labels of shape {own.shape} must be 0 or 1, one column for each class.")
+    return own, np.arange(n, dtype=np.int64) if ids is None else ids.astype(np.int64)

@@ -1,0 +1,368 @@
+"""One cell from start to finish: data, detector, hasher, codes, metrics, record.
+
+The wall: the method gets :class:`~harness.interfaces.TrainingPairs` and nothing else. Labels, the noise mask, queries and
+database stay in this module and in the evaluator.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.command import command_of
+from harness.compatibility import granted_beyond_the_wall
+from harness.context import Progress, RunContext, ignore_progress
+from harness.data.assemble import CellData, assemble, training_pairs
+from harness.declarations import MetricDeclaration
+from harness.environment import environment
+from harness.errors import HarnessError
+from harness.interfaces import Hasher, Need, PairTrust, TrainingPairs
+from harness.methods import ResolvedMethod
+from harness.noise.plan import class_changed, realised_rates
+from harness.noise.scores import detector_scores
+from harness.records.schema import CellFacts, Failure, RunRecord
+from harness.retrieval.codes import pack_checked
+from harness.retrieval.evaluate import CodeTable, Evaluation, definitions, evaluate
+from harness.seeding import global_randomness
+from harness.training.loop import Curves, Team, train
+from harness.workbench import Job
+
+if TYPE_CHECKING:
+    import torch
+
+ENCODE_ROWS = 8192
+"""Items encoded at a time."""
+
+
+@dataclass
+class Fitted:
+    """A trained method.
+
+    Attributes:
+        hasher: The hasher that is evaluated.
+        trust: What its detector said in the end.
+        curves: Per-epoch curves; empty for closed forms.
+        notes: Remarks for the record.
+        seconds: Wall-clock seconds of detector and training.
+    """
+
+    hasher: Hasher
+    trust: PairTrust
+    curves: Curves = field(default_factory=Curves)
+    notes: list[str] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass
+class Outcome:
+    """What a cell leaves behind.
+
+    Attributes:
+        record: The record.
+        arrays: For ``arrays.npz``.
+        model: For ``model.safetensors``.
+        log: Lines for ``log.txt``.
+    """
+
+    record: RunRecord
+    arrays: dict[str, NDArray] | None = None
+    model: dict[str, Any] | None = None
+    log: list[str] = field(default_factory=list)
+
+
+@contextmanager
+def _timed(seconds: dict[str, float], stage: str, device: torch.device | None = None) -> Iterator[None]:
+    start = time.perf_counter()
+    yield
+    if device is not None and device.type == "cuda":
+        import torch
+
+        torch.cuda.synchronize(device)
+    seconds[stage] = seconds.get(stage, 0.0) + time.perf_counter() - start
+
+
+def fit_method(method: ResolvedMethod, pairs: TrainingPairs, run: RunContext) -> Fitted:
+    """Fit detector and hasher on the training pairs, and on nothing else.
+
+    Args:
+        method: The resolved method.
+        pairs: The pairs as the method may see them.
+        run: Device, streams and progress.
+
+    Returns:
+        The fitted method.
+
+    Raises:
+        HarnessError: A component broke its contract.
+    """
+    seconds: dict[str, float] = {}
+    teams = []
+    notes: list[str] = []
+    for number in range(method.learners):
+        member = replace(run, member=f"learner-{number}/" if number else "")
+        with _timed(seconds, "detector", run.device), global_randomness(run.seed, f"{member.member}detector"):
+            detector = method.components["detector"].load()(**method.arguments("detector"))
+            trust = _checked_trust(detector.fit(pairs, member), len(pairs), method.components["detector"].name)
+        with global_randomness(run.seed, f"{member.member}hasher-made"):
+            hasher = method.components["hasher"].load()(**_hasher_arguments(method))
+        teams.append(Team(hasher, detector, trust, member))
+    first = teams[0]
+    declared = method.hasher
+    if Need.EPOCHS in declared.offers:
+        watch = bool(method.components["detector"].needs & (Need.EPOCHS | Need.PAIR_LOSSES))
+        with _timed(seconds, "training", run.device), global_randomness(run.seed, "training"):
+            curves = train(teams, pairs, method.phases, watch=watch)
+    else:
+        kept, weight = pairs, first.trust
+        if not declared.uses_weights and (weight.weight <= 0.5).any():
+            chosen = weight.weight > 0.5
+            if not chosen.any():
+                raise HarnessError(f"hasher {declared.name!r} cannot weigh pairs, and no pair has a weight above 0.5.")
+            kept, weight = _select(pairs, chosen), weight.at(chosen)
+            notes.append(
+                f"hasher {declared.name} cannot weigh pairs: it was fitted on the {len(kept)} of {len(pairs)} pairs with a weight above 0.5"
+            )
+        curves = Curves()
+        run.report(phase="fit", epoch=0, epochs=1)
+        with _timed(seconds, "training", run.device), global_randomness(run.seed, "training"):
+            first.learner.fit(kept, weight, run)
+        run.report(phase="fit", epoch=1, epochs=1)
+    return Fitted(first.learner, first.trust, curves, notes, seconds)
+
+
+def _hasher_arguments(method: ResolvedMethod) -> dict[str, Any]:
+    arguments = method.arguments("hasher")
+    if "objective" in method.components:
+        arguments["objective"] = method.components["objective"].load()(**method.arguments("objective"))
+    return arguments
+
+
+def _checked_trust(trust: Any, n: int, detector: str) -> PairTrust:
+    """What a detector returned, if it keeps the contract."""
+    weight = getattr(trust, "weight", None)
+    if weight is None or tuple(weight.shape) != (n,):
+        raise HarnessError(
+            f"detector {detector!r} must return PairTrust with weight of shape ({n},); it returned {type(trust).__name__}."
+        )
+    if not bool(((weight >= 0) & (weight <= 1)).all()):  # also catches NaN
+        raise HarnessError(f"detector {detector!r} returned weights outside [0, 1] or NaN.")
+    return PairTrust(weight.detach().float(), None if trust.target is None else trust.target.detach().float())
+
+
+def _select(pairs: TrainingPairs, chosen: torch.Tensor) -> TrainingPairs:
+    """Some of the pairs, as a whole new set."""
+    return TrainingPairs(
+        image=pairs.image[chosen],
+        text=pairs.text[chosen],
+        image_views=tuple(view[chosen] for view in pairs.image_views),
+        text_views=tuple(view[chosen] for view in pairs.text_views),
+        trusted=pairs.trusted[chosen],
+        granted={need: tensor[chosen] for need, tensor in pairs.granted.items()},
+        trusted_text=None if pairs.trusted_text is None else pairs.trusted_text[chosen],
+        trusted_text_views=tuple(view[chosen] for view in pairs.trusted_text_views),
+    )
+
+
+def encode(
+    hasher: Hasher, modality: str, features: NDArray[np.float32], run: RunContext, who: str
+) -> NDArray[np.uint8]:
+    """Codes of items of one modality.
+
+    Args:
+        hasher: A fitted hasher.
+        modality: "image" or "text".
+        features: (m, d) standardised features.
+        run: Device and code length.
+        who: Name of the hasher, for messages.
+
+    Returns:
+        (m, ceil(n_bits / 8)) packed codes.
+
+    Raises:
+        HarnessError: Outputs of the wrong shape, or NaN.
+    """
+    import torch
+
+    function = hasher.encode_image if modality == "image" else hasher.encode_text
+    parts = []
+    with torch.no_grad():
+        for at in range(0, len(features), ENCODE_ROWS):
+            block = torch.from_numpy(features[at : at + ENCODE_ROWS]).to(run.device)
+            values = function(block)
+            if tuple(values.shape) != (len(block), run.n_bits):
+                raise HarnessError(
+                    f"hasher {who!r}: encode_{modality} must return ({len(block)}, {run.n_bits}); it returned {tuple(values.shape)}."
+                )
+            parts.append(pack_checked(values.float().cpu().numpy(), f"hasher {who!r}, encode_{modality}"))
+    return np.concatenate(parts)
+
+
+def code_table(data: CellData, hasher: Hasher, run: RunContext, who: str) -> CodeTable:
+    """Codes of queries and database in both modalities, with ids and labels."""
+    table = data.table
+    parts: dict[str, dict[str, NDArray[np.uint8]]] = {"query": {}, "database": {}}
+    for part, images in (("query", data.queries), ("database", data.database)):
+        parts[part]["image"] = encode(hasher, "image", data.image_standardiser(table.image[images]), run, who)
+        parts[part]["text"] = encode(
+            hasher, "text", data.text_standardiser(table.text[data.caption_of[images]]), run, who
+        )
+    return CodeTable(
+        n_bits=run.n_bits,
+        query=parts["query"],
+        database=parts["database"],
+        query_labels=table.labels[data.queries],
+        database_labels=table.labels[data.database],
+        query_ids=data.queries,
+        database_ids=data.database,
+    )
+
+
+def run_job(
+    job: Job,
+    metrics: list[MetricDeclaration],
+    device: torch.device,
+    listener: Callable[[Progress], None] = ignore_progress,
+) -> Outcome:
+    """Run a cell.
+
+    Args:
+        job: The prepared cell.
+        metrics: Metrics to compute.
+        device: Where to train.
+        listener: Called with progress.
+
+    Returns:
+        Record, arrays and model of the finished cell.
+
+    Raises:
+        HarnessError: A mistake of the user or a broken contract.
+        Exception: Whatever a component raised.
+    """
+    started = datetime.now(UTC)
+    seconds: dict[str, float] = {}
+    lines: list[str] = []
+
+    def listen(progress: Progress) -> None:
+        loss = "" if progress.loss is None else f" loss {progress.loss:.6g}"
+        lines.append(f"{time.perf_counter() - begin:9.3f}s {progress.phase} {progress.epoch}/{progress.epochs}{loss}")
+        listener(progress)
+
+    begin = time.perf_counter()
+    run = RunContext(job.request.bits, device, job.request.seed, listener=listen)
+    with _timed(seconds, "features"), global_randomness(0, "backbones"):
+        table = job.data.source.table(job.data.split, replace(run, seed=0))
+    with _timed(seconds, "data"):
+        data = assemble(table, job.data.protocol, job.data.split)
+        pairs = training_pairs(data, device, granted_beyond_the_wall(job.method))
+    fitted = fit_method(job.method, pairs, run)
+    seconds.update(fitted.seconds)
+    with _timed(seconds, "encode", device), global_randomness(run.seed, "encode"):
+        codes = code_table(data, fitted.hasher, run, job.method.hasher.name)
+    with _timed(seconds, "evaluate"):
+        evaluation = evaluate(codes, metrics)
+    trust = np.empty(len(data.plan), dtype=np.float32)
+    trust[data.order] = fitted.trust.weight.cpu().numpy()
+    changed = class_changed(data.plan, table.caption_image, table.label_matrix)
+    values: dict[str, Any] = {
+        **evaluation.metrics,
+        "detector": detector_scores(trust, data.plan.wrong, changed, data.plan.trusted),
+        "noise": realised_rates(data.plan, table.caption_image, table.label_matrix, table.captions),
+    }
+    seconds["total"] = time.perf_counter() - begin
+    arrays = {
+        **evaluation_arrays(codes, evaluation),
+        **_curve_arrays(fitted.curves, data),
+        "trust": trust,
+        **data.plan.arrays(),
+    }
+    record = make_record(
+        job,
+        status="ok",
+        metrics=values,
+        metric_definitions=definitions(metrics),
+        queries=evaluation.queries,
+        plan=data.plan.fingerprint,
+        notes=[*job.notes, *fitted.notes],
+        timings={key: round(value, 6) for key, value in seconds.items()},
+        environment=environment(device),
+        started=started,
+    )
+    return Outcome(record, arrays, _model(fitted.hasher, data), lines)
+
+
+def evaluation_arrays(codes: CodeTable, evaluation: Evaluation) -> dict[str, NDArray]:
+    """Codes, ids and labels under the names that ``harness evaluate --codes`` reads, per-query values and curves."""
+    arrays: dict[str, NDArray] = {"n_bits": np.array(codes.n_bits)}
+    for part, modalities in (("query", codes.query), ("database", codes.database)):
+        for modality, packed in modalities.items():
+            arrays[f"{part}_{modality}_codes"] = packed
+    arrays["query_labels"], arrays["database_labels"] = codes.query_labels, codes.database_labels
+    arrays["query_ids"], arrays["database_ids"] = codes.query_ids, codes.database_ids
+    for prefix, named in (("per_query", evaluation.per_query), ("curve", evaluation.curves)):
+        arrays.update({f"{prefix}_{name.replace('/', '_')}": array for name, array in named.items()})
+    return arrays
+
+
+def _curve_arrays(curves: Curves, data: CellData) -> dict[str, NDArray]:
+    """Loss per epoch and, for detectors that change their mind, AUROC per epoch."""
+    if not curves.loss:
+        return {}
+    arrays: dict[str, NDArray] = {
+        "curve_loss": np.array(curves.loss),
+        "curve_phase": np.array(curves.phase),
+        "updates": np.array(curves.updates),
+    }
+    epochs, areas = [], []
+    for epoch, weight in curves.trust:
+        in_plan_order = np.empty(len(data.plan), dtype=np.float32)
+        in_plan_order[data.order] = weight.numpy()
+        area = detector_scores(in_plan_order, data.plan.wrong, None, data.plan.trusted)["auroc"]
+        epochs.append(epoch)
+        areas.append(np.nan if area is None else area)
+    if epochs:
+        arrays["curve_detector_epoch"], arrays["curve_detector_auroc"] = np.array(epochs), np.array(areas)
+    return arrays
+
+
+def _model(hasher: Hasher, data: CellData) -> dict[str, Any] | None:
+    """Tensors that make the codes again from raw features: hasher and standardisers."""
+    import torch
+
+    state = getattr(hasher, "state", None)
+    if state is None:
+        return None
+    model = {f"hasher.{name}": tensor for name, tensor in state().items()}
+    for modality, standardiser in (("image", data.image_standardiser), ("text", data.text_standardiser)):
+        model[f"standardiser.{modality}.mean"] = torch.from_numpy(standardiser.mean)
+        model[f"standardiser.{modality}.scale"] = torch.from_numpy(standardiser.scale)
+    return model
+
+
+def make_record(job: Job, *, started: datetime, error: Failure | None = None, **content: Any) -> RunRecord:
+    """A record of a job; what is left out stays empty."""
+    empty: dict[str, Any] = {
+        "metrics": {},
+        "metric_definitions": {},
+        "queries": {},
+        "plan": None,
+        "notes": list(job.notes),
+        "timings": {},
+        "environment": {},
+    }
+    return RunRecord(
+        hash=job.cell.hash,
+        cell=CellFacts(**job.cell.facts),
+        identity=dict(job.cell.identity),
+        started=started.isoformat(timespec="seconds"),
+        finished=datetime.now(UTC).isoformat(timespec="seconds"),
+        command=command_of(job.request),
+        error=error,
+        **{**empty, **content},
+    )

@@ -1,0 +1,122 @@
+"""Hashing what code means: the syntax tree without comments and docstrings of the files that define a component.
+
+An edited plugin gets another hash, so it is run again instead of being shown its old number; a new comment does not.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.util
+import sys
+from collections.abc import Iterable
+from functools import lru_cache
+from pathlib import Path
+
+from harness.declarations import Component
+
+
+@lru_cache(maxsize=512)
+def _tree(path: Path, modified: int) -> ast.Module:
+    """The parsed file; ``modified`` makes a changed file a new entry."""
+    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+
+
+def _parse(path: Path) -> ast.Module:
+    return _tree(path, path.stat().st_mtime_ns)
+
+
+def hash_of_file(path: Path) -> str:
+    """Hash of one file's syntax tree without docstrings.
+
+    Raises:
+        SyntaxError: The file is no Python.
+        OSError: It cannot be read.
+    """
+    return hashlib.sha256(ast.dump(_without_docstrings(_parse(path)), annotate_fields=False).encode()).hexdigest()[:16]
+
+
+def _without_docstrings(tree: ast.Module) -> ast.Module:
+    copied = ast.Module(body=[*tree.body], type_ignores=[])
+    return ast.fix_missing_locations(_DropDocstrings().visit(ast.parse(ast.unparse(copied))))
+
+
+class _DropDocstrings(ast.NodeTransformer):
+    def _strip(self, node: ast.AST) -> ast.AST:
+        self.generic_visit(node)
+        body = node.body  # type: ignore[attr-defined]
+        if (
+            body
+            and isinstance(body[0], ast.Expr)
+            and isinstance(body[0].value, ast.Constant)
+            and isinstance(body[0].value.value, str)
+        ):
+            node.body = body[1:] or [ast.Pass()]  # type: ignore[attr-defined]
+        return node
+
+    visit_Module = visit_ClassDef = visit_FunctionDef = visit_AsyncFunctionDef = _strip
+
+
+def hash_of_component(component: Component, packages: Iterable[str]) -> str:
+    """Hash of the file that defines a component and of all files of plugin packages that it imports, directly or not.
+
+    Args:
+        component: The component.
+        packages: Top-level packages that hold plugins; imports from elsewhere are not followed.
+
+    Returns:
+        16 hexadecimal digits; "unknown" for a component made in memory, which has no file.
+    """
+    roots = set(packages)
+    start = component.module_name
+    if start is None:
+        return "unknown"
+    found: dict[str, str] = {}
+    waiting = [start]
+    while waiting:
+        name = waiting.pop()
+        path = _path_of(name) or (component.file if name == start else None)
+        if name in found or path is None:
+            continue
+        found[name] = hash_of_file(path)
+        waiting.extend(
+            imported for imported in _imports(_parse(path), name, path) if imported.partition(".")[0] in roots
+        )
+    if not found:
+        return "unknown"
+    # A loose file's module name holds a hash of its path, which must not make a difference.
+    parts = [
+        f"{name if name.partition('.')[0] in roots and not name.startswith('harness_loose_') else 'file'}={digest}"
+        for name, digest in sorted(found.items())
+    ]
+    return hashlib.sha256(" ".join(parts).encode()).hexdigest()[:16]
+
+
+def _path_of(module: str) -> Path | None:
+    """The file of a module, without importing it where its package is light."""
+    loaded = sys.modules.get(module)
+    file = getattr(loaded, "__file__", None)
+    if file is None:
+        try:
+            spec = importlib.util.find_spec(module)
+        except (ImportError, ValueError, AttributeError):
+            return None
+        file = spec.origin if spec else None
+    return Path(file) if file and file.endswith(".py") else None
+
+
+def _imports(tree: ast.Module, module: str, path: Path) -> list[str]:
+    """Modules that a tree imports, absolute names; for ``from a import b`` both ``a`` and ``a.b``."""
+    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    names: list[str] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names.extend(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                parent = package.split(".")[: len(package.split(".")) - node.level + 1]
+                base = ".".join([*parent, *([base] if base else [])])
+            names.append(base)
+            names.extend(f"{base}.{alias.name}" for alias in node.names)
+    return names

@@ -1,0 +1,149 @@
+"""Many cells, one after the other: what is finished stays, what fails is recorded, and the grid goes on."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Protocol
+
+from harness.cells import CellRequest
+from harness.context import Progress
+from harness.declarations import MetricDeclaration
+from harness.environment import environment
+from harness.errors import CombinationError, HarnessError
+from harness.records.schema import Failure, RunRecord
+from harness.records.store import RunStore, StoredRun
+from harness.runner import Outcome, make_record, run_job
+from harness.workbench import Job, Workbench
+
+if TYPE_CHECKING:
+    import torch
+
+OVERWRITE = ("never", "failed", "always")
+"""What happens to cells that have a record: all stay, failed ones are tried again, all are run again."""
+
+
+class Listener(Protocol):
+    """Whoever shows the progress of a grid."""
+
+    def grid_started(self, jobs: Sequence[Job], refused: Sequence[Refusal]) -> None:
+        """All cells are determined; nothing has run yet."""
+
+    def cell_started(self, number: int, total: int, job: Job) -> None:
+        """Cell ``number`` (from 1) of ``total`` starts."""
+
+    def progressed(self, progress: Progress) -> None:
+        """News from the running cell."""
+
+    def cell_finished(self, job: Job, record: RunRecord, reused: bool) -> None:
+        """A cell has a record: a new one, or one from before (``reused``)."""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A point of the grid that cannot work, with the reason."""
+
+    request: CellRequest
+    reason: str
+
+
+def prepare_all(workbench: Workbench, requests: Sequence[CellRequest]) -> tuple[list[Job], list[Refusal]]:
+    """Determine all cells before any of them runs.
+
+    Args:
+        workbench: Where requests become jobs.
+        requests: The points of the grid.
+
+    Returns:
+        The jobs, each cell once, and the combinations that cannot work.
+
+    Raises:
+        HarnessError: A mistake that has nothing to do with a combination (an unknown name, a damaged file), or every
+            combination is refused.
+    """
+    jobs: dict[str, Job] = {}
+    refused = []
+    for request in requests:
+        try:
+            job = workbench.prepare(request)
+        except CombinationError as error:
+            refused.append(Refusal(request, str(error)))
+            continue
+        jobs.setdefault(job.cell.hash, job)
+    if not jobs and refused:
+        reasons = list(dict.fromkeys(refusal.reason for refusal in refused))
+        raise CombinationError(" ".join(reasons[:3]))
+    return list(jobs.values()), refused
+
+
+def is_done(stored: StoredRun | None, overwrite: str) -> bool:
+    """Whether a cell's record stands under an overwrite policy."""
+    if stored is None or overwrite == "always":
+        return False
+    return overwrite == "never" or stored.record.status == "ok"
+
+
+def run_grid(
+    jobs: Sequence[Job],
+    refused: Sequence[Refusal],
+    store: RunStore,
+    metrics: list[MetricDeclaration],
+    device: torch.device,
+    overwrite: str,
+    listener: Listener,
+) -> list[RunRecord]:
+    """Run the cells that have no standing record, and store each when it is finished.
+
+    Args:
+        jobs: The cells.
+        refused: Combinations that cannot work, for the listener.
+        store: Where records are.
+        metrics: Metrics to compute.
+        device: Where to train.
+        overwrite: One of :data:`OVERWRITE`.
+        listener: Shows progress.
+
+    Returns:
+        The records of all cells in order, new and old.
+
+    Raises:
+        HarnessError: A record could not be saved.
+    """
+    listener.grid_started(jobs, refused)
+    records = []
+    for number, job in enumerate(jobs, start=1):
+        stored = store.find(job.cell.facts["method"], job.cell.facts["dataset"], job.cell.hash)
+        if stored is not None and is_done(stored, overwrite):
+            listener.cell_finished(job, stored.record, reused=True)
+            records.append(stored.record)
+            continue
+        listener.cell_started(number, len(jobs), job)
+        outcome = _run_one(job, metrics, device, listener)
+        store.write(outcome.record, outcome.arrays, outcome.model, outcome.log)
+        listener.cell_finished(job, outcome.record, reused=False)
+        records.append(outcome.record)
+    return records
+
+
+def _run_one(job: Job, metrics: list[MetricDeclaration], device: torch.device, listener: Listener) -> Outcome:
+    """Run one cell; an error becomes a failed record."""
+    started = datetime.now(UTC)
+    try:
+        return run_job(job, metrics, device, listener.progressed)
+    except Exception as error:
+        status = "oom" if _is_out_of_memory(error) else "failed"
+        tail = [] if isinstance(error, HarnessError) else traceback.format_exc().splitlines()[-20:]
+        message = (
+            str(error) if isinstance(error, HarnessError) else f"{type(error).__name__}: {' '.join(str(error).split())}"
+        )
+        failure = Failure(kind=type(error).__name__, message=message, traceback=tail)
+        record = make_record(job, status=status, started=started, error=failure, environment=environment(device))
+        return Outcome(record, log=tail or [message])
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    import torch
+
+    return isinstance(error, MemoryError | torch.OutOfMemoryError)

@@ -1,0 +1,164 @@
+"""The one training loop: phases, batches, trust, evidence and curves for every learner."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from harness.interfaces import Batch, Evidence, Learner, PairTrust, Phase, Run, TrainingPairs
+from harness.training.batches import batches
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+
+@dataclass
+class Team:
+    """A learner and the detector that watches it. Two teams make co-teaching: each learner trains on the other's trust.
+
+    Attributes:
+        learner: The learner.
+        detector: Its detector, or None.
+        trust: What the detector says at present, for all pairs.
+        run: Device and streams of this team.
+    """
+
+    learner: Learner
+    detector: Any | None
+    trust: PairTrust
+    run: Run
+
+
+@dataclass
+class Curves:
+    """What is recorded per epoch, over all phases.
+
+    Attributes:
+        phase: Name of the phase of each epoch.
+        loss: Mean loss of the batches of each epoch, of the first learner.
+        trust: (n,) weights after each epoch in which a detector changed them, with the epoch's number.
+        updates: Training steps of the first learner.
+    """
+
+    phase: list[str] = field(default_factory=list)
+    loss: list[float] = field(default_factory=list)
+    trust: list[tuple[int, Tensor]] = field(default_factory=list)
+    updates: int = 0
+
+
+def train(teams: Sequence[Team], pairs: TrainingPairs, phases: Sequence[Phase], *, watch: bool) -> Curves:
+    """Train learners through the phases of a recipe.
+
+    Args:
+        teams: One team, or two for co-teaching; the first is the one that is evaluated.
+        pairs: All training pairs.
+        phases: The phases.
+        watch: Whether detectors asked for evidence at the end of each epoch.
+
+    Returns:
+        The curves of the first learner.
+    """
+    import torch
+
+    curves = Curves()
+    for team in teams:
+        team.learner.begin(pairs, phases, team.run)
+    run = teams[0].run
+    order = run.generator("batches")
+    epoch = 0
+    ones = PairTrust(torch.ones(len(pairs), device=pairs.image.device))
+    for number, phase in enumerate(phases):
+        if phase.restart and number:
+            for team in teams:
+                team.learner.begin(pairs, phases, team.run)
+        phase_pairs = pairs.as_trusted() if phase.pairs == "trusted" else pairs
+        rows = (
+            torch.nonzero(pairs.trusted)[:, 0]
+            if phase.pairs == "trusted"
+            else torch.arange(len(pairs), device=pairs.image.device)
+        )
+        for team in teams:
+            _optional(team.learner, "begin_phase", phase, phase_pairs, rows)
+        for epoch_in_phase in range(phase.epochs):
+            losses: list[list[Tensor]] = [[] for _ in teams]
+            for chosen in _epoch_batches(teams[0].learner, rows, order):
+                batch = phase_pairs.rows(chosen)
+                for place, team in enumerate(teams):
+                    teacher = teams[1 - place] if len(teams) == 2 else team
+                    trust = ones.at(chosen) if phase.trust == "ones" else _trust_in(batch, teacher)
+                    losses[place].append(team.learner.step(batch, trust))
+            for team in teams:
+                _optional(team.learner, "end_epoch", epoch)
+            curves.updates += len(losses[0])
+            curves.phase.append(phase.name)
+            curves.loss.append(_mean(losses[0]))  # the one look at the device in an epoch
+            if watch:
+                _observe(teams, pairs, phase, epoch, curves)
+            epoch += 1
+            run.report(phase=phase.name, epoch=epoch_in_phase + 1, epochs=phase.epochs, loss=curves.loss[-1])
+    return curves
+
+
+def _optional(component: Any, method: str, *arguments: Any) -> Any:
+    """Call a method that a component may leave out."""
+    function: Callable[..., Any] | None = getattr(component, method, None)
+    return None if function is None else function(*arguments)
+
+
+def _epoch_batches(learner: Learner, rows: Tensor, order: torch.Generator) -> Any:
+    smallest = getattr(learner, "smallest_batch", 1)
+    return batches(rows, learner.batch_size, order, smallest=smallest, drop_last=getattr(learner, "drop_last", False))
+
+
+def _trust_in(batch: Batch, team: Team) -> PairTrust:
+    """What the team's detector says of a batch: drawn anew where it does so, otherwise its standing trust."""
+    drawn = None if team.detector is None else _optional(team.detector, "weigh_batch", batch, team.learner)
+    return team.trust.at(batch.rows) if drawn is None else PairTrust(drawn)
+
+
+def _mean(losses: Sequence[Tensor]) -> float:
+    import torch
+
+    return float(torch.stack([loss.detach().float() for loss in losses]).mean()) if losses else float("nan")
+
+
+def _observe(teams: Sequence[Team], pairs: TrainingPairs, phase: Phase, epoch: int, curves: Curves) -> None:
+    """Show each detector the evidence of its own learner."""
+    for place, team in enumerate(teams):
+        if team.detector is None:
+            continue
+        with team.run.frozen_randomness():
+            evidence = collect_evidence(team.learner, pairs, phase, epoch)
+        changed = _optional(team.detector, "observe", evidence, team.run)
+        if changed is not None:
+            team.trust = changed
+            if place == 0:
+                curves.trust.append((epoch + 1, changed.weight.detach().cpu()))
+
+
+def collect_evidence(learner: Learner, pairs: TrainingPairs, phase: Phase, epoch: int) -> Evidence:
+    """Losses of all pairs and similarities on demand, without gradient."""
+    import torch
+
+    n = len(pairs)
+    size = max(learner.batch_size, 1)
+    with torch.no_grad():
+        parts = [
+            learner.pair_losses(pairs.rows(torch.arange(at, min(at + size, n), device=pairs.image.device)))
+            for at in range(0, n, size)
+        ]
+        pair_loss = torch.cat(parts).detach().float()
+    outputs: list[Tensor] = []
+
+    def similarity(rows: slice) -> Tensor:
+        with torch.no_grad():
+            if not outputs:
+                normalise = torch.nn.functional.normalize
+                outputs.extend(
+                    [normalise(learner.encode_image(pairs.image)), normalise(learner.encode_text(pairs.text))]
+                )
+            return outputs[0][rows] @ outputs[1].T
+
+    return Evidence(epoch=epoch + 1, phase=phase.name, pair_loss=pair_loss, similarity=similarity)

@@ -1,0 +1,29 @@
+"""Image backbones of torchvision: ``torchvision/resnet18``, ``torchvision/squeezenet1_1``, ..."""
+
+from __future__ import annotations
+
+from harness import Parameter, hookimpl
+
+
+@hookimpl
+def register_backbones(register):
+    """Register the family."""
+    register(
+        "torchvision",
+        "harness_plugins.torchvision_features:TorchvisionFeatures",
+        modality="image",
+        summary="penultimate layer of a torchvision classifier, for example torchvision/resnet18 or torchvision/squeezenet1_1",
+        paper="https://docs.pytorch.org/vision/stable/models.html",
+        models=True,
+        weights="optional",
+        parameters=[
+            Parameter("batch_size", 64, "Images per batch.", minimum=1),
+            Parameter(
+                "crop",
+                200,
+                "Centre crop in pixels (the CHNR features: 200); larger than the image means no crop.",
+                minimum=1,
+            ),
+            Parameter("size", 224, "Side of the network's input in pixels.", minimum=32),
+        ],
+    )

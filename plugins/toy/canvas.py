@@ -1,0 +1,247 @@
+"""A small software rasteriser for scenes seen from above.
+
+Every pixel comes from float32 additions, products, quotients, square roots and floors in numpy, which IEEE 754
+fixes bit by bit. There is no libm call on an array, no BLAS, no float reduction and no Pillow drawing, whose edge
+rules have changed between versions: the bytes do not depend on the operating system, the processor or Pillow.
+
+Lengths are metres in the world and pixels on the canvas. Colours are sRGB in [0, 1].
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+SUPERSAMPLE = 2
+
+Vector = np.ndarray  # (2,) float64, metres unless said otherwise
+
+
+class Material(NamedTuple):
+    """A textured surface: its mean colour, and how much slow and fast noise change its brightness."""
+
+    colour: tuple[float, float, float]
+    mottle: float = 0.08
+    grain: float = 0.06
+
+
+def unit(angle: float) -> Vector:
+    """Unit vector at `angle` radians; rounded, so that the last bit of a platform's cosine is not seen."""
+    return np.array([round(math.cos(angle), 6), round(math.sin(angle), 6)])
+
+
+def left_of(direction: Vector) -> Vector:
+    """The unit vector a quarter turn from `direction`."""
+    return np.array([-direction[1], direction[0]])
+
+
+def value_noise(rng: np.random.Generator, cells: int, pixels: int) -> np.ndarray:
+    """Smooth noise of shape (pixels, pixels), float32 in [-1, 1], with `cells` lattice cells across."""
+    lattice = (2 * rng.random((cells + 1, cells + 1)) - 1).astype(np.float32)
+    low, weight = _lattice_places(cells, pixels)
+    rows = lattice[low] + weight[:, None] * (lattice[low + 1] - lattice[low])
+    return rows[:, low] + weight * (rows[:, low + 1] - rows[:, low])
+
+
+def wander(rng: np.random.Generator, cells: int, places: np.ndarray, span: float) -> np.ndarray:
+    """Smooth random function in [-1, 1] of `places` (any shape), one knot every span / cells over [-span, span]/2."""
+    knots = (2 * rng.random(cells + 2) - 1).astype(np.float32)
+    at = np.clip((places / np.float32(span) + np.float32(0.5)) * cells, 0, cells)
+    low = np.floor(at).astype(np.int64)
+    part = at - low
+    part = part * part * (3 - 2 * part)
+    return knots[low] + part * (knots[low + 1] - knots[low])
+
+
+def _lattice_places(cells: int, pixels: int) -> tuple[np.ndarray, np.ndarray]:
+    """Lower lattice index (pixels,) int and smoothed weight (pixels,) float32 of each pixel centre."""
+    at = (np.arange(pixels, dtype=np.float32) + np.float32(0.5)) * np.float32(cells) / np.float32(pixels)
+    low = np.floor(at).astype(np.int64)
+    part = at - low.astype(np.float32)
+    return low, part * part * (3 - 2 * part)
+
+
+class Canvas:
+    """The picture being painted, with its camera and its sun.
+
+    `picture` is (3, side, side) float32: channels first, because numpy is slow along an axis of three.
+    `x` and `y` are the world coordinates of the pixel centres, (side, side) float32 metres.
+    `slow`, `medium` and `fast` are noise fields of that shape in about [-1, 1].
+    """
+
+    def __init__(
+        self, side: int, view: float, centre: Vector, turn: Vector, sun: Vector, rng: np.random.Generator
+    ) -> None:
+        """Look at `centre` with `view` metres across, world x axis along `turn`; `sun` is shadow metres per metre."""
+        self.side, self.view, self.centre, self.turn, self.rng = side, view, centre, turn, rng
+        self.scale = side / view
+        self.sun, self.throw = sun, math.sqrt(float(sun[0] * sun[0] + sun[1] * sun[1]))
+        steps = ((np.arange(side) + 0.5) / self.scale - view / 2).astype(np.float32)
+        cosine, sine = (np.float32(value) for value in turn)
+        self.x = np.float32(centre[0]) + (cosine * steps[None, :] + sine * steps[:, None])
+        self.y = np.float32(centre[1]) + (cosine * steps[:, None] - sine * steps[None, :])
+        self.slow = value_noise(rng, 4, side) + np.float32(0.5) * value_noise(rng, 9, side)
+        self.medium = value_noise(rng, 19, side)
+        self.fast = value_noise(rng, 72, side)
+        self.picture = np.zeros((3, side, side), np.float32)
+
+    # ---- regions: one distance per pixel, metres, negative inside ----
+
+    def beyond(self, direction: Vector, offset: float) -> np.ndarray:
+        """The half plane on the far side of the line `offset` metres along `direction`."""
+        return np.float32(offset) - (self.x * np.float32(direction[0]) + self.y * np.float32(direction[1]))
+
+    def band(self, point: Vector, direction: Vector, width: float) -> np.ndarray:
+        """The endless strip of `width` metres through `point` along `direction`."""
+        across = left_of(direction)
+        return np.abs(self.beyond(across, float(point[0] * across[0] + point[1] * across[1]))) - np.float32(width / 2)
+
+    def box(self, point: Vector, size: tuple[float, float], direction: Vector) -> np.ndarray:
+        """The rectangle of (length, width) metres around `point`, its length along `direction`."""
+        return np.maximum(self.band(point, left_of(direction), size[0]), self.band(point, direction, size[1]))
+
+    def disc(self, point: Vector, radius: float) -> np.ndarray:
+        """The disc of `radius` metres around `point`."""
+        right, down = self.x - np.float32(point[0]), self.y - np.float32(point[1])
+        return np.sqrt(right * right + down * down) - np.float32(radius)
+
+    def ragged(self, distance: np.ndarray, amount: float) -> np.ndarray:
+        """`distance` with a natural, wandering edge: up to about `amount` metres in and out."""
+        return distance + np.float32(amount) * (self.medium + np.float32(0.5) * self.fast)
+
+    def paint(self, distance: np.ndarray | None, material: Material, alpha: float = 1.0, pattern=0.0) -> None:
+        """Cover the inside of `distance` (everything, if None) with `material`; `pattern` adds to its brightness."""
+        tone = 1 + np.float32(material.mottle) * self.slow + np.float32(material.grain) * self.fast + pattern
+        colour = np.asarray(material.colour, np.float32)[:, None, None]
+        if distance is None:
+            self.picture[:] = colour * tone
+            return
+        cover = np.clip(0.5 - distance * np.float32(self.scale), 0, 1) * np.float32(alpha)
+        self.picture += cover * (colour * tone - self.picture)
+
+    # ---- objects: many small shapes at once, each painted in its own window ----
+
+    def boxes(self, places, sizes, directions, colours, *, lift=0.0, ridge=0.0, alpha=1.0) -> None:
+        """Paint N rectangles in order.
+
+        Args:
+            places: (N, 2) centres, metres.
+            sizes: (N, 2) or (2,) length and width, metres.
+            directions: (N, 2) or (2,) unit vectors of the lengths.
+            colours: (N, 3) or (3,).
+            lift: height in metres, which sets the shadow; none for 0.
+            ridge: how much the two long halves differ in light, as the slopes of a gable roof do.
+            alpha: opacity.
+        """
+        places = np.asarray(places, np.float64).reshape(-1, 2)
+        half = np.broadcast_to(np.asarray(sizes, np.float64), places.shape) * (self.scale / 2)
+        axes = self._on_canvas(np.broadcast_to(np.asarray(directions, np.float64), places.shape))
+        colours = np.broadcast_to(np.asarray(colours, np.float64), (len(places), 3))
+        centres, seen = self._seen(places, np.sqrt((half * half).sum(axis=1)), lift)
+        half, axes, colours = (values[seen].astype(np.float32) for values in (half, axes, colours))
+        length, width = half[:, 0, None, None], half[:, 1, None, None]
+        cosine, sine = axes[:, 0, None, None], axes[:, 1, None, None]
+        thin = np.minimum(2 * width, 1)  # a line thinner than a pixel covers only its width of it
+
+        def cover(right, down):
+            outside = np.maximum(
+                np.abs(right * cosine + down * sine) - length, np.abs(down * cosine - right * sine) - width
+            )
+            return np.minimum(np.clip(np.float32(0.5) - outside, 0, 1), thin)
+
+        def tone(right, down):
+            light = self._on_canvas(-self.sun) / self.throw
+            slope = np.float32(ridge) * (cosine * np.float32(light[1]) - sine * np.float32(light[0]))
+            return 1 + np.where(down * cosine - right * sine > 0, slope, -slope)
+
+        reach = float(np.sqrt((half * half).sum(axis=1)).max(initial=0))
+        self._stamp(centres, reach, cover, tone if ridge else None, colours, lift, alpha)
+
+    def discs(self, places, radii, colours, *, lift=0.0, dome=0.0, rough=0.0, alpha=1.0) -> None:
+        """Paint N discs in order: `places` (N, 2), `radii` (N,) or one, metres; other arguments as for `boxes`.
+
+        `dome` brightens the side that faces the sun; `rough` breaks the edge, as leaves do, by that share of the
+        radius.
+        """
+        places = np.asarray(places, np.float64).reshape(-1, 2)
+        radii = np.broadcast_to(np.asarray(radii, np.float64), len(places)) * self.scale
+        colours = np.broadcast_to(np.asarray(colours, np.float64), (len(places), 3))
+        centres, seen = self._seen(places, radii, lift)
+        radius, colours = radii[seen].astype(np.float32)[:, None, None], colours[seen].astype(np.float32)
+        light = (self._on_canvas(-self.sun) / self.throw).astype(np.float32)
+        bumps = (2 * self.rng.random((len(radius), 4)) - 1).astype(np.float32)[:, :, None, None] * np.float32(rough)
+
+        def cover(right, down):
+            distance = np.sqrt(right * right + down * down)
+            outside = distance - radius
+            if rough:  # four random lobes, polynomial in the direction: no angle is computed
+                across, along = right / (distance + 1), down / (distance + 1)
+                lobes = bumps[:, 0] * across + bumps[:, 1] * along + bumps[:, 2] * 2 * across * along
+                outside = outside + radius * (lobes + bumps[:, 3] * (across * across - along * along))
+            return np.clip(np.float32(0.5) - outside, 0, 1)
+
+        def tone(right, down):
+            return 1 + np.float32(dome) * (right * light[0] + down * light[1]) / radius
+
+        self._stamp(
+            centres, float(radius.max(initial=0)) * (1 + rough), cover, tone if dome else None, colours, lift, alpha
+        )
+
+    def _on_canvas(self, vectors: np.ndarray) -> np.ndarray:
+        """World vectors (..., 2) turned into canvas axes."""
+        (cosine, sine), across, along = self.turn, vectors[..., 0], vectors[..., 1]
+        return np.stack([across * cosine - along * sine, across * sine + along * cosine], axis=-1)
+
+    def _seen(self, places: np.ndarray, reach: np.ndarray, lift: float) -> tuple[np.ndarray, np.ndarray]:
+        """Canvas centres (M, 2) pixels of the objects that touch the picture, and their (N,) bool mask."""
+        centres = self._on_canvas(places - self.centre) * self.scale + self.side / 2
+        margin = reach[:, None] + 2 + lift * self.scale * self.throw
+        seen = ((centres > -margin) & (centres < self.side + margin)).all(axis=1)
+        return centres[seen], seen
+
+    def _stamp(self, centres, reach, cover, tone, colours, lift, alpha) -> None:
+        """Shade the shadows of all the objects, then paint each: `cover` and `tone` map window offsets to (N, K, K)."""
+        if not len(centres):
+            return
+        if lift:
+            throw = (self._on_canvas(self.sun) * (lift * self.scale)).astype(np.float32)
+            length = throw[0] * throw[0] + throw[1] * throw[1]
+            corners, right, down = _windows(centres, reach + math.sqrt(float(length)))
+            # The shadow of a wall is its footprint swept along the throw.
+            swept = np.clip((right * throw[0] + down * throw[1]) / length, 0, 1)
+            covers = cover(right - swept * throw[0], down - swept * throw[1])
+            shadow = np.zeros((self.side, self.side), np.float32)
+            for own, (target, source) in zip(covers, self._overlaps(corners, covers.shape[1]), strict=True):
+                np.maximum(shadow[target], own[source], out=shadow[target])
+            shadow *= np.float32(alpha)
+            self.picture *= 1 - np.array([0.56, 0.53, 0.44], np.float32)[:, None, None] * shadow
+        corners, right, down = _windows(centres, reach)
+        covers = cover(right, down) * np.float32(alpha)
+        tones = tone(right, down) if tone else None
+        for index, (target, source) in enumerate(self._overlaps(corners, covers.shape[1])):
+            patch = self.picture[:, *target]
+            colour = colours[index][:, None, None]
+            if tones is not None:
+                colour = colour * tones[index][source]
+            patch += covers[index][source] * (colour - patch)
+
+    def _overlaps(self, corners: np.ndarray, window: int):
+        """For each window, where it lies on the canvas and which part of it does: two pairs of slices."""
+        for left, top in corners.tolist():
+            x0, x1 = max(left, 0), max(min(left + window, self.side), 0)
+            y0, y1 = max(top, 0), max(min(top + window, self.side), 0)
+            yield (
+                (slice(y0, y1), slice(x0, x1)),
+                (slice(y0 - top, max(y1 - top, 0)), slice(x0 - left, max(x1 - left, 0))),
+            )
+
+
+def _windows(centres: np.ndarray, reach: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Square windows around (N, 2) centres: corners (N, 2) int, and offsets right (N, 1, K), down (N, K, 1)."""
+    half = math.ceil(reach) + 1
+    corners = np.floor(centres).astype(np.int64) - half
+    steps = np.arange(2 * half + 1) + 0.5
+    offsets = ((corners - centres)[:, :, None] + steps).astype(np.float32)
+    return corners, offsets[:, 0, None, :], offsets[:, 1, :, None]

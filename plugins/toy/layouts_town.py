@@ -1,0 +1,196 @@
+"""Layouts of scenes in a town: homes, streets, cars, sports grounds.
+
+As in `layouts_open`, axes are fixed, lengths are metres around the origin, and the scene's attributes are obeyed.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from . import clutter
+from .canvas import Material, Vector, left_of, unit
+from .site import EAST, NORTH, ORIGIN, Layout, Site, grid
+
+
+def dense_residential(site: Site) -> None:
+    """Rows of houses close together along parallel streets."""
+    canvas, view = site.canvas, site.canvas.view
+    clutter.ground(site)
+    block, plot = site.between(42.0, 50.0), site.between(12.5, 16.0)
+    roofs = clutter.roofs_of(str(site.attributes["colour"]))
+    start, columns = site.between(-0.5, 0.5) * block, int(1.4 * view / plot) + 1
+    if site.chance(0.4):
+        clutter.road(site, EAST * site.between(-0.35, 0.35) * view, NORTH, 7.0, traffic=2, marked=False)
+    for street in np.arange(-2, 3) * block + start:
+        clutter.road(site, NORTH * street, EAST, site.between(6.0, 7.5), traffic=4, marked=False)
+        for side in (-1, 1):
+            along = (np.arange(columns) - columns / 2) * plot + site.spread(columns, -1.2, 1.2)
+            rows = street + side * (12.0 + site.spread(columns, -1.0, 1.0))
+            built = site.rng.random(columns) < 0.93
+            clutter.houses(site, np.stack([along, rows], 1)[built], EAST, 9.5, 13.5, roofs)
+    count = {"few": 14, "many": 70}[str(site.attributes["trees"])]
+    places = site.anywhere(count)
+    off_street = np.abs((places[:, 1] - start + 5.5 * block) % block - block / 2) < block / 2 - 5.0
+    clutter.trees(site, places[off_street], 1.5, 3.2)
+
+
+def sparse_residential(site: Site) -> None:
+    """One to three houses with drives, lawns and trees."""
+    canvas, view, count = site.canvas, site.canvas.view, int(site.attributes["houses"])
+    clutter.ground(site)
+    clutter.surroundings(site, -NORTH, 0.30 * view)
+    clutter.road(site, NORTH * (0.36 * view), EAST, site.between(5.5, 7.5), traffic=1, marked=site.chance(0.3))
+    roofs = clutter.roofs_of(str(site.attributes["colour"]))
+    along = (np.arange(count) - (count - 1) / 2) * site.between(32.0, 40.0)
+    for across in along + site.spread(count, -4, 4):
+        home = np.array([across, site.between(-8.0, 10.0)])
+        canvas.paint(canvas.ragged(canvas.disc(home, site.between(13.0, 19.0)), 3.0), site.palette.lawn, 0.8)
+        drive = canvas.box(home + (5.0, 0.2 * view), (3.4, 0.4 * view), EAST)
+        canvas.paint(drive, site.pick((site.palette.concrete, site.palette.soil)))
+        if site.attributes["pool"] == "a pool":
+            canvas.boxes(home + (site.between(-9, 3), -13.0), (9.0, 5.0), EAST, (0.80, 0.80, 0.76))
+            canvas.boxes(home + (site.between(-9, 3), -13.0), (7.6, 3.8), EAST, (0.30, 0.62, 0.70))
+        clutter.houses(site, home[None], unit(site.between(-0.3, 0.3)), 13.0, 19.0, roofs)
+        if site.chance(0.7):
+            clutter.cars(site, home[None] + (5.0, 13.0), NORTH)
+    places = site.anywhere({"few": 26, "many": 75}[str(site.attributes["trees"])])
+    clear = np.abs(places[:, 1] - 0.36 * view) > 6.0
+    clear &= (np.abs(places[:, None, 0] - along) + np.abs(places[:, None, 1]) > 17.0).all(axis=1)
+    clutter.trees(site, places[clear], 2.2, 4.8)
+
+
+def parking_lot(site: Site) -> None:
+    """Double rows of cars in painted bays, with aisles between."""
+    canvas, view = site.canvas, site.canvas.view
+    clutter.ground(site)
+    side = site.between(0.27, 0.4) * view
+    canvas.paint(canvas.beyond(-NORTH, -side - 2.0), site.palette.concrete)
+    canvas.paint(canvas.beyond(-NORTH, -side), site.palette.asphalt)
+    clutter.surroundings(site, NORTH, side)
+    full = {"full": 0.92, "half": 0.5, "empty": 0.14}[str(site.attributes["filled"])]
+    bays = int(1.5 * view / 2.9)
+    along = (np.arange(bays) - bays / 2) * 2.9
+    rows = np.arange(side - 4.0, -0.75 * view, -17.5)
+    for row in rows:
+        ends = [row] if row == rows[0] else [row, row + 5.4]
+        for middle in ends:
+            canvas.boxes(np.stack([along - 1.45, 0 * along + middle], 1), (5.0, 0.3), NORTH, clutter.PAINT, alpha=0.7)
+            taken = site.rng.random(bays) < full
+            places = np.stack([along, middle + site.spread(bays, -0.4, 0.4)], 1)[taken]
+            clutter.cars(site, places, site.pick(np.array([NORTH, -NORTH]), len(places)))
+        if site.attributes["islands"] == "trees" and len(ends) == 2:
+            spots = np.stack([np.arange(-0.7, 0.7, 0.16) * view, 0 * np.arange(-0.7, 0.7, 0.16) + row + 2.7], 1)
+            clutter.trees(site, spots, 1.6, 2.8)
+    moving = np.stack([site.spread(3, -0.5, 0.5) * view, site.pick(rows, 3) - 6.0], 1)
+    clutter.cars(site, moving, EAST)
+
+
+def intersection(site: Site) -> None:
+    """Two roads that cross, with crossings, traffic and a built or green corner."""
+    canvas, view = site.canvas, site.canvas.view
+    clutter.ground(site)
+    other = unit(1.571 + site.between(-0.35, 0.35))
+    widths = (site.between(9.0, 19.0), site.between(8.0, 16.0))
+    clutter.surroundings(site, NORTH, widths[0] / 2 + 7.0)
+    if site.chance(0.6):
+        corners = np.array([[-1.0, -1.0], [1.0, -1.0]]) * (widths[1] / 2 + 21.0, widths[0] / 2 + 20.0)
+        put = clutter.buildings if site.chance(0.5) else clutter.houses
+        put(site, corners[: 1 + site.chance(0.6)], EAST)
+    places = site.anywhere(30)
+    away = (np.abs(places[:, 1]) > widths[0] / 2 + 5) & (np.abs(places[:, 0]) > widths[1] / 2 + 9)
+    clutter.trees(site, places[away], 2.0, 4.2)
+    for direction, width in ((EAST, widths[0]), (other, widths[1])):
+        canvas.paint(canvas.band(ORIGIN, direction, width + 4.5), site.palette.concrete, 0.8)
+    for direction, width in ((EAST, widths[0]), (other, widths[1])):
+        canvas.paint(canvas.band(ORIGIN, direction, width), site.palette.asphalt)
+    for direction, width, crossed in ((EAST, widths[0], widths[1]), (other, widths[1], widths[0])):
+        across, stop = left_of(direction), crossed / 2 + 5.0
+        for sense in (-1, 1):
+            arm = direction * sense
+            clutter.line(site, arm * (stop + 0.4 * view), direction, 0.8 * view, 0.5, (0.86, 0.76, 0.35))
+            if site.attributes["crosswalk"] == "a crosswalk":
+                bars = np.arange(-width / 2 + 1.0, width / 2, 1.8)[:, None] * across + arm * (stop - 2.2)
+                canvas.boxes(bars, (2.8, 0.8), direction, clutter.PAINT, alpha=0.85)
+            lane = across * (sense * width / 4)
+            queue = int(site.rng.integers(0, {"light": 2, "heavy": 6}[str(site.attributes["traffic"])]))
+            cars = arm * (stop + 4.0) + lane + arm * (np.arange(queue) * site.between(6.0, 9.0))[:, None]
+            clutter.cars(site, cars, direction)
+    if site.chance(0.6):
+        clutter.cars(site, (site.rng.random((2, 2)) - 0.5) * 9.0, site.pick((EAST, other)))
+
+
+def tennis_court(site: Site) -> None:
+    """One to six fenced courts, lines and all."""
+    canvas, view, count = site.canvas, site.canvas.view, int(site.attributes["courts"])
+    clutter.ground(site)
+    columns = {1: 1, 2: 2, 3: 3, 4: 2}.get(count, 3)
+    rows = -(-count // columns)
+    places = grid(columns, rows, (17.5, 35.0))[:count] + (0.0, -3.0)
+    clutter.surroundings(site, NORTH, rows * 17.5 + site.between(0.0, 5.0))
+    courts = {"green": (0.28, 0.44, 0.33), "blue": (0.26, 0.40, 0.58), "red": (0.62, 0.36, 0.29)}
+    inner = Material(courts[str(site.attributes["colour"])], 0.04, 0.03)
+    outer = Material(site.pick(((0.34, 0.47, 0.35), (0.58, 0.38, 0.31), (0.52, 0.53, 0.53))), 0.04, 0.03)
+    yard = canvas.box(np.array([0.0, -3.0]), (columns * 17.5 + 1.0, rows * 35.0), EAST)
+    canvas.paint(yard - np.float32(1.2), site.palette.concrete, 0.6)
+    canvas.paint(yard, outer)
+    canvas.boxes(places, (23.8, 11.0), NORTH, inner.colour)
+    clutter.court_lines(site, places)
+    grove = site.anywhere({"few": 12, "many": 46}[str(site.attributes["trees"])])
+    clear = (np.abs(grove[:, 0]) > columns * 8.75 + 4.0) | (np.abs(grove[:, 1] + 3.0) > rows * 17.5 + 4.0)
+    clutter.trees(site, grove[clear], 2.0, 4.2)
+    if site.chance(0.4):
+        clutter.road(site, EAST * (columns * 8.75 + 12.0), NORTH, 6.5, traffic=2, marked=False)
+
+
+def baseball_diamond(site: Site) -> None:
+    """One or two diamonds: a fan of soil around a square of grass, and the outfield."""
+    canvas, view, count = site.canvas, site.canvas.view, int(site.attributes["diamonds"])
+    clutter.ground(site)
+    size = site.between(0.8, 1.15)
+    homes = [np.array([0.0, -26.0])] if count == 1 else [np.array([0.0, -44.0]), np.array([0.0, 44.0])]
+    clutter.surroundings(site, -NORTH, -float(homes[0][1]) + site.between(10.0, 18.0))
+    for index, home in enumerate(homes):
+        facing = NORTH if index == 0 else -NORTH
+        _diamond(site, home, facing, size if count == 1 else 0.72 * size)
+    places = site.anywhere({"few": 12, "many": 50}[str(site.attributes["trees"])])
+    clear = (places[:, 0] ** 2 + (places[:, 1] - 8.0 * (count == 1)) ** 2) > (50.0 * size) ** 2
+    clutter.trees(site, places[clear], 2.4, 4.8)
+    if site.chance(0.4):
+        spots = grid(8, 1, (3.4, 1.0)) + (site.between(-20, 20), -0.36 * view)
+        canvas.paint(canvas.box(spots.mean(axis=0), (34.0, 13.0), EAST), site.palette.asphalt)
+        clutter.cars(site, spots, NORTH)
+
+
+def _diamond(site: Site, home: Vector, facing: Vector, size: float) -> None:
+    """One diamond with its home plate at `home`, opening towards `facing`."""
+    canvas, right = site.canvas, np.array([facing[1], -facing[0]])
+    legs = [0.7071 * (facing + right), 0.7071 * (facing - right)]
+    apex = home - facing * (5.0 * size)
+    # The foul lines are at right angles, so each is the border of the half plane that the other one points into.
+    wedge = np.maximum(*(canvas.beyond(leg, float((leg * apex).sum())) for leg in legs))
+    outfield = np.maximum(wedge, canvas.disc(home, 74.0 * size))
+    soil = Material(site.pick(((0.66, 0.47, 0.34), (0.72, 0.60, 0.45), (0.60, 0.42, 0.33))), 0.05, 0.04)
+    canvas.paint(outfield - np.float32(2.5), soil, 0.75)
+    mown = canvas.beyond(legs[0], 0.0) / np.float32(site.between(5.0, 9.0))
+    stripes = (np.floor(mown) - 2 * np.floor(mown / 2) - np.float32(0.5)) * np.float32(0.08)
+    canvas.paint(outfield, site.palette.lawn, pattern=stripes)
+    infield = np.maximum(wedge, canvas.disc(home + facing * (18.0 * size), 29.0 * size))
+    canvas.paint(canvas.ragged(infield, 0.4), soil)
+    centre = home + facing * (19.0 * size)
+    if site.attributes["infield"] == "grass":
+        canvas.paint(canvas.box(centre, (22.0 * size, 22.0 * size), legs[0]), site.palette.lawn)
+    canvas.discs(np.stack([centre, home]), np.array([2.8, 4.2]) * size, soil.colour)
+    for leg in legs:
+        clutter.line(site, home + leg * (36.0 * size), leg, 72.0 * size, 0.5)
+    bases = np.stack([home, home + legs[0] * 27 * size, home + legs[1] * 27 * size, home + facing * 38 * size])
+    canvas.boxes(bases, (1.4, 1.4), legs[0], clutter.PAINT)
+
+
+LAYOUTS = {
+    "baseball diamond": Layout(baseball_diamond, 115.0),
+    "dense residential": Layout(dense_residential, 120.0),
+    "intersection": Layout(intersection, 85.0),
+    "parking lot": Layout(parking_lot, 80.0),
+    "sparse residential": Layout(sparse_residential, 105.0),
+    "tennis court": Layout(tennis_court, 85.0),
+}
