@@ -10,7 +10,7 @@ This module imports no torch, so that declaring a plugin stays cheap.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from enum import Flag, auto
@@ -326,8 +326,11 @@ class Backbone(Protocol):
     def fit(self, training: Sequence[Any], run: Run) -> None:
         """Optional: fit on the captions (or images) of the training images; pretrained encoders leave it out."""
 
-    def encode(self, raw: Iterator[Image] | Sequence[str], run: Run) -> numpy.ndarray:
-        """(n, d) float32 features of PIL RGB images or of strings, in order."""
+    def encode(self, raw: Collection[Image] | Sequence[str], run: Run) -> numpy.ndarray:
+        """(n, d) float32 features of PIL RGB images or of strings, in order.
+
+        ``raw`` has a length and is iterated once; images are decoded as the iteration goes.
+        """
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from importlib.resources import as_file, files
+from importlib.util import find_spec
+from pathlib import Path
 
 from harness import hookimpl
 
@@ -20,8 +21,10 @@ def register_readers(register):
 
 @hookimpl
 def register_datasets(register):
-    """Register the cards of the folder datasets/."""
-    for card in sorted(files("harness_datasets").iterdir(), key=lambda entry: entry.name):
-        if card.name.endswith(".toml"):
-            with as_file(card) as path:
-                register(path)
+    """Register the cards of the folder datasets/, installed as harness_datasets."""
+    # importlib.resources.files() fails on a package without __init__.py in an editable install, and the folder must not
+    # have one: a checkout on sys.path would then shadow Hugging Face's `datasets`.
+    spec = find_spec("harness_datasets")
+    folders = [Path(place) for place in (spec.submodule_search_locations or [])] if spec else []
+    for card in sorted(card for folder in folders if folder.is_dir() for card in folder.glob("*.toml")):
+        register(card)

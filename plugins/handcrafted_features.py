@@ -19,7 +19,12 @@ class HogAndColour:
 
     def encode(self, raw, run):
         """PIL RGB images to features."""
-        return np.stack([self._one(image) for image in raw]).astype(np.float32)
+        features = []
+        for image in raw:
+            features.append(self._one(image))
+            if len(features) % 50 == 0 or len(features) == len(raw):
+                run.report(phase="images", epoch=len(features), epochs=len(raw))
+        return np.stack(features).astype(np.float32)
 
     def _one(self, image: Image.Image) -> np.ndarray:
         side = min(image.size) * CENTRE

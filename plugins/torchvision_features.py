@@ -124,5 +124,5 @@ class TorchvisionFeatures:
             outputs = network(torch.stack([self._prepare(image) for image in batch]).to(run.device))
             parts.append(outputs.flatten(1).float().cpu().numpy())
             done += len(batch)
-            run.report(phase="images", epoch=done, epochs=done)
+            run.report(phase="images", epoch=done, epochs=len(raw))
         return np.concatenate(parts)

@@ -52,10 +52,10 @@ def export(cells: tuple[str, ...], output: Path, device: str, results: Path, **o
         options = _with_cell(options, cell, results)
     if not options["method"]:
         options["method"] = ("none",)  # the data of a cell do not depend on the method
-    requests = {request.data_key: request for request in requests_of(options)}
-    if len(requests) > 1:
-        raise HarnessError(f"--cell: the options name {len(requests)} different data cells; one file holds one.")
-    (request,) = requests.values()
+    requests = requests_of(options)
+    request = requests[0]
+    if any(other.data_key != request.data_key for other in requests):
+        raise HarnessError("the options name several cells with different data; one file holds one.")
     prepared = Workbench(registry).prepare_data(request)
     run = RunContext(request.bits, choose_device(device))
     with global_randomness(0, "backbones"):

@@ -7,6 +7,7 @@ DUCH (Mikriukov et al., ICASSP 2022, released code "aug_center"): Gaussian blur 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,19 +25,27 @@ SIGMA = (1.1, 1.3)
 DEGREES = (-10.0, -5.0)
 
 
-def augmented(images: ImageSource) -> Iterator[Image]:
+@dataclass(frozen=True)
+class AugmentedImages:
     """The augmented copy of each image, in order.
 
     The strength of each copy depends on its position alone, not on the data seed, so that features can be cached.
     """
-    from PIL import Image
-    from scipy.ndimage import gaussian_filter1d
 
-    random = numpy_generator(0, "image-augmentation")
-    for index in range(len(images)):
-        sigma, degrees = random.uniform(*SIGMA), random.uniform(*DEGREES)
-        pixels = np.asarray(images[index], dtype=np.float32)
-        for axis in (0, 1):
-            pixels = gaussian_filter1d(pixels, sigma, axis=axis, radius=1, mode="nearest")
-        blurred = Image.fromarray(np.clip(pixels + 0.5, 0, 255).astype(np.uint8))
-        yield blurred.rotate(degrees, resample=Image.Resampling.BILINEAR)
+    images: ImageSource
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __iter__(self) -> Iterator[Image]:
+        from PIL import Image
+        from scipy.ndimage import gaussian_filter1d
+
+        random = numpy_generator(0, "image-augmentation")
+        for index in range(len(self.images)):
+            sigma, degrees = random.uniform(*SIGMA), random.uniform(*DEGREES)
+            pixels = np.asarray(self.images[index], dtype=np.float32)
+            for axis in (0, 1):
+                pixels = gaussian_filter1d(pixels, sigma, axis=axis, radius=1, mode="nearest")
+            blurred = Image.fromarray(np.clip(pixels + 0.5, 0, 255).astype(np.uint8))
+            yield blurred.rotate(degrees, resample=Image.Resampling.BILINEAR)

@@ -119,15 +119,10 @@ def extract(
     Returns:
         The features, with the fingerprint of the raw data.
     """
-    image_features, view = _encode(
-        image, raw.image_fingerprint, training, lambda: [raw.images[int(row)] for row in training],
-        [lambda: (raw.images[row] for row in range(len(raw))), lambda: augment.augmented(raw.images)], run,
-    )  # fmt: skip
+    views = [raw.images, augment.AugmentedImages(raw.images)]
+    image_features, view = _encode(image, raw.image_fingerprint, raw.images, training, views, run)
     of_training = np.flatnonzero(np.isin(raw.caption_image, training))
-    (text_features,) = _encode(
-        text, raw.caption_fingerprint, of_training, lambda: [raw.captions[row] for row in of_training],
-        [lambda: raw.captions], run,
-    )  # fmt: skip
+    (text_features,) = _encode(text, raw.caption_fingerprint, raw.captions, of_training, [raw.captions], run)
     for name, features, expected in (
         (image.name, image_features, len(raw)),
         (image.name, view, len(raw)),
@@ -154,8 +149,8 @@ def extract(
 def _encode(
     choice: BackboneChoice,
     content: str,
+    items: Any,
     training: NDArray[np.int64],
-    training_items: Any,
     views: Sequence[Any],
     run: Run,
 ) -> list[NDArray[np.float32]]:
@@ -174,8 +169,8 @@ def _encode(
     def compute() -> list[NDArray]:
         backbone = choice.make()
         if fitted:
-            backbone.fit(training_items(), run)
-        return [np.asarray(backbone.encode(view(), run), dtype=np.float32) for view in views]
+            backbone.fit([items[int(row)] for row in training], run)
+        return [np.asarray(backbone.encode(view, run), dtype=np.float32) for view in views]
 
     arrays, _ = cached_arrays(key, compute)
     return arrays

@@ -78,7 +78,7 @@ def _table(setting: dict[str, Any], group: pd.DataFrame, metric: str) -> Table:
 def _newest_code(group: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
     """Of rows that different code made under one name, keep the newest code's."""
     newest = group.sort_values("finished").groupby("row")["code"].transform("last")
-    kept = group[group["code"] == newest]
+    kept = group[group["code"] == newest.reindex(group.index)]
     if len(kept) < len(group):
         notes.append(f"{len(group) - len(kept)} runs made by earlier code of their method are left out.")
     return kept
