@@ -1,0 +1,94 @@
+"""What many tests share: a results folder, small feature files, and the command line in this process."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def own_folders(tmp_path_factory, monkeypatch):
+    """No test reads or writes the user's cache, data or plugins."""
+    cache = tmp_path_factory.getbasetemp() / "feature-cache"
+    monkeypatch.setenv("HARNESS_CACHE", str(cache))
+    for name in ("HARNESS_DATA", "HARNESS_PLUGINS_DIR", "HARNESS_DEBUG"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@dataclass
+class Result:
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+@pytest.fixture
+def harness(capsys, monkeypatch, tmp_path):
+    """Run a ``harness`` command in this process; results go to ``tmp_path/results`` unless told otherwise."""
+
+    def run(*arguments: object) -> Result:
+        from harness.cli import main
+
+        words = [str(argument) for argument in arguments]
+        if words and words[0] in ("run", "show", "table", "evaluate", "doctor") and "--results" not in words:
+            words += ["--results", str(tmp_path / "results")]
+        monkeypatch.setattr(sys, "argv", ["harness", *words])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as stop:
+            main()
+        out, err = capsys.readouterr()
+        code = stop.value.code
+        return Result(code if isinstance(code, int) else 1, out, err)
+
+    yield run
+    logging.getLogger("harness").handlers.clear()
+
+
+def feature_arrays(
+    n: int = 120, classes: int = 6, d_image: int = 24, d_text: int = 20, captions: int = 2, seed: int = 0, multi: bool = False
+) -> dict[str, np.ndarray]:
+    """Arrays of a small feature file in which image and caption share a latent class structure."""
+    random = np.random.default_rng(seed)
+    labels = np.arange(n) * classes // n
+    centres = random.normal(size=(classes, 8))
+    latent = centres[labels] + 0.5 * random.normal(size=(n, 8))
+    caption_image = np.repeat(np.arange(n), captions)
+    image = latent @ random.normal(size=(8, d_image)) + random.normal(size=(n, d_image))
+    text = latent[caption_image] @ random.normal(size=(8, d_text)) + random.normal(size=(n * captions, d_text))
+    if multi:
+        labels = random.random((n, classes)) < 0.25
+        labels[np.arange(n), np.arange(n) * classes // n] = True
+    return {
+        "image": image.astype(np.float32),
+        "text": text.astype(np.float32),
+        "caption_image": caption_image,
+        "labels": labels,
+        "image_aug": (image + 0.5 * random.normal(size=image.shape)).astype(np.float32),
+        "text_aug": (text + 0.5 * random.normal(size=text.shape)).astype(np.float32),
+    }
+
+
+@pytest.fixture
+def features(tmp_path):
+    """A writer of feature files: ``features(n=..., drop=("labels",), extra={...})`` gives the path."""
+
+    def write(name: str = "small", drop: tuple[str, ...] = (), extra: dict[str, Any] | None = None, **shape: Any) -> Path:
+        arrays = {key: value for key, value in feature_arrays(**shape).items() if key not in drop}
+        path = tmp_path / f"{name}.npz"
+        np.savez(path, **{**arrays, **(extra or {})})
+        return path
+
+    return write
