@@ -111,7 +111,7 @@ def fit_method(method: ResolvedMethod, pairs: TrainingPairs, run: RunContext) ->
             detector = method.components["detector"].load()(**method.arguments("detector"))
             trust = _checked_trust(detector.fit(pairs, member), len(pairs), method.components["detector"].name)
         with global_randomness(run.seed, f"{member.member}hasher-made"):
-            hasher = method.components["hasher"].load()(**_hasher_arguments(method))
+            hasher = make_hasher(method)
         teams.append(Team(hasher, detector, trust, member))
     first = teams[0]
     declared = method.hasher
@@ -137,11 +137,12 @@ def fit_method(method: ResolvedMethod, pairs: TrainingPairs, run: RunContext) ->
     return Fitted(first.learner, first.trust, curves, notes, seconds)
 
 
-def _hasher_arguments(method: ResolvedMethod) -> dict[str, Any]:
+def make_hasher(method: ResolvedMethod) -> Any:
+    """The hasher of a method, not yet fitted, with its objective where it takes one."""
     arguments = method.arguments("hasher")
     if "objective" in method.components:
         arguments["objective"] = method.components["objective"].load()(**method.arguments("objective"))
-    return arguments
+    return method.components["hasher"].load()(**arguments)
 
 
 def _checked_trust(trust: Any, n: int, detector: str) -> PairTrust:

@@ -62,8 +62,8 @@ def command(ctx: click.Context, /, **options: Any) -> None:
         jobs, refused = prepare_all(workbench, requests)
         _show_plan(jobs, refused, store, options["overwrite"], options["as_json"])
         return
-    store.check_writable()
     jobs, refused = prepare_all(workbench, requests)
+    store.check_writable()
     from harness.cli.progress import make_listener
     from harness.context import choose_device
 

@@ -16,6 +16,8 @@ import numpy as np
 
 SUPERSAMPLE = 2
 
+_SHADE = np.array([[0.56], [0.53], [0.44]], np.float32)  # light lost in a shadow: sky light keeps it bluish
+
 Vector = np.ndarray  # (2,) float64, metres unless said otherwise
 
 
@@ -113,6 +115,8 @@ class Canvas:
 
     def paint(self, distance: np.ndarray | None, material: Material, alpha: float = 1.0, pattern=0.0) -> None:
         """Cover the inside of `distance` (everything, if None) with `material`; `pattern` adds to its brightness."""
+        if distance is not None and distance.min() * self.scale > 0.5:
+            return
         tone = 1 + np.float32(material.mottle) * self.slow + np.float32(material.grain) * self.fast + pattern
         colour = np.asarray(material.colour, np.float32)[:, None, None]
         if distance is None:
@@ -205,6 +209,7 @@ class Canvas:
         """Shade the shadows of all the objects, then paint each: `cover` and `tone` map window offsets to (N, K, K)."""
         if not len(centres):
             return
+        flat = self.picture.reshape(3, -1)
         if lift:
             throw = (self._on_canvas(self.sun) * (lift * self.scale)).astype(np.float32)
             length = throw[0] * throw[0] + throw[1] * throw[1]
@@ -212,30 +217,37 @@ class Canvas:
             # The shadow of a wall is its footprint swept along the throw.
             swept = np.clip((right * throw[0] + down * throw[1]) / length, 0, 1)
             covers = cover(right - swept * throw[0], down - swept * throw[1])
-            shadow = np.zeros((self.side, self.side), np.float32)
-            for own, (target, source) in zip(covers, self._overlaps(corners, covers.shape[1]), strict=True):
-                np.maximum(shadow[target], own[source], out=shadow[target])
-            shadow *= np.float32(alpha)
-            self.picture *= 1 - np.array([0.56, 0.53, 0.44], np.float32)[:, None, None] * shadow
+            touched, pixels, _ = self._touched(corners, covers)
+            shadow = np.zeros(self.side * self.side, np.float32)
+            np.maximum.at(shadow, pixels, covers.reshape(-1)[touched])
+            shaded = np.flatnonzero(shadow)
+            flat[:, shaded] *= 1 - _SHADE * (shadow[shaded] * np.float32(alpha))
         corners, right, down = _windows(centres, reach)
-        covers = cover(right, down) * np.float32(alpha)
-        tones = tone(right, down) if tone else None
-        for index, (target, source) in enumerate(self._overlaps(corners, covers.shape[1])):
-            patch = self.picture[:, *target]
-            colour = colours[index][:, None, None]
-            if tones is not None:
-                colour = colour * tones[index][source]
-            patch += covers[index][source] * (colour - patch)
+        covers = cover(right, down)
+        touched, pixels, objects = self._touched(corners, covers)
+        amount = covers.reshape(-1)[touched]
+        # One object a pixel: the last that covers it whole, else the last that touches it. Painting them one after
+        # the other would differ only in half-covered pixels, and would cost several times as much.
+        rank = np.arange(len(touched)) + len(touched) * (amount > 0.99)
+        top = np.full(self.side * self.side, -1)
+        np.maximum.at(top, pixels, rank)
+        won = top[pixels] == rank
+        touched, pixels, objects, amount = touched[won], pixels[won], objects[won], amount[won]
+        colour = colours.T[:, objects]
+        if tone is not None:
+            colour = colour * np.broadcast_to(tone(right, down), covers.shape).reshape(-1)[touched]
+        flat[:, pixels] += (amount * np.float32(alpha)) * (colour - flat[:, pixels])
 
-    def _overlaps(self, corners: np.ndarray, window: int):
-        """For each window, where it lies on the canvas and which part of it does: two pairs of slices."""
-        for left, top in corners.tolist():
-            x0, x1 = max(left, 0), max(min(left + window, self.side), 0)
-            y0, y1 = max(top, 0), max(min(top + window, self.side), 0)
-            yield (
-                (slice(y0, y1), slice(x0, x1)),
-                (slice(y0 - top, max(y1 - top, 0)), slice(x0 - left, max(x1 - left, 0))),
-            )
+    def _touched(self, corners: np.ndarray, covers: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Where `covers` (N, K, K) is positive on the canvas: index into it, flat pixel and object, each (P,) int."""
+        window = covers.shape[1]
+        touched = np.flatnonzero(covers > 0)
+        objects, within = np.divmod(touched, window * window)
+        down, right = np.divmod(within, window)
+        down += corners[objects, 1]
+        right += corners[objects, 0]
+        inside = (down >= 0) & (down < self.side) & (right >= 0) & (right < self.side)
+        return touched[inside], (down * self.side + right)[inside], objects[inside]
 
 
 def _windows(centres: np.ndarray, reach: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
