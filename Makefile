@@ -9,7 +9,7 @@ run: $(VENV)/.installed
 	$(BIN)/harness run --method chnr --noise 0.4
 
 test: $(VENV)/.installed-for-tests
-	$(BIN)/python -m pytest -q -n 2
+	$(BIN)/pytest -q -n 2
 
 lint: $(VENV)/.installed-for-tests
 	$(BIN)/ruff check .

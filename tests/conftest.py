@@ -12,6 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+# `python -m pytest` puts the repository root on sys.path, where the folder datasets/ could be taken for Hugging Face's package.
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:] = [place for place in sys.path if Path(place or ".").resolve() != ROOT]
+
 
 @pytest.fixture(autouse=True)
 def own_folders(tmp_path_factory, monkeypatch):

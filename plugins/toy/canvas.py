@@ -166,8 +166,8 @@ class Canvas:
     def discs(self, places, radii, colours, *, lift=0.0, dome=0.0, rough=0.0, alpha=1.0) -> None:
         """Paint N discs in order: `places` (N, 2), `radii` (N,) or one, metres; other arguments as for `boxes`.
 
-        `dome` brightens the side that faces the sun; `rough` breaks the edge, as leaves do, by that share of the
-        radius.
+        `dome` brightens the side that faces the sun. `rough` squashes each disc at random by up to that share, as a
+        crown is, and throws its shadow whole: there is light under a crown, and none beside the foot of a wall.
         """
         places = np.asarray(places, np.float64).reshape(-1, 2)
         radii = np.broadcast_to(np.asarray(radii, np.float64), len(places)) * self.scale
@@ -175,15 +175,14 @@ class Canvas:
         centres, seen = self._seen(places, radii, lift)
         radius, colours = radii[seen].astype(np.float32)[:, None, None], colours[seen].astype(np.float32)
         light = (self._on_canvas(-self.sun) / self.throw).astype(np.float32)
-        bumps = (2 * self.rng.random((len(radius), 4)) - 1).astype(np.float32)[:, :, None, None] * np.float32(rough)
+        squash = (2 * self.rng.random((2, len(radius), 1, 1)) - 1).astype(np.float32) * np.float32(rough) / radius
 
         def cover(right, down):
-            distance = np.sqrt(right * right + down * down)
-            outside = distance - radius
-            if rough:  # four random lobes, polynomial in the direction: no angle is computed
-                across, along = right / (distance + 1), down / (distance + 1)
-                lobes = bumps[:, 0] * across + bumps[:, 1] * along + bumps[:, 2] * 2 * across * along
-                outside = outside + radius * (lobes + bumps[:, 3] * (across * across - along * along))
+            across, along = right * right, down * down
+            outside = np.sqrt(across + along) - radius
+            if rough:
+                outside += squash[0] * across - squash[0] * along
+                outside += (squash[1] * right) * down
             return np.clip(np.float32(0.5) - outside, 0, 1)
 
         def tone(right, down):
@@ -205,7 +204,7 @@ class Canvas:
         seen = ((centres > -margin) & (centres < self.side + margin)).all(axis=1)
         return centres[seen], seen
 
-    def _stamp(self, centres, reach, cover, tone, colours, lift, alpha) -> None:
+    def _stamp(self, centres, reach, cover, tone, colours, lift, alpha, swept=True) -> None:
         """Shade the shadows of all the objects, then paint each: `cover` and `tone` map window offsets to (N, K, K)."""
         if not len(centres):
             return
@@ -214,9 +213,10 @@ class Canvas:
             throw = (self._on_canvas(self.sun) * (lift * self.scale)).astype(np.float32)
             length = throw[0] * throw[0] + throw[1] * throw[1]
             corners, right, down = _windows(centres, reach + math.sqrt(float(length)))
-            # The shadow of a wall is its footprint swept along the throw.
-            swept = np.clip((right * throw[0] + down * throw[1]) / length, 0, 1)
-            covers = cover(right - swept * throw[0], down - swept * throw[1])
+            share = np.float32(0.7)  # of the throw, at the middle of a crown
+            if swept:  # the shadow of a wall is its footprint, swept along the throw
+                share = np.clip(right * (throw[0] / length) + down * (throw[1] / length), 0, 1)
+            covers = cover(right - share * throw[0], down - share * throw[1])
             touched, pixels, _ = self._touched(corners, covers)
             shadow = np.zeros(self.side * self.side, np.float32)
             np.maximum.at(shadow, pixels, covers.reshape(-1)[touched])

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from .canvas import Material, Vector, left_of, wander
-from .site import Site
+from .site import EAST, Site
 
 CAR_PAINTS = np.array(
     [(0.88, 0.88, 0.87), (0.72, 0.73, 0.74), (0.16, 0.17, 0.19), (0.40, 0.42, 0.44), (0.56, 0.14, 0.13),
@@ -103,17 +103,23 @@ def line(site: Site, point: Vector, direction: Vector, length: float, width=0.35
 
 
 def road(site: Site, point: Vector, direction: Vector, width: float, traffic: int = 3, marked: bool = True) -> None:
-    """A straight road across the picture, with verges, a centre line and some cars."""
+    """A straight road across the picture, with verges, some cars and, where marked, lines."""
     canvas, across = site.canvas, left_of(direction)
-    canvas.paint(canvas.ragged(canvas.band(point, direction, width + 3.0), 0.5), site.palette.soil, 0.5)
-    canvas.paint(canvas.band(point, direction, width), site.palette.asphalt)
+    strip = canvas.band(point, direction, width)
+    canvas.paint(canvas.ragged(strip - np.float32(1.5), 0.5), site.palette.soil, 0.5)
+    canvas.paint(strip, site.palette.asphalt)
     if marked:
         dashes(site, point, direction)
-        for side in (-1, 1):
-            line(site, point + across * side * (width / 2 - 0.6), direction, 1.6 * canvas.view, 0.25, alpha=0.6)
-    where = site.spread(traffic, -0.7, 0.7)[:, None] * canvas.view
-    lane = np.where(site.rng.random(traffic) < 0.5, 1.0, -1.0)[:, None]
-    cars(site, point + where * direction + lane * (width / 4) * across, direction)
+        edges = point + np.array([[-1.0], [1.0]]) * (width / 2 - 0.6) * across
+        canvas.boxes(edges, (1.6 * canvas.view, 0.25), direction, PAINT, alpha=0.6)
+    cars(site, *lane_places(site, point, direction, width, traffic))
+
+
+def lane_places(site: Site, point: Vector, direction: Vector, width: float, count: int) -> tuple[np.ndarray, Vector]:
+    """Places (count, 2) of cars on both lanes of a road, and their direction."""
+    along = site.spread(count, -0.7, 0.7)[:, None] * site.canvas.view
+    lane = np.where(site.rng.random(count) < 0.5, 1.0, -1.0)[:, None]
+    return point + along * direction + lane * (width / 4) * left_of(direction), direction
 
 
 def water_beyond(site: Site, direction: Vector, offset: float, bank: Material | None = None) -> None:
@@ -128,14 +134,15 @@ def water_beyond(site: Site, direction: Vector, offset: float, bank: Material | 
 
 
 def surroundings(site: Site, direction: Vector, offset: float) -> None:
-    """What the attribute `near` names, beyond `offset` metres along `direction`. Lengths follow the view."""
+    """What the attribute `near` names, beyond about `offset` metres along `direction`, but always within the view."""
     canvas, view, across = site.canvas, site.canvas.view, left_of(direction)
+    offset = min(offset, 0.36 * view)
     edge, near = direction * offset, site.attributes["near"]
     if near == "water":
         water_beyond(site, direction, offset + 0.04 * view)
     elif near == "road":
-        width = site.between(7.0, 11.0)
-        road(site, edge + direction * (width * 0.9), across, width, traffic=int(site.rng.integers(1, 6)))
+        width = site.between(7.0, 10.0) * max(1.0, view / 140)
+        road(site, edge + direction * (width * 0.8), across, width, traffic=int(site.rng.integers(1, 6)))
     elif near == "trees":
         count = int(site.rng.integers(18, 36))
         places = site.spread(count, -0.7, 0.7)[:, None] * view * across
@@ -159,16 +166,11 @@ def surroundings(site: Site, direction: Vector, offset: float) -> None:
         canvas.paint(canvas.ragged(canvas.beyond(direction, offset), 0.02 * view), site.palette.soil)
 
 
-def court_lines(site: Site, places: np.ndarray) -> None:
-    """The lines and net of tennis courts that lie north to south at (N, 2) `places`."""
-    east, north = np.array([1.0, 0.0]), np.array([0.0, 1.0])
-    marks = [((side * 5.4, 0.0), north, 23.8) for side in (-1, 1)] + [
-        ((side * 4.1, 0.0), north, 23.8) for side in (-1, 1)
-    ]
-    marks += [((0.0, side * 11.8), east, 10.9) for side in (-1, 1)] + [
-        ((0.0, side * 6.4), east, 8.2) for side in (-1, 1)
-    ]
-    marks += [((0.0, 0.0), north, 12.8)]
-    for offset, direction, length in marks:
-        site.canvas.boxes(places + offset, (length, 0.35), direction, PAINT, alpha=0.9)
-    site.canvas.boxes(places, (12.6, 0.4), east, (0.2, 0.22, 0.2), lift=1.0, alpha=0.8)
+def court_lines(site: Site, places: np.ndarray, scale: float) -> None:
+    """The lines and the net's shadow of tennis courts that lie north to south at (N, 2) `places`."""
+    long = [(across, 0.0, 0.35, 23.8) for across in (-5.4, -4.1, 4.1, 5.4)] + [(0.0, 0.0, 0.35, 12.8)]
+    wide = [(0.0, up, 10.9, 0.35) for up in (-11.8, 11.8)] + [(0.0, up, 8.2, 0.35) for up in (-6.4, 6.4)]
+    marks = scale * np.array(long + wide)
+    spots = (places[:, None] + marks[:, :2]).reshape(-1, 2)
+    site.canvas.boxes(spots, np.tile(marks[:, 2:], (len(places), 1)), EAST, PAINT, alpha=0.9)
+    site.canvas.boxes(places, (12.6 * scale, 0.5 * scale), EAST, (0.2, 0.22, 0.2), alpha=0.7)

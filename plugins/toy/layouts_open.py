@@ -125,13 +125,13 @@ def storage_tanks(site: Site) -> None:
     shade = {"white": (0.90, 0.90, 0.88), "gray": (0.64, 0.66, 0.66), "brown": (0.58, 0.44, 0.36)}
     colour = np.array(shade[str(site.attributes["colour"])])
     places = places + site.spread(2 * count, -0.03, 0.03).reshape(-1, 2) * pitch
+    pipe = site.between(-0.5, 0.5) * pitch
+    clutter.line(site, NORTH * pipe, EAST, 1.1 * columns * pitch, 1.2, (0.6, 0.6, 0.58))
     canvas.discs(places, radii * 1.28, site.palette.soil.colour, alpha=0.5)
     canvas.discs(places, radii, colour * 0.8, lift=site.between(6.0, 11.0))
     canvas.discs(places, radii * 0.93, colour, dome=site.between(0.04, 0.16))
     if site.chance(0.5):
         canvas.discs(places, radii * 0.2, colour * 0.85)
-    pipe = site.between(-0.5, 0.5) * pitch
-    clutter.line(site, NORTH * pipe, EAST, 1.1 * columns * pitch, 1.2, (0.6, 0.6, 0.58))
 
 
 def farmland(site: Site) -> None:
@@ -175,8 +175,8 @@ def forest(site: Site) -> None:
     clearing = canvas.ragged(canvas.disc((site.rng.random(2) - 0.5) * 0.6 * view, site.between(0.1, 0.2) * view), 3.0)
     if site.attributes["cover"] == "open":
         canvas.paint(clearing - np.float32(0.05 * view), site.palette.grass)
-    spacing = 0.052 * view
-    places = grid(27, 27, (spacing, spacing * 0.95)) + site.spread(2 * 27 * 27, -0.55, 0.55).reshape(-1, 2) * spacing
+    spacing = 0.062 * view
+    places = grid(23, 23, (spacing, spacing * 0.95)) + site.spread(2 * 23 * 23, -0.55, 0.55).reshape(-1, 2) * spacing
     places = places[site.rng.random(len(places)) < {"open": 0.5, "dense": 0.9}[str(site.attributes["cover"])]]
     clutter.trees(site, places, 0.45 * spacing, 0.78 * spacing)
     clutter.surroundings(site, NORTH, site.between(0.2, 0.36) * view)

@@ -21,13 +21,17 @@ def dense_residential(site: Site) -> None:
     start, columns = site.between(-0.5, 0.5) * block, int(1.4 * view / plot) + 1
     if site.chance(0.4):
         clutter.road(site, EAST * site.between(-0.35, 0.35) * view, NORTH, 7.0, traffic=2, marked=False)
-    for street in np.arange(-2, 3) * block + start:
-        clutter.road(site, NORTH * street, EAST, site.between(6.0, 7.5), traffic=4, marked=False)
-        for side in (-1, 1):
-            along = (np.arange(columns) - columns / 2) * plot + site.spread(columns, -1.2, 1.2)
-            rows = street + side * (12.0 + site.spread(columns, -1.0, 1.0))
-            built = site.rng.random(columns) < 0.93
-            clutter.houses(site, np.stack([along, rows], 1)[built], EAST, 9.5, 13.5, roofs)
+    streets = np.arange(-2, 3) * block + start
+    width = site.between(6.0, 7.5)
+    nearest = np.abs((canvas.y - np.float32(start) + 5.5 * block) % np.float32(block) - np.float32(block / 2))
+    canvas.paint(nearest - np.float32(width / 2 + 1.5), site.palette.concrete, 0.5)
+    canvas.paint(nearest - np.float32(width / 2), site.palette.asphalt)
+    traffic = [clutter.lane_places(site, NORTH * street, EAST, width, 5)[0] for street in streets]
+    clutter.cars(site, np.concatenate(traffic), EAST)
+    along = (np.arange(columns) - columns / 2) * plot
+    homes = np.stack(np.broadcast_arrays(along, (streets[:, None] + (-12.0, 12.0)).reshape(-1, 1)), axis=-1)
+    homes = homes.reshape(-1, 2) + site.spread(homes.size, -1.2, 1.2).reshape(-1, 2)
+    clutter.houses(site, homes[site.rng.random(len(homes)) < 0.93], EAST, 9.5, 13.5, roofs)
     count = {"few": 14, "many": 70}[str(site.attributes["trees"])]
     places = site.anywhere(count)
     off_street = np.abs((places[:, 1] - start + 5.5 * block) % block - block / 2) < block / 2 - 5.0
@@ -48,8 +52,9 @@ def sparse_residential(site: Site) -> None:
         drive = canvas.box(home + (5.0, 0.2 * view), (3.4, 0.4 * view), EAST)
         canvas.paint(drive, site.pick((site.palette.concrete, site.palette.soil)))
         if site.attributes["pool"] == "a pool":
-            canvas.boxes(home + (site.between(-9, 3), -13.0), (9.0, 5.0), EAST, (0.80, 0.80, 0.76))
-            canvas.boxes(home + (site.between(-9, 3), -13.0), (7.6, 3.8), EAST, (0.30, 0.62, 0.70))
+            pool = home + (site.between(-9, 3), -13.0)
+            canvas.boxes(pool, (10.0, 5.6), EAST, (0.80, 0.80, 0.76))
+            canvas.boxes(pool, (7.8, 3.8), EAST, (0.30, 0.62, 0.70))
         clutter.houses(site, home[None], unit(site.between(-0.3, 0.3)), 13.0, 19.0, roofs)
         if site.chance(0.7):
             clutter.cars(site, home[None] + (5.0, 13.0), NORTH)
@@ -70,19 +75,19 @@ def parking_lot(site: Site) -> None:
     full = {"full": 0.92, "half": 0.5, "empty": 0.14}[str(site.attributes["filled"])]
     bays = int(1.5 * view / 2.9)
     along = (np.arange(bays) - bays / 2) * 2.9
-    rows = np.arange(side - 4.0, -0.75 * view, -17.5)
-    for row in rows:
-        ends = [row] if row == rows[0] else [row, row + 5.4]
-        for middle in ends:
-            canvas.boxes(np.stack([along - 1.45, 0 * along + middle], 1), (5.0, 0.3), NORTH, clutter.PAINT, alpha=0.7)
-            taken = site.rng.random(bays) < full
-            places = np.stack([along, middle + site.spread(bays, -0.4, 0.4)], 1)[taken]
-            clutter.cars(site, places, site.pick(np.array([NORTH, -NORTH]), len(places)))
-        if site.attributes["islands"] == "trees" and len(ends) == 2:
-            spots = np.stack([np.arange(-0.7, 0.7, 0.16) * view, 0 * np.arange(-0.7, 0.7, 0.16) + row + 2.7], 1)
-            clutter.trees(site, spots, 1.6, 2.8)
-    moving = np.stack([site.spread(3, -0.5, 0.5) * view, site.pick(rows, 3) - 6.0], 1)
-    clutter.cars(site, moving, EAST)
+    aisles = np.arange(side - 9.4, -0.75 * view, -17.5)
+    rows = np.sort(np.concatenate([aisles + 5.4, aisles[1:] + 10.8]))
+    stalls = np.stack(np.broadcast_arrays(along, rows[:, None]), axis=-1).reshape(-1, 2)
+    canvas.boxes(stalls - (1.45, 0.0), (5.0, 0.3), NORTH, clutter.PAINT, alpha=0.7)
+    taken = stalls[site.rng.random(len(stalls)) < full]
+    taken = taken + site.spread(len(taken), -0.4, 0.4)[:, None] * NORTH
+    moving = np.stack([site.spread(4, -0.5, 0.5) * view, site.pick(aisles, 4)], 1)
+    headings = np.concatenate([site.pick(np.array([NORTH, -NORTH]), len(taken)), np.broadcast_to(EAST, (4, 2))])
+    clutter.cars(site, np.concatenate([taken, moving]), headings)
+    if site.attributes["islands"] == "trees":
+        along = np.arange(-0.7, 0.7, 0.16) * view
+        spots = np.stack(np.broadcast_arrays(along, aisles[1:, None] + 8.1), axis=-1).reshape(-1, 2)
+        clutter.trees(site, spots, 1.6, 2.8)
 
 
 def intersection(site: Site) -> None:
@@ -103,6 +108,7 @@ def intersection(site: Site) -> None:
         canvas.paint(canvas.band(ORIGIN, direction, width + 4.5), site.palette.concrete, 0.8)
     for direction, width in ((EAST, widths[0]), (other, widths[1])):
         canvas.paint(canvas.band(ORIGIN, direction, width), site.palette.asphalt)
+    queues, headings = [(site.rng.random((2, 2)) - 0.5) * 9.0], [np.broadcast_to(site.pick((EAST, other)), (2, 2))]
     for direction, width, crossed in ((EAST, widths[0], widths[1]), (other, widths[1], widths[0])):
         across, stop = left_of(direction), crossed / 2 + 5.0
         for sense in (-1, 1):
@@ -113,10 +119,9 @@ def intersection(site: Site) -> None:
                 canvas.boxes(bars, (2.8, 0.8), direction, clutter.PAINT, alpha=0.85)
             lane = across * (sense * width / 4)
             queue = int(site.rng.integers(0, {"light": 2, "heavy": 6}[str(site.attributes["traffic"])]))
-            cars = arm * (stop + 4.0) + lane + arm * (np.arange(queue) * site.between(6.0, 9.0))[:, None]
-            clutter.cars(site, cars, direction)
-    if site.chance(0.6):
-        clutter.cars(site, (site.rng.random((2, 2)) - 0.5) * 9.0, site.pick((EAST, other)))
+            queues.append(arm * (stop + 4.0) + lane + arm * (np.arange(queue) * site.between(6.0, 9.0))[:, None])
+            headings.append(np.broadcast_to(direction, (queue, 2)))
+    clutter.cars(site, np.concatenate(queues), np.concatenate(headings))
 
 
 def tennis_court(site: Site) -> None:
@@ -125,21 +130,24 @@ def tennis_court(site: Site) -> None:
     clutter.ground(site)
     columns = {1: 1, 2: 2, 3: 3, 4: 2}.get(count, 3)
     rows = -(-count // columns)
-    places = grid(columns, rows, (17.5, 35.0))[:count] + (0.0, -3.0)
-    clutter.surroundings(site, NORTH, rows * 17.5 + site.between(0.0, 5.0))
+    # Several rows are seen from higher up: everything about the courts shrinks with `scale`.
+    scale = min(1.0, 0.62 * view / (35.0 * rows), 0.8 * view / (17.5 * columns))
+    middle = np.array([0.0, -3.0])
+    places = grid(columns, rows, (17.5 * scale, 35.0 * scale))[:count] + middle
+    yard_size = np.array([17.5 * columns + 1.0, 35.0 * rows]) * scale
+    clutter.surroundings(site, NORTH, yard_size[1] / 2 + site.between(0.0, 5.0))
     courts = {"green": (0.28, 0.44, 0.33), "blue": (0.26, 0.40, 0.58), "red": (0.62, 0.36, 0.29)}
-    inner = Material(courts[str(site.attributes["colour"])], 0.04, 0.03)
     outer = Material(site.pick(((0.34, 0.47, 0.35), (0.58, 0.38, 0.31), (0.52, 0.53, 0.53))), 0.04, 0.03)
-    yard = canvas.box(np.array([0.0, -3.0]), (columns * 17.5 + 1.0, rows * 35.0), EAST)
+    yard = canvas.box(middle, tuple(yard_size), EAST)
     canvas.paint(yard - np.float32(1.2), site.palette.concrete, 0.6)
     canvas.paint(yard, outer)
-    canvas.boxes(places, (23.8, 11.0), NORTH, inner.colour)
-    clutter.court_lines(site, places)
+    canvas.boxes(places, (23.8 * scale, 11.0 * scale), NORTH, courts[str(site.attributes["colour"])])
+    clutter.court_lines(site, places, scale)
     grove = site.anywhere({"few": 12, "many": 46}[str(site.attributes["trees"])])
-    clear = (np.abs(grove[:, 0]) > columns * 8.75 + 4.0) | (np.abs(grove[:, 1] + 3.0) > rows * 17.5 + 4.0)
+    clear = (np.abs(grove - middle) > yard_size / 2 + 4.0).any(axis=1)
     clutter.trees(site, grove[clear], 2.0, 4.2)
     if site.chance(0.4):
-        clutter.road(site, EAST * (columns * 8.75 + 12.0), NORTH, 6.5, traffic=2, marked=False)
+        clutter.road(site, EAST * (yard_size[0] / 2 + 12.0), NORTH, 6.5, traffic=2, marked=False)
 
 
 def baseball_diamond(site: Site) -> None:
@@ -147,11 +155,11 @@ def baseball_diamond(site: Site) -> None:
     canvas, view, count = site.canvas, site.canvas.view, int(site.attributes["diamonds"])
     clutter.ground(site)
     size = site.between(0.8, 1.15)
-    homes = [np.array([0.0, -26.0])] if count == 1 else [np.array([0.0, -44.0]), np.array([0.0, 44.0])]
+    homes = [NORTH * -26.0] if count == 1 else [NORTH * (-0.36 * view), NORTH * (0.36 * view)]
     clutter.surroundings(site, -NORTH, -float(homes[0][1]) + site.between(10.0, 18.0))
     for index, home in enumerate(homes):
         facing = NORTH if index == 0 else -NORTH
-        _diamond(site, home, facing, size if count == 1 else 0.72 * size)
+        _diamond(site, home, facing, size if count == 1 else 0.0055 * view)
     places = site.anywhere({"few": 12, "many": 50}[str(site.attributes["trees"])])
     clear = (places[:, 0] ** 2 + (places[:, 1] - 8.0 * (count == 1)) ** 2) > (50.0 * size) ** 2
     clutter.trees(site, places[clear], 2.4, 4.8)

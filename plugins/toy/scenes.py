@@ -123,14 +123,22 @@ def render(scene: Scene, size: int = 72) -> Image.Image:
     rng = stream(scene.class_name, scene.seed, _DETAILS)
     layout = LAYOUTS[scene.class_name]
     view = layout.view * (0.8 + 0.45 * float(rng.random()))
-    shift = (rng.random(2) - 0.5) * (0.26 * view)
-    turn = unit(6.2832 * float(rng.random()))
+    shift = (rng.random(2) - 0.5) * (0.22 * view)
+    turn = unit(_draw_turn(rng))
     sun = unit(6.2832 * float(rng.random())) * (0.3 + 0.9 * float(rng.random()))
     palette = make_palette(rng, str(scene.attributes["season"]), str(scene.attributes["water"]))
     light = _draw_light(rng)
     canvas = Canvas(SUPERSAMPLE * size, view, shift, turn, sun, rng)
     layout.draw(Site(canvas, rng, palette, scene.attributes))
     return Image.fromarray(_develop(canvas, size, light))
+
+
+def _draw_turn(rng: np.random.Generator) -> float:
+    """An angle in radians. Half of all scenes lie nearly along the compass, as much that is built does."""
+    anywhere, compass = 6.2832 * float(rng.random()), float(rng.random()) < 0.5
+    if not compass:
+        return anywhere
+    return 1.5708 * int(rng.integers(4)) + 0.5 * (float(rng.random()) - 0.5)
 
 
 def _draw_light(rng: np.random.Generator) -> dict[str, float]:

@@ -1,0 +1,100 @@
+"""The docs cannot rot: plugins shown are run, commands shown exist, links lead somewhere."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+def plugin_files(page: str) -> dict[str, str]:
+    """File name to content of the Python blocks that begin with ``# file:``."""
+    blocks = [body for language, body in BLOCK.findall((ROOT / "docs" / page).read_text()) if language == "python"]
+    return {match[1]: body for body in blocks if (match := re.match(r"# file: (\S+)\n", body))}
+
+
+def commands() -> list[tuple[str, str]]:
+    """Every ``harness ...`` line of an unmarked or console block, with its page."""
+    found = []
+    for page in PAGES:
+        for language, body in BLOCK.findall(page.read_text()):
+            if language in ("", "console", "bash"):
+                joined = body.replace("\\\n", " ")
+                found += [(page.name, line.removeprefix("$ ").strip()) for line in joined.splitlines() if line.removeprefix("$ ").startswith("harness ")]
+    return found
+
+
+@pytest.mark.parametrize(("page", "line"), commands())
+def test_every_command_shown_parses(page, line):
+    """Options and verbs exist; values are not run here."""
+    from harness.cli import cli
+
+    words = shlex.split(line, comments=True)[1:]
+    words = words[: words.index(">")] if ">" in words else words
+    context = click.Context(cli)
+    name, command, rest = cli.resolve_command(context, words)
+    while isinstance(command, click.Group):
+        name, command, rest = command.resolve_command(context, rest)
+    command.make_context(name, [word.replace("[", "").replace("]", "") for word in rest])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_to_files_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+        if not re.match(r"[a-z]+:", target):
+            assert (page.parent / target).exists(), target
+
+
+def run_page_plugin(harness, features, tmp_path, name, *arguments):
+    (tmp_path / name).write_text(plugin_files("write-a-plugin.md")[name])
+    return harness("run", "--plugin", tmp_path / name, "--features", features(n=100), "--bits", "16", *arguments)
+
+
+def test_the_first_method_of_the_page_runs_and_is_run_again_when_edited(harness, features, tmp_path):
+    arguments = ("--method", "cross-covariance-sign,cca-itq", "--noise", "0,0.4", "--json")
+    first = run_page_plugin(harness, features, tmp_path, "mean_sign.py", *arguments)
+    assert first.code == 0, first.err
+    assert [record["status"] for record in first.json] == ["ok"] * 4
+    code = plugin_files("write-a-plugin.md")["mean_sign.py"]
+    (tmp_path / "mean_sign.py").write_text(code.replace("** self.scale", "** (2 * self.scale)"))
+    again = harness("run", "--plugin", tmp_path / "mean_sign.py", "--features", tmp_path / "small.npz", "--bits", "16", *arguments)
+    changed = [before["hash"] != after["hash"] for before, after in zip(first.json, again.json, strict=True)]
+    assert changed == [record["cell"]["method"] == "cross-covariance-sign" for record in again.json]
+
+
+def test_a_keyword_argument_of_the_page_s_method_is_a_parameter(harness, features, tmp_path):
+    result = run_page_plugin(harness, features, tmp_path, "mean_sign.py", "--method", "cross-covariance-sign", "--set", "scale=0.5,2")
+    assert result.code == 0, result.err
+    assert "cross-covariance-sign [hasher.scale=0.5]" in result.out
+
+
+def test_the_detector_of_the_page_changes_the_codes_and_is_refused_by_a_closed_form(harness, features, tmp_path):
+    small = ("--epochs", "14", "--set", "hasher.hidden=16", "--set", "hasher.batch_size=16", "--set", "hasher.learning_rate=0.01")
+    result = run_page_plugin(
+        harness, features, tmp_path, "loss_rank.py", "--method", "duch-noisy", "--detector", "none,loss-rank", "--noise", "0.4", "--json", *small
+    )
+    assert result.code == 0, result.err
+    without, with_it = result.json
+    assert with_it["metrics"]["detector"]["auroc"] is not None
+    assert without["metrics"]["i2t"]["map"] != with_it["metrics"]["i2t"]["map"]
+    refused = run_page_plugin(harness, features, tmp_path, "loss_rank.py", "--method", "cca-itq", "--detector", "loss-rank")
+    assert refused.code == 2
+    assert "fitted in one step" in refused.err
+
+
+def test_the_learner_of_the_page_works_with_any_detector(harness, features, tmp_path):
+    result = run_page_plugin(
+        harness, features, tmp_path, "linear_contrast.py", "--method", "linear-chnr", "--detector", "adversarial,none",
+        "--noise", "0.4", "--epochs", "10", "--preset", "long", "--json",
+    )  # fmt: skip
+    assert result.code == 0, result.err
+    assert [record["cell"]["detector"] for record in result.json] == ["adversarial", "none"]
+    assert result.json[0]["cell"]["parameters"]["hasher.temperature"] == 0.3
+    assert result.json[0]["cell"]["parameters"]["hasher.learning_rate"] == 3e-4

@@ -1,0 +1,122 @@
+"""Rules of the house that a machine can check."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+OUR_CODE = sorted([*ROOT.glob("harness/**/*.py"), *ROOT.glob("plugins/**/*.py")])
+
+
+def python(*arguments: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments], cwd=folder, capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+def test_the_folder_datasets_is_no_package():
+    assert not list((ROOT / "datasets").glob("**/*.py")), "a module there would shadow Hugging Face's datasets"
+
+
+def test_the_folder_datasets_cannot_be_imported_here():
+    """Neither under pytest nor by the installed script does `datasets` resolve to our folder."""
+    import importlib.util
+
+    spec = importlib.util.find_spec("datasets")
+    places = [] if spec is None else [*(spec.submodule_search_locations or []), spec.origin or ""]
+    assert not [place for place in places if place.startswith(str(ROOT))]
+
+
+def test_the_folders_are_importable_under_their_own_names():
+    import importlib.util
+
+    assert importlib.util.find_spec("harness_plugins.chnr")
+    assert importlib.util.find_spec("harness_datasets")
+
+
+@pytest.mark.timeout(180)
+def test_transformers_and_open_clip_import_from_the_repository_root():
+    """`python -c` puts the root on sys.path, so that `datasets` resolves to our folder: nothing may mind."""
+    program = (
+        "from harness.torchvision_operators import make_torchvision_importable as make; make();"
+        "import transformers, open_clip, timm; from transformers import BertConfig, BertModel, CLIPModel, Trainer;"
+        "BertModel(BertConfig(hidden_size=8, num_hidden_layers=1, num_attention_heads=1, intermediate_size=8)); print('fine')"
+    )
+    done = python("-c", program)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "fine"
+
+
+def test_imports_keep_to_their_rooms():
+    """The import-linter contracts in pyproject.toml: the core never imports a plugin, lower rooms never import upper ones."""
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("lint-imports")), "--no-cache"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "0 broken" in done.stdout
+
+
+def test_modules_stay_readable():
+    long = {
+        str(path.relative_to(ROOT)): count for path in OUR_CODE if (count := len(path.read_text().splitlines())) > 400
+    }
+    assert not long
+    drawers = [path.name for path in OUR_CODE if path.stem in ("utils", "util", "helpers", "misc", "common")]
+    assert not drawers
+
+
+def test_nothing_is_unpickled():
+    forbidden = re.compile(
+        r"allow_pickle\s*=\s*True|weights_only\s*=\s*False|pickle\.load|torch\.load\((?!.*weights_only=True)"
+    )
+    found = [
+        f"{path.relative_to(ROOT)}: {line.strip()}"
+        for path in OUR_CODE
+        for line in path.read_text().splitlines()
+        if forbidden.search(line)
+    ]
+    assert not found
+
+
+def test_the_core_knows_no_method_by_name():
+    from harness.plugins import load_registry
+
+    names = {name for kind in ("method", "hasher", "objective") for name in load_registry(environment={}).names(kind)}
+    for path in ROOT.glob("harness/**/*.py"):
+        code = re.sub(r'"""[\s\S]*?"""|#.*', "", path.read_text())
+        found = [name for name in names if re.search(rf"""["']{re.escape(name)}["']""", code)]
+        assert not found, f"{path.relative_to(ROOT)} names {found}"
+
+
+def test_requirements_are_pinned():
+    pinned = {
+        re.split(r"[=<>]", line)[0].lower().replace("_", "-")
+        for line in (ROOT / "constraints.txt").read_text().splitlines()
+        if "==" in line
+    }
+    import tomllib
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    asked = [*project["dependencies"], *project["optional-dependencies"]["test"]]
+    assert not {re.split(r"[=<>\[]", requirement)[0].lower().replace("_", "-") for requirement in asked} - pinned
+
+
+def test_every_entry_point_exists_and_every_plugin_module_is_light():
+    """Registering imports no torch, numpy, pandas or scikit-learn."""
+    program = (
+        "import sys; from harness.plugins import load_registry; registry = load_registry();"
+        "print([state.error for state in registry.plugins if state.error]);"
+        "print(sorted(set(sys.modules) & {'torch', 'numpy', 'pandas', 'sklearn', 'skimage', 'transformers', 'pydantic', 'PIL'}))"
+    )
+    done = python("-c", program, folder=ROOT / "tests")
+    assert done.stdout.split("\n")[:2] == ["[]", "[]"], done.stdout + done.stderr
