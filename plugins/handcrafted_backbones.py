@@ -16,7 +16,7 @@ def register_backbones(register):
         paper="Dalal and Triggs, Histograms of oriented gradients for human detection, CVPR 2005",
         parameters=[
             Parameter("size", 64, "Images are scaled to size x size pixels after the centre crop.", minimum=16),
-            Parameter("cell", 8, "Pixels per side of a HOG cell.", minimum=2),
+            Parameter("cell", 16, "Pixels per side of a HOG cell.", minimum=2),
             Parameter("bins", 8, "Bins of each of the three colour histograms per quarter of the image.", minimum=2),
         ],
     )

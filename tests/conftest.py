@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+# One thread per worker: pytest-xdist runs several, and small matrices gain nothing from more. Set before torch is imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pytest
@@ -62,7 +66,13 @@ def harness(capsys, monkeypatch, tmp_path):
 
 
 def feature_arrays(
-    n: int = 120, classes: int = 6, d_image: int = 24, d_text: int = 20, captions: int = 2, seed: int = 0, multi: bool = False
+    n: int = 120,
+    classes: int = 6,
+    d_image: int = 24,
+    d_text: int = 20,
+    captions: int = 2,
+    seed: int = 0,
+    multi: bool = False,
 ) -> dict[str, np.ndarray]:
     """Arrays of a small feature file in which image and caption share a latent class structure."""
     random = np.random.default_rng(seed)
@@ -89,7 +99,9 @@ def feature_arrays(
 def features(tmp_path):
     """A writer of feature files: ``features(n=..., drop=("labels",), extra={...})`` gives the path."""
 
-    def write(name: str = "small", drop: tuple[str, ...] = (), extra: dict[str, Any] | None = None, **shape: Any) -> Path:
+    def write(
+        name: str = "small", drop: tuple[str, ...] = (), extra: dict[str, Any] | None = None, **shape: Any
+    ) -> Path:
         arrays = {key: value for key, value in feature_arrays(**shape).items() if key not in drop}
         path = tmp_path / f"{name}.npz"
         np.savez(path, **{**arrays, **(extra or {})})

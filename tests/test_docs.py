@@ -27,7 +27,11 @@ def commands() -> list[tuple[str, str]]:
         for language, body in BLOCK.findall(page.read_text()):
             if language in ("", "console", "bash"):
                 joined = body.replace("\\\n", " ")
-                found += [(page.name, line.removeprefix("$ ").strip()) for line in joined.splitlines() if line.removeprefix("$ ").startswith("harness ")]
+                found += [
+                    (page.name, line.removeprefix("$ ").strip())
+                    for line in joined.splitlines()
+                    if line.removeprefix("$ ").startswith("harness ")
+                ]
     return found
 
 
@@ -64,27 +68,53 @@ def test_the_first_method_of_the_page_runs_and_is_run_again_when_edited(harness,
     assert [record["status"] for record in first.json] == ["ok"] * 4
     code = plugin_files("write-a-plugin.md")["mean_sign.py"]
     (tmp_path / "mean_sign.py").write_text(code.replace("** self.scale", "** (2 * self.scale)"))
-    again = harness("run", "--plugin", tmp_path / "mean_sign.py", "--features", tmp_path / "small.npz", "--bits", "16", *arguments)
+    again = harness(
+        "run", "--plugin", tmp_path / "mean_sign.py", "--features", tmp_path / "small.npz", "--bits", "16", *arguments
+    )
     changed = [before["hash"] != after["hash"] for before, after in zip(first.json, again.json, strict=True)]
     assert changed == [record["cell"]["method"] == "cross-covariance-sign" for record in again.json]
 
 
 def test_a_keyword_argument_of_the_page_s_method_is_a_parameter(harness, features, tmp_path):
-    result = run_page_plugin(harness, features, tmp_path, "mean_sign.py", "--method", "cross-covariance-sign", "--set", "scale=0.5,2")
+    result = run_page_plugin(
+        harness, features, tmp_path, "mean_sign.py", "--method", "cross-covariance-sign", "--set", "scale=0.5,2"
+    )
     assert result.code == 0, result.err
     assert "cross-covariance-sign [hasher.scale=0.5]" in result.out
 
 
 def test_the_detector_of_the_page_changes_the_codes_and_is_refused_by_a_closed_form(harness, features, tmp_path):
-    small = ("--epochs", "14", "--set", "hasher.hidden=16", "--set", "hasher.batch_size=16", "--set", "hasher.learning_rate=0.01")
+    small = (
+        "--epochs",
+        "14",
+        "--set",
+        "hasher.hidden=16",
+        "--set",
+        "hasher.batch_size=16",
+        "--set",
+        "hasher.learning_rate=0.01",
+    )
     result = run_page_plugin(
-        harness, features, tmp_path, "loss_rank.py", "--method", "duch-noisy", "--detector", "none,loss-rank", "--noise", "0.4", "--json", *small
+        harness,
+        features,
+        tmp_path,
+        "loss_rank.py",
+        "--method",
+        "duch-noisy",
+        "--detector",
+        "none,loss-rank",
+        "--noise",
+        "0.4",
+        "--json",
+        *small,
     )
     assert result.code == 0, result.err
     without, with_it = result.json
     assert with_it["metrics"]["detector"]["auroc"] is not None
     assert without["metrics"]["i2t"]["map"] != with_it["metrics"]["i2t"]["map"]
-    refused = run_page_plugin(harness, features, tmp_path, "loss_rank.py", "--method", "cca-itq", "--detector", "loss-rank")
+    refused = run_page_plugin(
+        harness, features, tmp_path, "loss_rank.py", "--method", "cca-itq", "--detector", "loss-rank"
+    )
     assert refused.code == 2
     assert "fitted in one step" in refused.err
 

@@ -18,7 +18,9 @@ from harness.interfaces import GRANTED_TO_METHODS, NOTHING, Need
 
 D_IMAGE, D_TEXT = 24, 20
 CASES = [
-    (name, preset) for name in REGISTRY.names("method") for preset in ("described", *REGISTRY.get("method", name).recipe.presets)
+    (name, preset)
+    for name in REGISTRY.names("method")
+    for preset in ("described", *REGISTRY.get("method", name).recipe.presets)
 ] + [("oracle on duch-noisy", "described")]
 
 
@@ -143,7 +145,9 @@ def test_a_saved_hasher_makes_the_same_codes(case):
     method = method_of(case)
     fitted = fit(method, cell_data(with_split()))
     restored = make_hasher(method)
-    restored.restore({name: tensor.clone() for name, tensor in fitted.hasher.state().items()}, RunContext(16, torch.device("cpu")))
+    restored.restore(
+        {name: tensor.clone() for name, tensor in fitted.hasher.state().items()}, RunContext(16, torch.device("cpu"))
+    )
     before = probe_codes(fitted, D_IMAGE, D_TEXT)
     fitted.hasher = restored
     assert torch.equal(before, probe_codes(fitted, D_IMAGE, D_TEXT))

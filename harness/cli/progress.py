@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from harness.sweep import Refusal
     from harness.workbench import Job
 
-PLAIN_SECONDS = 5.0
+PLAIN_SECONDS = 10.0
 """Least time between plain lines of one phase."""
 
 

@@ -1,8 +1,9 @@
 """A small software rasteriser for scenes seen from above.
 
-Every pixel comes from float32 additions, products, quotients, square roots and floors in numpy, which IEEE 754
-fixes bit by bit. There is no libm call on an array, no BLAS, no float reduction and no Pillow drawing, whose edge
-rules have changed between versions: the bytes do not depend on the operating system, the processor or Pillow.
+Every pixel comes from float32 additions, products, quotients, square roots, floors and comparisons in numpy, which
+IEEE 754 fixes bit by bit. There is no libm call on an array, no BLAS, no sum of more than two numbers and no Pillow
+drawing, whose edge rules have changed between versions: the bytes are meant not to depend on the operating system, the
+processor or Pillow.
 
 Lengths are metres in the world and pixels on the canvas. Colours are sRGB in [0, 1].
 """
@@ -16,7 +17,8 @@ import numpy as np
 
 SUPERSAMPLE = 2
 
-_SHADE = np.array([[0.56], [0.53], [0.44]], np.float32)  # light lost in a shadow: sky light keeps it bluish
+_CHUNK = 24_576  # window pixels worked on at once: larger arrays are slower, as they leave the cache
+_SHADE = np.array([0.56, 0.53, 0.44], np.float32)  # light lost in a shadow: sky light keeps it bluish
 
 Vector = np.ndarray  # (2,) float64, metres unless said otherwise
 
@@ -80,6 +82,7 @@ class Canvas:
         self.side, self.view, self.centre, self.turn, self.rng = side, view, centre, turn, rng
         self.scale = side / view
         self.sun, self.throw = sun, math.sqrt(float(sun[0] * sun[0] + sun[1] * sun[1]))
+        self.light = (self._on_canvas(-sun) / self.throw).astype(np.float32)  # towards the sun, canvas axes
         steps = ((np.arange(side) + 0.5) / self.scale - view / 2).astype(np.float32)
         cosine, sine = (np.float32(value) for value in turn)
         self.x = np.float32(centre[0]) + (cosine * steps[None, :] + sine * steps[:, None])
@@ -118,12 +121,12 @@ class Canvas:
         if distance is not None and distance.min() * self.scale > 0.5:
             return
         tone = 1 + np.float32(material.mottle) * self.slow + np.float32(material.grain) * self.fast + pattern
-        colour = np.asarray(material.colour, np.float32)[:, None, None]
         if distance is None:
-            self.picture[:] = colour * tone
+            self.picture[:] = np.asarray(material.colour, np.float32)[:, None, None] * tone
             return
         cover = np.clip(0.5 - distance * np.float32(self.scale), 0, 1) * np.float32(alpha)
-        self.picture += cover * (colour * tone - self.picture)
+        for plane, level in zip(self.picture, material.colour, strict=True):
+            plane += cover * (np.float32(level) * tone - plane)
 
     # ---- objects: many small shapes at once, each painted in its own window ----
 
@@ -148,17 +151,16 @@ class Canvas:
         length, width = half[:, 0, None, None], half[:, 1, None, None]
         cosine, sine = axes[:, 0, None, None], axes[:, 1, None, None]
         thin = np.minimum(2 * width, 1)  # a line thinner than a pixel covers only its width of it
+        slope = np.float32(ridge) * (cosine * self.light[1] - sine * self.light[0])
 
-        def cover(right, down):
-            outside = np.maximum(
-                np.abs(right * cosine + down * sine) - length, np.abs(down * cosine - right * sine) - width
-            )
-            return np.minimum(np.clip(np.float32(0.5) - outside, 0, 1), thin)
+        def cover(part: slice, right, down):
+            along = right * cosine[part] + down * sine[part]
+            across = down * cosine[part] - right * sine[part]
+            outside = np.maximum(np.abs(along) - length[part], np.abs(across) - width[part])
+            return np.minimum(np.clip(np.float32(0.5) - outside, 0, 1), thin[part])
 
-        def tone(right, down):
-            light = self._on_canvas(-self.sun) / self.throw
-            slope = np.float32(ridge) * (cosine * np.float32(light[1]) - sine * np.float32(light[0]))
-            return 1 + np.where(down * cosine - right * sine > 0, slope, -slope)
+        def tone(part: slice, right, down):
+            return 1 + np.where(down * cosine[part] > right * sine[part], slope[part], -slope[part])
 
         reach = float(np.sqrt((half * half).sum(axis=1)).max(initial=0))
         self._stamp(centres, reach, cover, tone if ridge else None, colours, lift, alpha)
@@ -174,28 +176,28 @@ class Canvas:
         colours = np.broadcast_to(np.asarray(colours, np.float64), (len(places), 3))
         centres, seen = self._seen(places, radii, lift)
         radius, colours = radii[seen].astype(np.float32)[:, None, None], colours[seen].astype(np.float32)
-        light = (self._on_canvas(-self.sun) / self.throw).astype(np.float32)
         squash = (2 * self.rng.random((2, len(radius), 1, 1)) - 1).astype(np.float32) * np.float32(rough) / radius
 
-        def cover(right, down):
+        def cover(part: slice, right, down):
             across, along = right * right, down * down
-            outside = np.sqrt(across + along) - radius
+            distance = np.sqrt(across + along)
+            outside = distance - radius[part]
             if rough:
-                outside += squash[0] * across - squash[0] * along
-                outside += (squash[1] * right) * down
+                outside += squash[0, part] * across - squash[0, part] * along
+                outside += (squash[1, part] * right) * down
+                outside = np.maximum(outside, distance - 1.5 * radius[part])  # a quadratic squash grows without end
             return np.clip(np.float32(0.5) - outside, 0, 1)
 
-        def tone(right, down):
-            return 1 + np.float32(dome) * (right * light[0] + down * light[1]) / radius
+        def tone(part: slice, right, down):
+            return 1 + np.float32(dome) * (right * self.light[0] + down * self.light[1]) / radius[part]
 
-        self._stamp(
-            centres, float(radius.max(initial=0)) * (1 + rough), cover, tone if dome else None, colours, lift, alpha
-        )
+        reach = float(radius.max(initial=0)) * (1 + rough)
+        self._stamp(centres, reach, cover, tone if dome else None, colours, lift, alpha, swept=not rough)
 
     def _on_canvas(self, vectors: np.ndarray) -> np.ndarray:
         """World vectors (..., 2) turned into canvas axes."""
-        (cosine, sine), across, along = self.turn, vectors[..., 0], vectors[..., 1]
-        return np.stack([across * cosine - along * sine, across * sine + along * cosine], axis=-1)
+        cosine, sine = self.turn
+        return vectors[..., :1] * np.array([cosine, sine]) + vectors[..., 1:] * np.array([-sine, cosine])
 
     def _seen(self, places: np.ndarray, reach: np.ndarray, lift: float) -> tuple[np.ndarray, np.ndarray]:
         """Canvas centres (M, 2) pixels of the objects that touch the picture, and their (N,) bool mask."""
@@ -205,55 +207,64 @@ class Canvas:
         return centres[seen], seen
 
     def _stamp(self, centres, reach, cover, tone, colours, lift, alpha, swept=True) -> None:
-        """Shade the shadows of all the objects, then paint each: `cover` and `tone` map window offsets to (N, K, K)."""
+        """Shade the shadows of N objects, then paint them.
+
+        `cover` and `tone` take a slice of the objects and window offsets right (n, 1, K) and down (n, K, 1) from their
+        centres, pixels, and give opacities and brightnesses (n, K, K).
+        """
         if not len(centres):
             return
         flat = self.picture.reshape(3, -1)
         if lift:
             throw = (self._on_canvas(self.sun) * (lift * self.scale)).astype(np.float32)
             length = throw[0] * throw[0] + throw[1] * throw[1]
-            corners, right, down = _windows(centres, reach + math.sqrt(float(length)))
-            share = np.float32(0.7)  # of the throw, at the middle of a crown
-            if swept:  # the shadow of a wall is its footprint, swept along the throw
-                share = np.clip(right * (throw[0] / length) + down * (throw[1] / length), 0, 1)
-            covers = cover(right - share * throw[0], down - share * throw[1])
-            touched, pixels, _ = self._touched(corners, covers)
+
+            def shade(part: slice, right, down):
+                share = np.float32(0.7)  # of the throw, at the middle of a crown
+                if swept:  # the shadow of a wall is its footprint, swept along the throw
+                    share = np.clip(right * (throw[0] / length) + down * (throw[1] / length), 0, 1)
+                return cover(part, right - share * throw[0], down - share * throw[1])
+
+            pixels, _, amount, _ = self._touched(centres, reach + math.sqrt(float(length)), shade)
             shadow = np.zeros(self.side * self.side, np.float32)
-            np.maximum.at(shadow, pixels, covers.reshape(-1)[touched])
-            shaded = np.flatnonzero(shadow)
-            flat[:, shaded] *= 1 - _SHADE * (shadow[shaded] * np.float32(alpha))
-        corners, right, down = _windows(centres, reach)
-        covers = cover(right, down)
-        touched, pixels, objects = self._touched(corners, covers)
-        amount = covers.reshape(-1)[touched]
+            np.maximum.at(shadow, pixels, amount)
+            shade_of = shadow[pixels] * np.float32(alpha)  # a pixel met twice gets the same value twice
+            for plane, loss in zip(flat, _SHADE, strict=True):
+                plane[pixels] = plane[pixels] * (1 - loss * shade_of)
+        pixels, objects, amount, brightness = self._touched(centres, reach, cover, tone)
         # One object a pixel: the last that covers it whole, else the last that touches it. Painting them one after
         # the other would differ only in half-covered pixels, and would cost several times as much.
-        rank = np.arange(len(touched)) + len(touched) * (amount > 0.99)
-        top = np.full(self.side * self.side, -1)
+        rank = np.arange(len(pixels), dtype=np.int32)
+        rank[amount > 0.99] += np.int32(len(pixels))
+        top = np.full(self.side * self.side, -1, np.int32)
         np.maximum.at(top, pixels, rank)
-        won = top[pixels] == rank
-        touched, pixels, objects, amount = touched[won], pixels[won], objects[won], amount[won]
-        colour = colours.T[:, objects]
-        if tone is not None:
-            colour = colour * np.broadcast_to(tone(right, down), covers.shape).reshape(-1)[touched]
-        flat[:, pixels] += (amount * np.float32(alpha)) * (colour - flat[:, pixels])
+        won = np.flatnonzero(top[pixels] == rank)
+        pixels, objects, brightness, amount = pixels[won], objects[won], brightness[won], amount[won] * np.float32(alpha)
+        for plane, levels in zip(flat, colours.T, strict=True):
+            under = plane[pixels]
+            plane[pixels] = under + amount * (levels[objects] * brightness - under)
 
-    def _touched(self, corners: np.ndarray, covers: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Where `covers` (N, K, K) is positive on the canvas: index into it, flat pixel and object, each (P,) int."""
-        window = covers.shape[1]
-        touched = np.flatnonzero(covers > 0)
-        objects, within = np.divmod(touched, window * window)
-        down, right = np.divmod(within, window)
-        down += corners[objects, 1]
-        right += corners[objects, 0]
-        inside = (down >= 0) & (down < self.side) & (right >= 0) & (right < self.side)
-        return touched[inside], (down * self.side + right)[inside], objects[inside]
-
-
-def _windows(centres: np.ndarray, reach: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Square windows around (N, 2) centres: corners (N, 2) int, and offsets right (N, 1, K), down (N, K, 1)."""
-    half = math.ceil(reach) + 1
-    corners = np.floor(centres).astype(np.int64) - half
-    steps = np.arange(2 * half + 1) + 0.5
-    offsets = ((corners - centres)[:, :, None] + steps).astype(np.float32)
-    return corners, offsets[:, 0, None, :], offsets[:, 1, :, None]
+    def _touched(self, centres, reach, cover, tone=None) -> tuple[np.ndarray, ...]:
+        """The P (object, pixel) pairs that touch: flat pixel and object, int; opacity and brightness, float32."""
+        half = math.ceil(reach) + 1
+        window = 2 * half + 1
+        corners = np.floor(centres).astype(np.int64) - half
+        if window > self.side:  # large objects share one window, the canvas
+            window, corners = self.side, np.zeros_like(corners)
+        steps = np.arange(window) + 0.5
+        found = []
+        chunk = max(1, _CHUNK // window**2)
+        for first in range(0, len(centres), chunk):
+            part = slice(first, first + chunk)
+            offsets = ((corners[part] - centres[part])[:, :, None] + steps).astype(np.float32)
+            right, down = offsets[:, 0, None, :], offsets[:, 1, :, None]
+            covers = cover(part, right, down)
+            columns, rows = (corners[part, axis, None] + np.arange(window) for axis in (0, 1))
+            inside_x, inside_y = ((places >= 0) & (places < self.side) for places in (columns, rows))
+            hit = (covers > 0) & inside_y[:, :, None] & inside_x[:, None, :]
+            touched = np.flatnonzero(hit)
+            pixels = (rows[:, :, None] * self.side + columns[:, None, :]).reshape(-1)[touched]
+            objects = np.repeat(np.arange(first, first + len(hit)), np.count_nonzero(hit, axis=(1, 2)))
+            shine = np.ones(len(touched), np.float32) if tone is None else tone(part, right, down).reshape(-1)[touched]
+            found.append((pixels, objects, covers.reshape(-1)[touched], shine))
+        return tuple(np.concatenate(each) for each in zip(*found, strict=True))

@@ -29,6 +29,19 @@ def roofs_of(colour: str) -> np.ndarray:
     return {"red": ROOFS[:3], "gray": ROOFS[3:5], "mixed": ROOFS}[colour]
 
 
+def joined(*parts) -> tuple[np.ndarray, ...]:
+    """Several groups of boxes as one, to paint at once: the fixed cost of a call is that of many boxes.
+
+    Each part is (places (n, 2), sizes, directions, colours), the last three broadcast to n rows.
+    """
+    rows = [(len(places), (places, sizes, directions, colours)) for places, sizes, directions, colours in parts]
+    widths = (2, 2, 2, 3)
+    return tuple(
+        np.concatenate([np.broadcast_to(values[column], (count, widths[column])) for count, values in rows])
+        for column in range(4)
+    )
+
+
 def ground(site: Site) -> None:
     """Cover everything with grass and bare soil in patches; the attribute `ground` says which prevails."""
     canvas, bare = site.canvas, site.attributes["ground"] == "bare land"
@@ -38,12 +51,16 @@ def ground(site: Site) -> None:
     canvas.paint((np.float32(level) - canvas.slow - np.float32(0.4) * canvas.medium) * np.float32(6.0), patch, 0.8)
 
 
-def trees(site: Site, places: np.ndarray, low: float = 2.0, high: float = 4.5) -> None:
-    """Tree crowns of radius low to high metres at (N, 2) `places`, lit from the sun's side."""
+def trees(site: Site, places: np.ndarray, low: float = 2.0, high: float = 4.5, *, closed: bool = False) -> None:
+    """Tree crowns of radius low to high metres at (N, 2) `places`, lit from the sun's side.
+
+    A `closed` canopy lets no shadow be seen on the ground, so none is drawn.
+    """
     count = len(places)
     colours = np.array(site.palette.tree) * site.spread(count, 0.75, 1.3)[:, None]
     colours[:, 0] += site.spread(count, -0.02, 0.05)
-    site.canvas.discs(places, site.spread(count, low, high), colours, lift=(low + high) * 0.8, dome=0.38, rough=0.22)
+    lift = 0.0 if closed else (low + high) * 0.8
+    site.canvas.discs(places, site.spread(count, low, high), colours, lift=lift, dome=0.38, rough=0.22)
 
 
 def grove(site: Site, centre: Vector, radius: float, count: int, low: float = 2.5, high: float = 5.0) -> None:
@@ -55,9 +72,9 @@ def cars(site: Site, places: np.ndarray, directions) -> None:
     """Cars, 4.5 by 2 metres, each with its dark windscreen."""
     if not len(places):
         return
-    directions = np.broadcast_to(np.asarray(directions), (len(places), 2))
-    site.canvas.boxes(places, (4.6, 2.1), directions, site.pick(CAR_PAINTS, len(places)), lift=1.5)
-    site.canvas.boxes(places + 0.5 * directions, (1.3, 1.8), directions, (0.15, 0.16, 0.18), alpha=0.6)
+    paints = site.pick(CAR_PAINTS, len(places))
+    glass = (places + 0.5 * directions, (1.3, 1.8), directions, 0.4 * paints + (0.09, 0.10, 0.11))
+    site.canvas.boxes(*joined((places, (4.6, 2.1), directions, paints), glass), lift=1.5)
 
 
 def houses(site: Site, places: np.ndarray, directions, low: float = 9.0, high: float = 15.0, roofs=ROOFS) -> None:
@@ -71,9 +88,8 @@ def houses(site: Site, places: np.ndarray, directions, low: float = 9.0, high: f
     winged = site.rng.random(count) < 0.5
     across = np.stack([-directions[:, 1], directions[:, 0]], axis=1)
     offset = directions * (sizes[:, :1] * 0.25) + across * (sizes[:, 1:] * 0.4)
-    wings = (places + offset)[winged]
-    site.canvas.boxes(wings, sizes[winged] * (0.75, 0.7), across[winged], colours[winged], lift=4.0, ridge=0.18)
-    site.canvas.boxes(places, sizes, directions, colours, lift=4.5, ridge=0.18)
+    wings = ((places + offset)[winged], sizes[winged] * (0.75, 0.7), across[winged], colours[winged])
+    site.canvas.boxes(*joined(wings, (places, sizes, directions, colours)), lift=4.5, ridge=0.18)
 
 
 def buildings(site: Site, places: np.ndarray, directions, low: float = 14.0, high: float = 32.0) -> None:
@@ -84,10 +100,10 @@ def buildings(site: Site, places: np.ndarray, directions, low: float = 14.0, hig
     directions = np.broadcast_to(np.asarray(directions), (count, 2))
     sizes = np.stack([site.spread(count, low, high), site.spread(count, 0.6 * low, 0.6 * high)], axis=1)
     colours = site.pick(FLAT_ROOFS, count) * site.spread(count, 0.85, 1.1)[:, None]
-    site.canvas.boxes(places, sizes, directions, colours * 1.12, lift=site.between(5.0, 12.0))
-    site.canvas.boxes(places, sizes - 1.6, directions, colours)
-    plant = np.repeat(places, 2, axis=0) + site.spread(4 * count, -0.25, 0.25).reshape(-1, 2) * low
-    site.canvas.boxes(plant, (3.0, 2.2), np.repeat(directions, 2, axis=0), (0.5, 0.5, 0.5), lift=1.5)
+    spots = np.repeat(places, 2, axis=0) + site.spread(4 * count, -0.25, 0.25).reshape(-1, 2) * low
+    plant = (spots, (3.0, 2.2), np.repeat(directions, 2, axis=0), (0.42, 0.42, 0.42))
+    parapet, roof = (places, sizes, directions, colours * 1.12), (places, sizes - 1.6, directions, colours)
+    site.canvas.boxes(*joined(parapet, roof, plant), lift=site.between(5.0, 12.0))
 
 
 def dashes(site: Site, point: Vector, direction: Vector, *, dash=3.0, period=9.0, width=0.35, colour=PAINT) -> None:
@@ -104,14 +120,13 @@ def line(site: Site, point: Vector, direction: Vector, length: float, width=0.35
 
 def road(site: Site, point: Vector, direction: Vector, width: float, traffic: int = 3, marked: bool = True) -> None:
     """A straight road across the picture, with verges, some cars and, where marked, lines."""
-    canvas, across = site.canvas, left_of(direction)
+    canvas = site.canvas
     strip = canvas.band(point, direction, width)
     canvas.paint(canvas.ragged(strip - np.float32(1.5), 0.5), site.palette.soil, 0.5)
     canvas.paint(strip, site.palette.asphalt)
     if marked:
         dashes(site, point, direction)
-        edges = point + np.array([[-1.0], [1.0]]) * (width / 2 - 0.6) * across
-        canvas.boxes(edges, (1.6 * canvas.view, 0.25), direction, PAINT, alpha=0.6)
+        canvas.paint(np.abs(strip + np.float32(0.6)) - np.float32(0.15), Material(PAINT), 0.45)
     cars(site, *lane_places(site, point, direction, width, traffic))
 
 

@@ -42,10 +42,11 @@ def _boats(site: Site, places: np.ndarray, bows: np.ndarray) -> None:
     count = len(places)
     length = site.spread(count, 7.0, 11.0)
     hulls = site.spread(count, 0.75, 0.95)[:, None] * np.array([1.0, 1.0, 0.99])
-    site.canvas.boxes(places, np.stack([length * 0.7, 0 * length + 3.2], 1), bows, hulls, lift=1.5)
-    site.canvas.boxes(places + bows * length[:, None] * 0.4, np.stack([length * 0.3, 0 * length + 1.7], 1), bows, hulls)
-    cabins = site.pick(np.array([(0.30, 0.36, 0.45), (0.55, 0.50, 0.42), (0.22, 0.30, 0.48)]), count)
-    site.canvas.boxes(places - bows * length[:, None] * 0.08, (3.0, 1.7), bows, cabins, alpha=0.8)
+    ahead, sheer = bows * length[:, None], 0 * length
+    cabins = site.pick(np.array([(0.34, 0.40, 0.48), (0.58, 0.54, 0.46), (0.28, 0.36, 0.52)]), count)
+    hull = (places, np.stack([length * 0.7, sheer + 3.2], 1), bows, hulls)
+    bow = (places + 0.4 * ahead, np.stack([length * 0.3, sheer + 1.7], 1), bows, hulls)
+    site.canvas.boxes(*clutter.joined(hull, bow, (places - 0.08 * ahead, (3.0, 1.7), bows, cabins)), lift=1.5)
 
 
 def runway(site: Site) -> None:
@@ -61,13 +62,13 @@ def runway(site: Site) -> None:
     canvas.paint(canvas.band(taxiway, EAST, 15.0), paving)
     slanted = canvas.band(np.array([link, 0.0]), unit(site.between(0.8, 2.3)), 14.0)
     canvas.paint(np.maximum(slanted, canvas.box(taxiway / 2, (4 * view, abs(taxiway[1])), EAST)), paving)
-    clutter.line(site, taxiway, EAST, 2 * view, 0.6, (0.85, 0.74, 0.30))
+    canvas.paint(canvas.band(taxiway, EAST, 0.6), Material((0.85, 0.74, 0.30)), 0.85)
     canvas.paint(canvas.band(ORIGIN, EAST, width + 8.0), paving, 0.75)
     canvas.paint(canvas.band(ORIGIN, EAST, width), paving)
     canvas.paint(np.abs(canvas.y) * np.float32(1.0) - np.float32(4.0) + 3 * canvas.slow, Material((0.25,) * 3), 0.35)
     clutter.dashes(site, ORIGIN, EAST, dash=22.0, period=38.0, width=1.6)
-    for edge in (-1, 1):
-        clutter.line(site, NORTH * (edge * (width / 2 - 1.5)), EAST, 2 * view, 1.2)
+    edges = np.abs(np.abs(canvas.y) - np.float32(width / 2 - 1.5)) - np.float32(0.6)
+    canvas.paint(edges, Material(clutter.PAINT), 0.85)
     if site.chance(0.5):
         bars = np.linspace(-0.42, 0.42, 8) * width
         canvas.boxes(
@@ -83,16 +84,16 @@ def _plane(site: Site, place: Vector, nose: Vector) -> None:
     paint, wing = (0.93, 0.93, 0.93), left_of(nose)
     body = site.between(30.0, 38.0)
     swept = np.array([0.94 * wing - 0.34 * nose, -0.94 * wing - 0.34 * nose])
-    site.canvas.boxes(place + swept * (body * 0.24), (body * 0.48, 4.0), swept, paint, lift=3.0)
-    site.canvas.boxes(place - nose * (body * 0.42) + swept * 3.5, (9.0, 2.4), swept, paint, lift=3.0)
-    site.canvas.boxes(place, (body, 4.2), nose, paint, lift=4.0, ridge=0.1)
+    wings = (place + swept * (body * 0.24), (body * 0.48, 4.0), swept, paint)
+    tail = (place - nose * (body * 0.42) + swept * 3.5, (9.0, 2.4), swept, paint)
+    site.canvas.boxes(*clutter.joined(wings, tail, (place[None], (body, 4.2), nose, paint)), lift=4.0, ridge=0.05)
 
 
 def river(site: Site) -> None:
     """A winding river between banks, perhaps under a bridge."""
     canvas, view = site.canvas, site.canvas.view
     clutter.ground(site)
-    width = {"narrow": 0.14, "wide": 0.30}[str(site.attributes["width"])] * view * site.between(0.85, 1.2)
+    width = {"narrow": 0.17, "wide": 0.34}[str(site.attributes["width"])] * view * site.between(0.85, 1.2)
     clutter.surroundings(site, NORTH, width / 2 + 0.13 * view)
     along = (site.spread(26, -0.7, 0.7) * view).astype(np.float32)
     course = wander(site.rng, 5, np.concatenate([canvas.x.ravel(), along]), 1.5 * view) * np.float32(0.13 * view)
@@ -113,15 +114,16 @@ def storage_tanks(site: Site) -> None:
     """Round tanks inside low bunds."""
     canvas, view, count = site.canvas, site.canvas.view, int(site.attributes["tanks"])
     clutter.ground(site)
-    clutter.surroundings(site, NORTH, site.between(0.3, 0.36) * view)
     pitch = site.between(0.23, 0.31) * view if count > 4 else site.between(0.3, 0.4) * view
     columns = {1: 1, 2: 2, 3: 3, 4: 2}.get(count, 3)
     places = grid(columns, -(-count // columns), (pitch, pitch))[:count] - NORTH * (0.06 * view)
-    pad = site.pick((site.palette.concrete, site.palette.soil, site.palette.asphalt))
+    pad = getattr(site.palette, str(site.attributes["yard"]))
     rows = -(-count // columns)
-    yard = canvas.box(-NORTH * (0.06 * view), ((columns + 0.5) * pitch, (rows + 0.5) * pitch), EAST)
+    wide = site.pick((0.5, 1.5, 4.0))
+    yard = canvas.box(-NORTH * (0.06 * view), ((columns + wide) * pitch, (rows + 0.5 * wide) * pitch), EAST)
     canvas.paint(canvas.ragged(yard, 1.0), pad, 0.85)
-    radii = pitch * site.between(0.30, 0.40) * site.spread(count, 0.8, 1.08)
+    clutter.surroundings(site, NORTH, 0.36 * view)
+    radii = pitch * site.between(0.34, 0.42) * site.spread(count, 0.8, 1.08)
     shade = {"white": (0.90, 0.90, 0.88), "gray": (0.64, 0.66, 0.66), "brown": (0.58, 0.44, 0.36)}
     colour = np.array(shade[str(site.attributes["colour"])])
     places = places + site.spread(2 * count, -0.03, 0.03).reshape(-1, 2) * pitch
@@ -151,7 +153,7 @@ def farmland(site: Site) -> None:
         furrows = site.direction() if site.chance(0.3) else site.pick((EAST, lean))
         phase = canvas.beyond(left_of(furrows), 0.0) / np.float32(site.between(4.0, 9.0) * view / 230)
         pattern = (np.abs(phase - np.floor(phase) - np.float32(0.5)) - np.float32(0.25)) * np.float32(
-            site.between(0.0, 0.55)
+            site.between(0.1, 0.7)
         )
         base = site.pick(crops)
         colour = tuple(value * site.between(0.82, 1.12) for value in base.colour)
@@ -178,7 +180,7 @@ def forest(site: Site) -> None:
     spacing = 0.062 * view
     places = grid(23, 23, (spacing, spacing * 0.95)) + site.spread(2 * 23 * 23, -0.55, 0.55).reshape(-1, 2) * spacing
     places = places[site.rng.random(len(places)) < {"open": 0.5, "dense": 0.9}[str(site.attributes["cover"])]]
-    clutter.trees(site, places, 0.45 * spacing, 0.78 * spacing)
+    clutter.trees(site, places, 0.45 * spacing, 0.78 * spacing, closed=site.attributes["cover"] == "dense")
     clutter.surroundings(site, NORTH, site.between(0.2, 0.36) * view)
 
 
@@ -247,6 +249,6 @@ LAYOUTS = {
     "golf course": Layout(golf_course, 180.0),
     "harbor": Layout(harbor, 105.0),
     "river": Layout(river, 190.0),
-    "runway": Layout(runway, 210.0),
-    "storage tanks": Layout(storage_tanks, 120.0),
+    "runway": Layout(runway, 180.0),
+    "storage tanks": Layout(storage_tanks, 110.0),
 }

@@ -49,16 +49,16 @@ def sparse_residential(site: Site) -> None:
     for across in along + site.spread(count, -4, 4):
         home = np.array([across, site.between(-8.0, 10.0)])
         canvas.paint(canvas.ragged(canvas.disc(home, site.between(13.0, 19.0)), 3.0), site.palette.lawn, 0.8)
-        drive = canvas.box(home + (5.0, 0.2 * view), (3.4, 0.4 * view), EAST)
+        drive = canvas.box(home + np.array([5.0, 0.2 * view]), (3.4, 0.4 * view), EAST)
         canvas.paint(drive, site.pick((site.palette.concrete, site.palette.soil)))
         if site.attributes["pool"] == "a pool":
-            pool = home + (site.between(-9, 3), -13.0)
+            pool = home + np.array([site.between(-9, 3), -13.0])
             canvas.boxes(pool, (10.0, 5.6), EAST, (0.80, 0.80, 0.76))
             canvas.boxes(pool, (7.8, 3.8), EAST, (0.30, 0.62, 0.70))
-        clutter.houses(site, home[None], unit(site.between(-0.3, 0.3)), 13.0, 19.0, roofs)
+        clutter.houses(site, home[None], unit(site.between(-0.3, 0.3)), 15.0, 21.0, roofs)
         if site.chance(0.7):
             clutter.cars(site, home[None] + (5.0, 13.0), NORTH)
-    places = site.anywhere({"few": 26, "many": 75}[str(site.attributes["trees"])])
+    places = site.anywhere({"few": 22, "many": 60}[str(site.attributes["trees"])])
     clear = np.abs(places[:, 1] - 0.36 * view) > 6.0
     clear &= (np.abs(places[:, None, 0] - along) + np.abs(places[:, None, 1]) > 17.0).all(axis=1)
     clutter.trees(site, places[clear], 2.2, 4.8)
@@ -164,9 +164,9 @@ def baseball_diamond(site: Site) -> None:
     clear = (places[:, 0] ** 2 + (places[:, 1] - 8.0 * (count == 1)) ** 2) > (50.0 * size) ** 2
     clutter.trees(site, places[clear], 2.4, 4.8)
     if site.chance(0.4):
-        spots = grid(8, 1, (3.4, 1.0)) + (site.between(-20, 20), -0.36 * view)
-        canvas.paint(canvas.box(spots.mean(axis=0), (34.0, 13.0), EAST), site.palette.asphalt)
-        clutter.cars(site, spots, NORTH)
+        park = np.array([site.between(-20, 20), -0.36 * view])
+        canvas.paint(canvas.box(park, (34.0, 13.0), EAST), site.palette.asphalt)
+        clutter.cars(site, park + grid(8, 1, (3.4, 1.0)), NORTH)
 
 
 def _diamond(site: Site, home: Vector, facing: Vector, size: float) -> None:
@@ -195,10 +195,10 @@ def _diamond(site: Site, home: Vector, facing: Vector, size: float) -> None:
 
 
 LAYOUTS = {
-    "baseball diamond": Layout(baseball_diamond, 115.0),
+    "baseball diamond": Layout(baseball_diamond, 105.0),
     "dense residential": Layout(dense_residential, 120.0),
     "intersection": Layout(intersection, 85.0),
     "parking lot": Layout(parking_lot, 80.0),
-    "sparse residential": Layout(sparse_residential, 105.0),
-    "tennis court": Layout(tennis_court, 85.0),
+    "sparse residential": Layout(sparse_residential, 95.0),
+    "tennis court": Layout(tennis_court, 72.0),
 }

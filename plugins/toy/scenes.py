@@ -19,13 +19,15 @@ from .site import Site, make_palette
 LAYOUTS = {**layouts_open.LAYOUTS, **layouts_town.LAYOUTS}
 CLASSES: tuple[str, ...] = tuple(sorted(LAYOUTS))
 
-# What every scene has. `season` and `ground` change the colours of everything that grows; no caption needs them.
+# What every scene has, unless its class says otherwise below; no caption tells these.
 _COMMON: dict[str, tuple[str | int, ...]] = {
     "season": ("lush", "dry"),
     "ground": ("grass", "bare land"),
     "water": ("blue", "green", "dark"),
 }
-# What a class may have besides, in the order in which it is drawn. A value given twice is twice as likely.
+_GREEN = {"season": ("lush", "lush", "dry"), "ground": ("grass", "grass", "grass", "bare land")}
+_BARE = {"season": ("lush", "dry", "dry"), "ground": ("grass", "bare land", "bare land", "bare land")}
+# What a class may have, in the order in which it is drawn. A value given twice is twice as likely.
 _OWN: dict[str, dict[str, tuple[str | int, ...]]] = {
     "baseball diamond": {
         "diamonds": (1, 1, 1, 2),
@@ -39,16 +41,17 @@ _OWN: dict[str, dict[str, tuple[str | int, ...]]] = {
         "near": ("trees", "road", "buildings", "houses", "bare land"),
     },
     "dense residential": {"colour": ("red", "gray", "mixed"), "trees": ("few", "many"), "near": ("road",)},
-    "farmland": {"fields": (1, 2, 3, 4, 6), "near": ("road", "trees", "houses", "water", "bare land")},
+    "farmland": {"fields": (2, 3, 4, 4, 6, 6), "near": ("road", "trees", "houses", "water", "bare land")},
     "forest": {"cover": ("dense", "dense", "open"), "near": ("trees", "trees", "road", "water", "lawn", "bare land")},
     "golf course": {
+        **_GREEN,
         "bunkers": (1, 2, 3, 4, 5),
         "pond": ("a pond", "no pond"),
         "near": ("trees", "road", "houses", "water"),
     },
     "harbor": {
         "docks": (1, 2, 3),
-        "boats": (3, 4, 6, 9, 14, 20, 28),
+        "boats": (4, 8, 12, 16, 20, 24, 28),
         "near": ("road", "buildings", "trees", "houses", "lawn"),
     },
     "intersection": {
@@ -62,16 +65,19 @@ _OWN: dict[str, dict[str, tuple[str | int, ...]]] = {
         "near": ("buildings", "road", "trees", "lawn", "bare land"),
     },
     "river": {
-        "width": ("narrow", "wide"),
+        **_GREEN,
+        "width": ("narrow", "wide", "wide"),
         "bridge": ("a bridge", "no bridge", "no bridge"),
         "near": ("trees", "road", "houses", "buildings", "bare land", "lawn"),
     },
     "runway": {
+        **_BARE,
         "surface": ("concrete", "asphalt"),
         "planes": (0, 0, 1, 2),
         "near": ("lawn", "bare land", "road", "buildings", "trees"),
     },
     "sparse residential": {
+        **_GREEN,
         "houses": (1, 1, 2, 3),
         "colour": ("red", "gray", "mixed"),
         "pool": ("a pool", "no pool", "no pool"),
@@ -79,18 +85,22 @@ _OWN: dict[str, dict[str, tuple[str | int, ...]]] = {
         "near": ("trees", "lawn", "bare land", "water"),
     },
     "storage tanks": {
-        "tanks": (1, 2, 3, 4, 5, 6, 9),
+        **_BARE,
+        "tanks": (2, 3, 4, 4, 6, 6, 9),
         "colour": ("white", "white", "gray", "brown"),
+        "yard": ("concrete", "asphalt", "soil"),
         "near": ("road", "trees", "buildings", "water", "bare land"),
     },
     "tennis court": {
-        "courts": (1, 2, 2, 3, 4, 6),
+        **_GREEN,
+        "courts": (1, 2, 2, 3, 4, 4, 6),
         "colour": ("green", "blue", "red"),
         "trees": ("few", "many"),
         "near": ("road", "buildings", "trees", "houses", "lawn"),
     },
 }
 
+_AIR = (0.66, 0.71, 0.77)  # the colour of haze
 _ATTRIBUTES, _DETAILS = 1, 2  # streams: a caption change must not move a tree
 
 
@@ -134,8 +144,8 @@ def render(scene: Scene, size: int = 72) -> Image.Image:
 
 
 def _draw_turn(rng: np.random.Generator) -> float:
-    """An angle in radians. Half of all scenes lie nearly along the compass, as much that is built does."""
-    anywhere, compass = 6.2832 * float(rng.random()), float(rng.random()) < 0.5
+    """An angle in radians. Two scenes in three lie nearly along the compass, as much that is built does."""
+    anywhere, compass = 6.2832 * float(rng.random()), float(rng.random()) < 0.65
     if not compass:
         return anywhere
     return 1.5708 * int(rng.integers(4)) + 0.5 * (float(rng.random()) - 0.5)
@@ -144,28 +154,32 @@ def _draw_turn(rng: np.random.Generator) -> float:
 def _draw_light(rng: np.random.Generator) -> dict[str, float]:
     """Exposure, haze and tint of one photograph."""
     return {
-        "exposure": 0.78 + 0.42 * float(rng.random()),
-        "haze": 0.20 * float(rng.random()) ** 2,
+        "exposure": 0.82 + 0.36 * float(rng.random()),
+        "haze": 0.14 * float(rng.random()) ** 2,
         "warmth": 0.10 * (float(rng.random()) - 0.5),
-        "blur": 0.5 * float(rng.random()),
+        "blur": 0.3 * float(rng.random()),
         "noise": 0.008 + 0.02 * float(rng.random()),
     }
 
 
 def _develop(canvas: Canvas, size: int, light: dict[str, float]) -> np.ndarray:
     """The photograph (size, size, 3) uint8 of a painted canvas: lens, supersampling, air, film and sensor noise."""
-    picture = canvas.picture * (1 + np.float32(0.05) * canvas.slow + np.float32(0.05) * canvas.fast)
-    weight = np.float32(light["blur"] / 2)
-    for axis in (1, 2):
-        picture = picture + weight * ((np.roll(picture, 1, axis) - picture) + (np.roll(picture, -1, axis) - picture))
-    small = np.zeros((3, size, size), np.float32)
-    for down in range(SUPERSAMPLE):
-        for right in range(SUPERSAMPLE):
-            small += picture[:, down::SUPERSAMPLE, right::SUPERSAMPLE]
-    small *= np.float32(light["exposure"] / SUPERSAMPLE**2)
-    small *= np.array([1 + light["warmth"], 1.0, 1 - light["warmth"]], np.float32)[:, None, None]
-    air = np.array([0.66, 0.71, 0.77], np.float32)[:, None, None]
-    small += np.float32(light["haze"]) * (air - small)
-    small += np.float32(light["noise"]) * (2 * canvas.rng.random(small.shape, dtype=np.float32) - 1)
-    levels = np.floor(np.clip(small, 0, 1) * 255 + np.float32(0.5)).astype(np.uint8)
-    return np.ascontiguousarray(levels.transpose(1, 2, 0))
+    texture = (1 + np.float32(0.05) * canvas.slow + np.float32(0.05) * canvas.fast) * np.float32(
+        light["exposure"] / SUPERSAMPLE**2
+    )
+    blur, haze, noise = (np.float32(light[name]) for name in ("blur", "haze", "noise"))
+    levels = np.empty((size, size, 3), np.uint8)
+    for channel, (tint, air) in enumerate(zip((1 + light["warmth"], 1.0, 1 - light["warmth"]), _AIR, strict=True)):
+        fine = canvas.picture[channel] * texture
+        small = np.zeros((size, size), np.float32)
+        for down in range(SUPERSAMPLE):
+            for right in range(SUPERSAMPLE):
+                small += fine[down::SUPERSAMPLE, right::SUPERSAMPLE]
+        small *= np.float32(tint)
+        inner = small[1:-1, 1:-1]
+        around = small[:-2, 1:-1] + small[2:, 1:-1] + small[1:-1, :-2] + small[1:-1, 2:]
+        small[1:-1, 1:-1] = inner + blur * (around / 4 - inner)
+        small += haze * (np.float32(air) - small)
+        small += noise * (2 * canvas.rng.random(small.shape, dtype=np.float32) - 1)
+        levels[:, :, channel] = np.floor(np.clip(small, 0, 1) * 255 + np.float32(0.5))
+    return levels

@@ -26,7 +26,9 @@ QUICKER = {"hasher.learning_rate": "0.003", "detector.learning_rate": "0.003", "
 
 def arrays():
     found = feature_arrays(n=120)
-    order = np.random.default_rng(5).permutation(120)  # not sorted by class, so that misread labels differ from right ones
+    order = np.random.default_rng(5).permutation(
+        120
+    )  # not sorted by class, so that misread labels differ from right ones
     for name in ("image", "image_aug", "labels"):
         found[name] = found[name][order]
     found["caption_image"] = np.argsort(order)[found["caption_image"]]
@@ -84,7 +86,9 @@ def test_without_a_caption_view_using_and_ignoring_it_are_the_same():
     found = arrays()
     del found["text_aug"]
     data = cell_data(found)
-    assert torch.equal(codes(data), codes(data, **{"hasher.augmented_text": "ignore", "detector.augmented_text": "ignore"}))
+    assert torch.equal(
+        codes(data), codes(data, **{"hasher.augmented_text": "ignore", "detector.augmented_text": "ignore"})
+    )
 
 
 def test_the_released_protocol_shows_trusted_pairs_right_in_the_trusted_phase_only():

@@ -61,7 +61,9 @@ def test_nt_xent_gradient_agrees_with_finite_differences():
 def test_a_weight_scales_its_own_anchors_and_nobody_elses():
     image, text = torch.randn(6, 4), torch.randn(6, 4)
     objective = NTXent(temperature=1.0, epsilon=1e-6)
-    full, halved = (objective(image, text, PairTrust(weight)) for weight in (torch.ones(6), torch.tensor([0.5] + [1.0] * 5)))
+    full, halved = (
+        objective(image, text, PairTrust(weight)) for weight in (torch.ones(6), torch.tensor([0.5] + [1.0] * 5))
+    )
     assert torch.allclose(halved[1:], full[1:])
     assert torch.allclose(halved[0], full[0] / 2)
 
@@ -80,7 +82,9 @@ def test_discriminator_loss_and_gradients_equal_double_backward():
     ours, slow, linear = discriminators(d)
     reals, fakes = [torch.randn(n, d) for _ in range(4)], [torch.randn(n, d) for _ in range(4)]
     mixes = [torch.rand(n, d) for _ in range(4)]
-    fast = sum(discriminator_loss(ours, real, fake, mix, 10.0) for real, fake, mix in zip(reals, fakes, mixes, strict=True))
+    fast = sum(
+        discriminator_loss(ours, real, fake, mix, 10.0) for real, fake, mix in zip(reals, fakes, mixes, strict=True)
+    )
     fast.backward()
     expected = reference.discriminator_step(slow, reals, fakes, mixes)
     assert fast.item() == pytest.approx(expected.item(), rel=1e-10)

@@ -25,19 +25,32 @@ SMALL = {"hasher.hidden": "24", "hasher.batch_size": "16", "detector.batch_size"
 REGISTRY: Registry = load_registry(environment={})
 
 
-def small_method(name: str, epochs: int | None = 4, settings: Mapping[str, str] | None = None, **overrides: Any) -> ResolvedMethod:
+def small_method(
+    name: str, epochs: int | None = 4, settings: Mapping[str, str] | None = None, **overrides: Any
+) -> ResolvedMethod:
     """A method, with small networks where it has any."""
     known = resolve_method(REGISTRY, MethodRequest(name, **overrides)).parameters
     chosen = {key: text for key, text in SMALL.items() if key in known}
-    return resolve_method(REGISTRY, MethodRequest(name, epochs=epochs, settings={**chosen, **(settings or {})}, **overrides))
+    return resolve_method(
+        REGISTRY, MethodRequest(name, epochs=epochs, settings={**chosen, **(settings or {})}, **overrides)
+    )
 
 
-def cell_data(arrays: Mapping[str, np.ndarray], *, noise: float = 0.4, protocol: str = "derangement", trusted: float = 0.3, data_seed: int = 0) -> CellData:
+def cell_data(
+    arrays: Mapping[str, np.ndarray],
+    *,
+    noise: float = 0.4,
+    protocol: str = "derangement",
+    trusted: float = 0.3,
+    data_seed: int = 0,
+) -> CellData:
     """The data of a cell."""
     table = table_from_arrays(arrays, "memory", "memory")
     split = table.split if table.split is not None else paper_split(len(table), data_seed)
     declared = REGISTRY.get("protocol", protocol)
-    return assemble(table, Protocol(declared, noise if declared.takes_rate else None, trusted, data_seed, "scalar"), split)
+    return assemble(
+        table, Protocol(declared, noise if declared.takes_rate else None, trusted, data_seed, "scalar"), split
+    )
 
 
 def fit(method: ResolvedMethod, data: CellData, *, bits: int = 16, seed: int = 0) -> Fitted:

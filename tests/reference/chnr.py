@@ -52,7 +52,9 @@ def discriminator_step(network: nn.Module, reals: list[Tensor], fakes: list[Tens
         on_fake.backward()
         between = (mix * real + (1 - mix) * fake).requires_grad_()
         output = network(between).squeeze()
-        (gradient,) = torch.autograd.grad(output, between, torch.ones_like(output), create_graph=True, retain_graph=True)
+        (gradient,) = torch.autograd.grad(
+            output, between, torch.ones_like(output), create_graph=True, retain_graph=True
+        )
         penalty = ((gradient.norm(2, dim=1) - 1) ** 2).mean() * 10
         penalty.backward()
         total = total + on_real.detach() + on_fake.detach() + penalty.detach()

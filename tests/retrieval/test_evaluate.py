@@ -10,8 +10,8 @@ import pytest
 from harness.plugins import load_registry
 from harness.retrieval.codes import pack
 from harness.retrieval.evaluate import CodeTable, definitions, evaluate
-from harness.retrieval.histograms import distance_histogram
-from harness.retrieval.metrics import average_precision
+from harness.retrieval.histograms import DistanceHistogram, distance_histogram
+from harness.retrieval.metrics import average_precision, precision_recall_by_radius
 
 COUNTS_ZERO = re.compile(r"map_(hits|relevant)@\d+")
 AT_K = ("map", "map_hits", "map_relevant", "p", "r", "hit", "mrr", "ndcg")
@@ -163,3 +163,12 @@ def test_multi_label_tables_count_an_item_with_one_shared_label_as_relevant(decl
         single.query_ids, single.database_ids,
     )  # fmt: skip
     assert evaluate(multi, declared).metrics == evaluate(single, declared).metrics
+
+
+def test_mean_precision_and_recall_by_radius_with_one_query_left_out_by_hand():
+    items, relevant = [[0, 4, 4], [2, 0, 6], [0, 8, 0]], [[0, 1, 3], [1, 0, 0], [0, 0, 0]]
+    histogram = DistanceHistogram(np.array(items), np.array(relevant))
+    precisions, recalls, empty = precision_recall_by_radius(histogram)
+    np.testing.assert_allclose(precisions, [(0 + 1 / 2) / 2, (1 / 4 + 1 / 2) / 2, (4 / 8 + 1 / 8) / 2], atol=1e-15)
+    np.testing.assert_allclose(recalls, [(0 + 1) / 2, (1 / 4 + 1) / 2, 1.0], atol=1e-15)
+    np.testing.assert_allclose(empty, [2 / 3, 0, 0], atol=1e-15)

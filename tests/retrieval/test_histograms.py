@@ -111,6 +111,13 @@ def test_cumulated_columns_are_those_of_the_formulas():
     np.testing.assert_allclose(np.exp(found.log_factorial), [1, 1, 2, 6, 24, 120, 720], rtol=1e-12)
 
 
+def test_histograms_with_more_relevant_items_than_items_are_refused():
+    with pytest.raises(ValueError, match="relevant"):
+        histograms.DistanceHistogram(np.array([[1]]), np.array([[2]]))
+    with pytest.raises(ValueError, match="equal"):
+        histograms.DistanceHistogram(np.zeros((2, 3), dtype=np.int64), np.zeros((2, 4), dtype=np.int64))
+
+
 # --- relevance ---
 
 
