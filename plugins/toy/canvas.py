@@ -122,7 +122,7 @@ class Canvas:
             return
         tone = 1 + np.float32(material.mottle) * self.slow + np.float32(material.grain) * self.fast + pattern
         if distance is None:
-            self.picture[:] = np.asarray(material.colour, np.float32)[:, None, None] * tone
+            np.multiply(np.asarray(material.colour, np.float32)[:, None, None], tone, out=self.picture)
             return
         cover = np.clip(0.5 - distance * np.float32(self.scale), 0, 1) * np.float32(alpha)
         for plane, level in zip(self.picture, material.colour, strict=True):
@@ -130,7 +130,7 @@ class Canvas:
 
     # ---- objects: many small shapes at once, each painted in its own window ----
 
-    def boxes(self, places, sizes, directions, colours, *, lift=0.0, ridge=0.0, alpha=1.0) -> None:
+    def boxes(self, places, sizes, directions, colours, *, lift=0.0, casting=None, ridge=0.0, alpha=1.0) -> None:
         """Paint N rectangles in order.
 
         Args:
@@ -139,6 +139,7 @@ class Canvas:
             directions: (N, 2) or (2,) unit vectors of the lengths.
             colours: (N, 3) or (3,).
             lift: height in metres, which sets the shadow; none for 0.
+            casting: how many of the first boxes throw one; all, if None.
             ridge: how much the two long halves differ in light, as the slopes of a gable roof do.
             alpha: opacity.
         """
@@ -163,7 +164,8 @@ class Canvas:
             return 1 + np.where(down * cosine[part] > right * sine[part], slope[part], -slope[part])
 
         reach = float(np.sqrt((half * half).sum(axis=1)).max(initial=0))
-        self._stamp(centres, reach, cover, tone if ridge else None, colours, lift, alpha)
+        casting = len(centres) if casting is None else int(np.count_nonzero(seen[:casting]))
+        self._stamp(centres, reach, cover, tone if ridge else None, colours, lift, alpha, casting)
 
     def discs(self, places, radii, colours, *, lift=0.0, dome=0.0, rough=0.0, alpha=1.0) -> None:
         """Paint N discs in order: `places` (N, 2), `radii` (N,) or one, metres; other arguments as for `boxes`.
@@ -192,7 +194,7 @@ class Canvas:
             return 1 + np.float32(dome) * (right * self.light[0] + down * self.light[1]) / radius[part]
 
         reach = float(radius.max(initial=0)) * (1 + rough)
-        self._stamp(centres, reach, cover, tone if dome else None, colours, lift, alpha, swept=not rough)
+        self._stamp(centres, reach, cover, tone if dome else None, colours, lift, alpha, len(centres), swept=not rough)
 
     def _on_canvas(self, vectors: np.ndarray) -> np.ndarray:
         """World vectors (..., 2) turned into canvas axes."""
@@ -206,8 +208,8 @@ class Canvas:
         seen = ((centres > -margin) & (centres < self.side + margin)).all(axis=1)
         return centres[seen], seen
 
-    def _stamp(self, centres, reach, cover, tone, colours, lift, alpha, swept=True) -> None:
-        """Shade the shadows of N objects, then paint them.
+    def _stamp(self, centres, reach, cover, tone, colours, lift, alpha, casting, swept=True) -> None:
+        """Shade the shadows of the first `casting` of N objects, then paint all N.
 
         `cover` and `tone` take a slice of the objects and window offsets right (n, 1, K) and down (n, K, 1) from their
         centres, pixels, and give opacities and brightnesses (n, K, K).
@@ -215,7 +217,7 @@ class Canvas:
         if not len(centres):
             return
         flat = self.picture.reshape(3, -1)
-        if lift:
+        if lift and casting:
             throw = (self._on_canvas(self.sun) * (lift * self.scale)).astype(np.float32)
             length = throw[0] * throw[0] + throw[1] * throw[1]
 
@@ -225,7 +227,7 @@ class Canvas:
                     share = np.clip(right * (throw[0] / length) + down * (throw[1] / length), 0, 1)
                 return cover(part, right - share * throw[0], down - share * throw[1])
 
-            pixels, _, amount, _ = self._touched(centres, reach + math.sqrt(float(length)), shade)
+            pixels, _, amount, _ = self._touched(centres[:casting], reach + math.sqrt(float(length)), shade)
             shadow = np.zeros(self.side * self.side, np.float32)
             np.maximum.at(shadow, pixels, amount)
             shade_of = shadow[pixels] * np.float32(alpha)  # a pixel met twice gets the same value twice
@@ -239,7 +241,12 @@ class Canvas:
         top = np.full(self.side * self.side, -1, np.int32)
         np.maximum.at(top, pixels, rank)
         won = np.flatnonzero(top[pixels] == rank)
-        pixels, objects, brightness, amount = pixels[won], objects[won], brightness[won], amount[won] * np.float32(alpha)
+        pixels, objects, brightness, amount = (
+            pixels[won],
+            objects[won],
+            brightness[won],
+            amount[won] * np.float32(alpha),
+        )
         for plane, levels in zip(flat, colours.T, strict=True):
             under = plane[pixels]
             plane[pixels] = under + amount * (levels[objects] * brightness - under)
@@ -255,7 +262,7 @@ class Canvas:
         found = []
         chunk = max(1, _CHUNK // window**2)
         for first in range(0, len(centres), chunk):
-            part = slice(first, first + chunk)
+            part = slice(first, min(first + chunk, len(centres)))
             offsets = ((corners[part] - centres[part])[:, :, None] + steps).astype(np.float32)
             right, down = offsets[:, 0, None, :], offsets[:, 1, :, None]
             covers = cover(part, right, down)

@@ -74,7 +74,7 @@ def cars(site: Site, places: np.ndarray, directions) -> None:
         return
     paints = site.pick(CAR_PAINTS, len(places))
     glass = (places + 0.5 * directions, (1.3, 1.8), directions, 0.4 * paints + (0.09, 0.10, 0.11))
-    site.canvas.boxes(*joined((places, (4.6, 2.1), directions, paints), glass), lift=1.5)
+    site.canvas.boxes(*joined((places, (4.6, 2.1), directions, paints), glass), lift=1.5, casting=len(places))
 
 
 def houses(site: Site, places: np.ndarray, directions, low: float = 9.0, high: float = 15.0, roofs=ROOFS) -> None:
@@ -103,7 +103,7 @@ def buildings(site: Site, places: np.ndarray, directions, low: float = 14.0, hig
     spots = np.repeat(places, 2, axis=0) + site.spread(4 * count, -0.25, 0.25).reshape(-1, 2) * low
     plant = (spots, (3.0, 2.2), np.repeat(directions, 2, axis=0), (0.42, 0.42, 0.42))
     parapet, roof = (places, sizes, directions, colours * 1.12), (places, sizes - 1.6, directions, colours)
-    site.canvas.boxes(*joined(parapet, roof, plant), lift=site.between(5.0, 12.0))
+    site.canvas.boxes(*joined(parapet, roof, plant), lift=site.between(5.0, 12.0), casting=count)
 
 
 def dashes(site: Site, point: Vector, direction: Vector, *, dash=3.0, period=9.0, width=0.35, colour=PAINT) -> None:
@@ -137,14 +137,14 @@ def lane_places(site: Site, point: Vector, direction: Vector, width: float, coun
     return point + along * direction + lane * (width / 4) * left_of(direction), direction
 
 
-def water_beyond(site: Site, direction: Vector, offset: float, bank: Material | None = None) -> None:
+def water_beyond(site: Site, direction: Vector, offset: float) -> None:
     """Water on the far side of a wandering shore about `offset` metres along `direction`."""
     canvas = site.canvas
     shore = canvas.ragged(canvas.beyond(direction, offset), 0.015 * canvas.view)
     shore = shore + wander(site.rng, 4, canvas.beyond(left_of(direction), 0.0), 1.5 * canvas.view) * (
         0.05 * canvas.view
     )
-    canvas.paint(shore - np.float32(0.02 * canvas.view), bank or site.palette.soil, 0.8)
+    canvas.paint(shore - np.float32(0.02 * canvas.view), site.palette.soil, 0.8)
     canvas.paint(shore, site.palette.water)
 
 

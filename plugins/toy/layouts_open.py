@@ -46,7 +46,9 @@ def _boats(site: Site, places: np.ndarray, bows: np.ndarray) -> None:
     cabins = site.pick(np.array([(0.34, 0.40, 0.48), (0.58, 0.54, 0.46), (0.28, 0.36, 0.52)]), count)
     hull = (places, np.stack([length * 0.7, sheer + 3.2], 1), bows, hulls)
     bow = (places + 0.4 * ahead, np.stack([length * 0.3, sheer + 1.7], 1), bows, hulls)
-    site.canvas.boxes(*clutter.joined(hull, bow, (places - 0.08 * ahead, (3.0, 1.7), bows, cabins)), lift=1.5)
+    site.canvas.boxes(
+        *clutter.joined(hull, bow, (places - 0.08 * ahead, (3.0, 1.7), bows, cabins)), lift=1.5, casting=count
+    )
 
 
 def runway(site: Site) -> None:

@@ -73,12 +73,19 @@ def parking_lot(site: Site) -> None:
     canvas.paint(canvas.beyond(-NORTH, -side), site.palette.asphalt)
     clutter.surroundings(site, NORTH, side)
     full = {"full": 0.92, "half": 0.5, "empty": 0.14}[str(site.attributes["filled"])]
-    bays = int(1.5 * view / 2.9)
+    bays = 2 * int(0.75 * view / 2.9)
     along = (np.arange(bays) - bays / 2) * 2.9
     aisles = np.arange(side - 9.4, -0.75 * view, -17.5)
     rows = np.sort(np.concatenate([aisles + 5.4, aisles[1:] + 10.8]))
     stalls = np.stack(np.broadcast_arrays(along, rows[:, None]), axis=-1).reshape(-1, 2)
-    canvas.boxes(stalls - (1.45, 0.0), (5.0, 0.3), NORTH, clutter.PAINT, alpha=0.7)
+    beside = canvas.x / np.float32(2.9)
+    lines = np.abs(beside - np.floor(beside) - np.float32(0.5)) * np.float32(2.9) - np.float32(0.15)
+    module = (canvas.y - np.float32(side - 9.4)) / np.float32(17.5)
+    module = (module - np.floor(module)) * np.float32(17.5)
+    lines = np.maximum(
+        np.maximum(lines, np.abs(module - np.float32(8.1)) - np.float32(5.2)), canvas.y - np.float32(side - 1.4)
+    )
+    canvas.paint(lines, Material(clutter.PAINT), 0.7)
     taken = stalls[site.rng.random(len(stalls)) < full]
     taken = taken + site.spread(len(taken), -0.4, 0.4)[:, None] * NORTH
     moving = np.stack([site.spread(4, -0.5, 0.5) * view, site.pick(aisles, 4)], 1)

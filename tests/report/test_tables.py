@@ -22,7 +22,7 @@ def run(record):
     counter = iter(range(10**6))
 
     def make(value, *, code="c", data="d", plan=None, finished=None, metric="map", metrics=None, **cell):
-        changed = {key: cell.pop(key) for key in ("status", "error", "parameters_of_code") if key in cell}
+        changed = {key: cell.pop(key) for key in ("status", "error") if key in cell}
         number = next(counter)
         identity = {"data": data, "plan": plan, "sources": {"hasher": code}, "versions": {}, "protocol_version": 1}
         shown = {"i2t": {metric: value}, "t2i": {metric: None if value is None else value / 2}}

@@ -1,0 +1,70 @@
+"""``harness --help`` answers at once."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from harness.cli import VERBS
+
+SCRIPT = Path(sys.executable).with_name("harness")
+HEAVY = {"torch", "pandas", "pydantic", "numpy", "scipy", "sklearn", "skimage", "transformers", "tabulate", "rich", "pluggy"}
+
+
+def modules_after(*words: str) -> set[str]:
+    program = (
+        "import json, sys\nfrom harness.cli import main\n"
+        f"sys.argv = ['harness', *{list(words)!r}]\n"
+        "try:\n    main()\nexcept SystemExit as stop:\n    assert not stop.code, stop.code\n"
+        "print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+def test_help_takes_less_than_three_tenths_of_a_second():
+    seconds = []
+    for _ in range(11):
+        start = time.perf_counter()
+        done = subprocess.run([SCRIPT, "--help"], capture_output=True, text=True, timeout=60, check=True)
+        seconds.append(time.perf_counter() - start)
+    assert "Commands:" in done.stdout
+    assert statistics.median(seconds[1:]) < 0.3
+
+
+def test_help_imports_nothing_heavy():
+    assert not modules_after("--help") & HEAVY
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_of_every_verb_imports_neither_torch_nor_pandas_nor_numpy(verb):
+    assert not modules_after(verb, "--help") & {"torch", "pandas", "numpy", "scipy", "sklearn"}
+
+
+def test_module_and_script_are_the_same_program():
+    script = subprocess.run([SCRIPT, "--version"], capture_output=True, text=True, timeout=60, check=True)
+    module = subprocess.run([sys.executable, "-m", "harness", "--version"], capture_output=True, text=True, timeout=60, check=True)
+    assert script.stdout == module.stdout
+    assert script.stdout.startswith("harness, version ")
+
+
+def test_every_verb_has_its_help(harness):
+    listed = harness("--help").out
+    for verb, (_, line) in VERBS.items():
+        assert line in listed
+        result = harness(verb, "--help")
+        assert result.code == 0
+        assert f" {verb} [OPTIONS]" in result.out
+
+
+def test_output_may_be_cut_short_by_a_pipe():
+    done = subprocess.run(f"'{SCRIPT}' list metrics | head -1", shell=True, capture_output=True, text=True, timeout=60, check=False)
+    assert done.stderr == ""
+    assert done.stdout.count("\n") == 1
