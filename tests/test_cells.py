@@ -164,6 +164,33 @@ def test_edited_plugin_makes_another_cell_and_a_new_comment_does_not(hash_of, fe
     assert hashes[0] == hashes[1] != hashes[2]
 
 
+PROTOCOL = """
+import numpy
+from harness import hookimpl
+
+def neighbours(pairs, rate):
+    return numpy.arange(len(pairs))  # nobody is wrong
+
+@hookimpl
+def register_protocols(register):
+    register("neighbours", neighbours, summary="s"VERSION)
+"""
+
+
+def test_edited_noise_protocol_and_its_version_make_another_cell(hash_of, features, tmp_path):
+    file, words = (
+        tmp_path / "protocol.py",
+        ("--method", "cca-itq", "--protocol", "neighbours", "--features", features()),
+    )
+    hashes = []
+    edited = PROTOCOL.replace("arange(len(pairs))", "roll(numpy.arange(len(pairs)), 1)")
+    for stamp, (code, version) in enumerate([(PROTOCOL, ""), (edited, ""), (PROTOCOL, ", version=2")], start=1):
+        file.write_text(code.replace("VERSION", version))
+        os.utime(file, ns=(stamp, stamp))
+        hashes.append(hash_of(*words, plugins=(file,)))
+    assert len(set(hashes)) == 3
+
+
 def test_data_key_is_equal_for_cells_that_share_their_data():
     one, other = requests("--method", "chnr,cca-itq", "--noise", "0.4", "--seed", "3", "--bits", "16")
     assert one.data_key == other.data_key
@@ -174,8 +201,11 @@ def test_data_key_is_equal_for_cells_that_share_their_data():
 
 def test_grid_has_the_first_axis_outermost():
     assert grid({"a": [1, 2], "b": ["x"], "c": [3, 4]}) == [
-        {"a": 1, "b": "x", "c": 3}, {"a": 1, "b": "x", "c": 4}, {"a": 2, "b": "x", "c": 3}, {"a": 2, "b": "x", "c": 4},
-    ]  # fmt: skip
+        {"a": 1, "b": "x", "c": 3},
+        {"a": 1, "b": "x", "c": 4},
+        {"a": 2, "b": "x", "c": 3},
+        {"a": 2, "b": "x", "c": 4},
+    ]
     assert grid({}) == [{}]
 
 
@@ -187,7 +217,9 @@ def test_grid_of_options_changes_data_slowest_and_seeds_fastest():
 
 
 def test_repeated_values_of_an_axis_count_once():
-    found = requests("--method", "a,a", "--noise", "0.2,0.20", "--noise", "2e-1", "--seed", "0-2,1,2-3", "--bits", "8,8")
+    found = requests(
+        "--method", "a,a", "--noise", "0.2,0.20", "--noise", "2e-1", "--seed", "0-2,1,2-3", "--bits", "8,8"
+    )
     assert [(r.method.name, r.noise, r.seed, r.bits) for r in found] == [("a", 0.2, seed, 8) for seed in range(4)]
 
 
@@ -200,24 +232,52 @@ def test_content_hash_does_not_depend_on_the_order_of_keys_and_sees_every_value(
 
 
 names = st.from_regex(r"[a-z][a-z0-9_.-]{0,8}", fullmatch=True)
-words = st.text(st.characters(blacklist_categories=("Cs", "Cc", "Zs", "Zl", "Zp"), blacklist_characters=","), min_size=1, max_size=12)
-files = st.text(st.characters(blacklist_categories=("Cs", "Cc")), min_size=1, max_size=12).map(lambda text: Path("d") / text)
+words = st.text(
+    st.characters(blacklist_categories=("Cs", "Cc", "Zs", "Zl", "Zp"), blacklist_characters=","),
+    min_size=1,
+    max_size=12,
+)
+files = st.text(st.characters(blacklist_categories=("Cs", "Cc")), min_size=1, max_size=12).map(
+    lambda text: Path("d") / text
+)
 optional = st.none()
 shares = st.integers(0, 999).map(lambda thousandth: thousandth / 1000)
 seeds = st.integers(0, 2**70)
-settings_ = st.dictionaries(st.sampled_from(["hasher.lr", "beta", "phase.warm-up.epochs", "detector.mode"]), words, max_size=3)
+settings_ = st.dictionaries(
+    st.sampled_from(["hasher.lr", "beta", "phase.warm-up.epochs", "detector.mode"]), words, max_size=3
+)
 backbone_settings = st.dictionaries(st.sampled_from(["image_backbone.size", "text_backbone.kind"]), words, max_size=2)
 method_requests = st.builds(
-    MethodRequest, name=names, hasher=optional | names, detector=optional | names, objective=optional | names,
-    preset=st.just("described") | names, settings=settings_, epochs=optional | st.integers(1, 10**6),
-)  # fmt: skip
+    MethodRequest,
+    name=names,
+    hasher=optional | names,
+    detector=optional | names,
+    objective=optional | names,
+    preset=st.just("described") | names,
+    settings=settings_,
+    epochs=optional | st.integers(1, 10**6),
+)
 cell_fields = {
-    "method": method_requests, "noise_plan": optional | files, "data_root": optional | files, "image_backbone": optional | names,
-    "text_backbone": optional | names, "image_weights": optional | words, "text_weights": optional | words,
-    "backbone_settings": backbone_settings, "noise": optional | shares, "protocol": optional | names, "trusted": optional | shares,
-    "bits": st.integers(1, 10**6), "seed": seeds, "data_seed": seeds, "standardise": names, "limit": optional | st.integers(1, 10**6),
-}  # fmt: skip
-cell_requests = st.builds(CellRequest, dataset=names, **cell_fields) | st.builds(CellRequest, features=files, **cell_fields)
+    "method": method_requests,
+    "noise_plan": optional | files,
+    "data_root": optional | files,
+    "image_backbone": optional | names,
+    "text_backbone": optional | names,
+    "image_weights": optional | words,
+    "text_weights": optional | words,
+    "backbone_settings": backbone_settings,
+    "noise": optional | shares,
+    "protocol": optional | names,
+    "trusted": optional | shares,
+    "bits": st.integers(1, 10**6),
+    "seed": seeds,
+    "data_seed": seeds,
+    "standardise": names,
+    "limit": optional | st.integers(1, 10**6),
+}
+cell_requests = st.builds(CellRequest, dataset=names, **cell_fields) | st.builds(
+    CellRequest, features=files, **cell_fields
+)
 
 
 def read_back(request: CellRequest) -> CellRequest:
@@ -232,7 +292,11 @@ def read_back(request: CellRequest) -> CellRequest:
 @repeatable
 @given(cell_requests)
 @example(CellRequest(MethodRequest("chnr"), features=Path("-dash.npz")))
-@example(CellRequest(MethodRequest("chnr", settings={"hasher.mode": "a=b"}), features=Path("with blank, comma/fé 'x' \"y\" $z.npz")))
+@example(
+    CellRequest(
+        MethodRequest("chnr", settings={"hasher.mode": "a=b"}), features=Path("with blank, comma/fé 'x' \"y\" $z.npz")
+    )
+)
 def test_printed_command_gives_the_same_request(request_):
     assert read_back(request_) == request_
 
@@ -258,9 +322,42 @@ def test_printed_command_names_the_plugin_file_that_it_needs(harness, features, 
 COMBINATIONS = [
     ("--method", "chnr", "--noise", "0.25", "--trusted", "0.1", "--bits", "16", "--seed", "3", "--data-seed", "2"),
     ("--method", "chnr", "--preset", "released", "--protocol", "chnr-released", "--noise", "0.4", "--epochs", "7"),
-    ("--method", "chnr", "--hasher", "cca-itq", "--set", "ridge=2", "--set", "detector.weights=cubed", "--standardise", "none"),
-    ("--method", "duch-noisy", "--detector", "oracle", "--set", "phase.noisy.epochs=3", "--set", "hidden=8", "--limit", "60"),
-    ("--method", "duch-ptc", "--objective", "nt-xent", "--set", "temperature=0.1", "--protocol", "shuffle", "--noise", "0.999"),
+    (
+        "--method",
+        "chnr",
+        "--hasher",
+        "cca-itq",
+        "--set",
+        "ridge=2",
+        "--set",
+        "detector.weights=cubed",
+        "--standardise",
+        "none",
+    ),
+    (
+        "--method",
+        "duch-noisy",
+        "--detector",
+        "oracle",
+        "--set",
+        "phase.noisy.epochs=3",
+        "--set",
+        "hidden=8",
+        "--limit",
+        "60",
+    ),
+    (
+        "--method",
+        "duch-ptc",
+        "--objective",
+        "nt-xent",
+        "--set",
+        "temperature=0.1",
+        "--protocol",
+        "shuffle",
+        "--noise",
+        "0.999",
+    ),
     ("--method", "cca-itq", "--protocol", "given"),
 ]
 

@@ -75,8 +75,16 @@ REFUSED = {
         {},
         ["detector 'reads-losses'", "loss of each pair", "hasher 'lossless' reports none"],
     ),
-    "two learners by the recipe": (("lonely-co-teaching", {}), {}, ["two hashers together", "'lossless' cannot be doubled"]),
-    "two learners by the detector": (("closed", {"detector": "two"}), {}, ["two hashers together", "'closed' cannot be doubled"]),
+    "two learners by the recipe": (
+        ("lonely-co-teaching", {}),
+        {},
+        ["two hashers together", "'lossless' cannot be doubled"],
+    ),
+    "two learners by the detector": (
+        ("closed", {"detector": "two"}),
+        {},
+        ["two hashers together", "'closed' cannot be doubled"],
+    ),
 }
 
 
@@ -124,7 +132,10 @@ def test_what_breaks_the_wall_is_named_and_only_that(registry):
 RUN = ("--epochs", "2", "--set", "hasher.hidden=8")
 ON_THE_COMMAND_LINE = {
     "trusted": (("--method", "chnr", "--trusted", "0", *RUN), "needs trusted pairs"),
-    "a trusted share too small for one pair": (("--method", "duch-ptc", "--trusted", "0.001", *RUN), "needs trusted pairs"),
+    "a trusted share too small for one pair": (
+        ("--method", "duch-ptc", "--trusted", "0.001", *RUN),
+        "needs trusted pairs",
+    ),
     "mask": (("--method", "cca-itq", "--detector", "oracle", "--protocol", "given"), "nobody knows which pairs"),
     "fixed loss": (("--method", "cca-itq", "--objective", "nt-xent"), "has a loss of its own"),
 }

@@ -32,7 +32,8 @@ def register_hashers(register):
 @hookimpl
 def register_detectors(register):
     register("watch", "nowhere:Watch", summary="s", parameters=[
-        Parameter("rate", 0.2), Parameter("epochs", 40, minimum=1), Parameter("kind", "soft", choices=("soft", "hard"))])
+        Parameter("rate", 0.2), Parameter("epochs", 40, minimum=1),
+        Parameter("kind", "soft", choices=("soft", "hard"))])
     register("other-watch", "nowhere:Watch", summary="s", parameters=[Parameter("kind", "plain")])
 
 @hookimpl
@@ -117,13 +118,13 @@ def test_unknown_key_gets_a_suggestion(resolve, key, suggestion):
 
 
 def test_objective_parameters_are_unknown_to_a_hasher_with_a_loss_of_its_own(resolve):
-    with pytest.raises(HarnessError, match="unknown parameter"):
+    with pytest.raises(HarnessError, match=r"unknown parameter"):
         resolve("full", hasher="other-net", settings={"objective.temperature": "2"})
 
 
 def test_one_parameter_under_its_bare_and_its_full_key_is_refused(resolve):
     # BUG: the later of the two wins silently.
-    with pytest.raises(HarnessError, match="width"):
+    with pytest.raises(HarnessError, match=r"width"):
         resolve("full", settings={"hasher.width": "8", "width": "9"})
 
 
@@ -143,7 +144,7 @@ def test_set_goes_over_the_preset_and_only_the_difference_is_named(resolve):
 
 
 def test_unknown_preset_is_refused_with_a_suggestion(resolve):
-    with pytest.raises(HarnessError, match="unknown preset of method full 'ood': did you mean 'odd'"):
+    with pytest.raises(HarnessError, match=r"unknown preset of method full 'ood': did you mean 'odd'"):
         resolve("full", preset="ood")
 
 
@@ -168,12 +169,12 @@ def test_replaced_objective_is_named_in_the_row(resolve):
 
 
 def test_objective_is_refused_by_a_hasher_that_fixes_its_loss(resolve):
-    with pytest.raises(CombinationError, match="hasher 'closed' has a loss of its own: leave out --objective loss"):
+    with pytest.raises(CombinationError, match=r"hasher 'closed' has a loss of its own: leave out --objective loss"):
         resolve("plain", objective="loss")
 
 
 def test_hasher_that_takes_an_objective_needs_one(resolve):
-    with pytest.raises(CombinationError, match="needs an objective, and method 'needy' names none: .*loss"):
+    with pytest.raises(CombinationError, match=r"needs an objective, and method 'needy' names none: .*loss"):
         resolve("needy")
     assert resolve("needy", objective="loss").row == "needy [objective=loss]"
 
@@ -222,7 +223,9 @@ def test_closed_form_has_no_phases_whatever_the_recipe_says(resolve):
 
 
 def test_learner_without_any_phase_is_refused(resolve):
-    with pytest.raises(CombinationError, match="'phaseless' trains in epochs, and neither it nor method 'no-phase' names a phase"):
+    with pytest.raises(
+        CombinationError, match=r"'phaseless' trains in epochs, and neither it nor method 'no-phase' names a phase"
+    ):
         resolve("no-phase")
 
 
@@ -244,14 +247,14 @@ def test_two_learners_belong_to_hasher_and_detector_of_the_recipe(resolve):
 
 
 def test_recipe_with_an_unknown_key_is_refused_with_a_suggestion(resolve):
-    with pytest.raises(HarnessError, match="parameter of hasher closed 'rigde': did you mean 'ridge'"):
+    with pytest.raises(HarnessError, match=r"parameter of hasher closed 'rigde': did you mean 'ridge'"):
         resolve("wrong-key")
 
 
 @pytest.mark.parametrize("name", ["wrong-value", "wrong-type"])
 def test_recipe_with_a_value_that_the_parameter_does_not_allow_is_refused(resolve, name):
     # BUG: values of a recipe and its presets reach the component unchecked.
-    with pytest.raises(HarnessError, match="kind|width"):
+    with pytest.raises(HarnessError, match=r"kind|width"):
         resolve(name)
 
 

@@ -15,7 +15,16 @@ repeatable = settings(derandomize=True, deadline=None, max_examples=100)
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("true", True), ("Yes", True), ("on", True), ("1", True), (" FALSE ", False), ("no", False), ("off", False), ("0", False)],
+    [
+        ("true", True),
+        ("Yes", True),
+        ("on", True),
+        ("1", True),
+        (" FALSE ", False),
+        ("no", False),
+        ("off", False),
+        ("0", False),
+    ],
 )
 def test_bool_is_read_from_the_usual_words(text, expected):
     assert Parameter("flag", False).read(text, "hasher.flag") is expected
@@ -23,11 +32,13 @@ def test_bool_is_read_from_the_usual_words(text, expected):
 
 @pytest.mark.parametrize("text", ["2", "maybe", "", "tru", "none"])
 def test_bool_refuses_other_words(text):
-    with pytest.raises(HarnessError, match=f"^hasher.flag={text}: expected bool"):
+    with pytest.raises(HarnessError, match=rf"^hasher.flag={text}: expected bool"):
         Parameter("flag", False).read(text, "hasher.flag")
 
 
-@pytest.mark.parametrize(("text", "expected"), [("7", 7), ("-3", -3), ("+3", 3), ("1e3", 1000), ("8.0", 8), (8, 8), (" 5 ", 5)])
+@pytest.mark.parametrize(
+    ("text", "expected"), [("7", 7), ("-3", -3), ("+3", 3), ("1e3", 1000), ("8.0", 8), (8, 8), (" 5 ", 5)]
+)
 def test_int_is_read_exactly(text, expected):
     value = Parameter("n", 1).read(text, "hasher.n")
     assert value == expected
@@ -36,7 +47,7 @@ def test_int_is_read_exactly(text, expected):
 
 @pytest.mark.parametrize("text", ["1.5", "x", "", "nan", "inf", "-inf", "1e400", True, "true", "0x10"])
 def test_int_refuses_what_is_no_whole_number(text):
-    with pytest.raises(HarnessError, match="expected int"):
+    with pytest.raises(HarnessError, match=r"expected int"):
         Parameter("n", 1).read(text, "hasher.n")
 
 
@@ -56,13 +67,13 @@ def test_float_survives_the_way_through_text(number):
 
 @pytest.mark.parametrize("text", ["nan", "inf", "-inf", "1e999"])
 def test_float_must_be_finite(text):
-    with pytest.raises(HarnessError, match="finite"):
+    with pytest.raises(HarnessError, match=r"finite"):
         Parameter("x", 1.0).read(text, "x")
 
 
 @pytest.mark.parametrize("text", ["", "a", "1,5", "=2", "1 2"])
 def test_float_refuses_what_is_no_number(text):
-    with pytest.raises(HarnessError, match="expected float"):
+    with pytest.raises(HarnessError, match=r"expected float"):
         Parameter("x", 1.0).read(text, "x")
 
 
@@ -89,7 +100,7 @@ def test_limits_are_inclusive_but_for_above(limits, inside, outside, words):
     for text in inside:
         assert parameter.read(text, "n") == int(text)
     for text in outside:
-        with pytest.raises(HarnessError, match=f"^n={text}: expected {words}.$"):
+        with pytest.raises(HarnessError, match=rf"^n={text}: expected {words}.$"):
             parameter.read(text, "n")
 
 
@@ -103,12 +114,12 @@ def test_float_just_above_an_exclusive_limit_is_allowed():
 def test_choices_are_kept_in_their_type_and_others_get_a_suggestion():
     parameter = Parameter("weights", "normal", choices=("normal", "cubed"))
     assert parameter.read("cubed", "detector.weights") == "cubed"
-    with pytest.raises(HarnessError, match="unknown value of detector.weights 'cubd': did you mean 'cubed'"):
+    with pytest.raises(HarnessError, match=r"unknown value of detector.weights 'cubd': did you mean 'cubed'"):
         parameter.read("cubd", "detector.weights")
     number = Parameter("order", 1, choices=(1, 2, 4))
     assert number.read("4", "order") == 4
     assert type(number.read("4", "order")) is int
-    with pytest.raises(HarnessError, match="known: 1, 2, 4|did you mean"):
+    with pytest.raises(HarnessError, match=r"known: 1, 2, 4|did you mean"):
         number.read("3", "order")
 
 
@@ -125,8 +136,11 @@ def test_signature_gives_parameters_in_order_with_their_defaults():
 
     found = parameters_from_signature(Component)
     assert [(p.name, p.default, type(p.default)) for p in found] == [
-        ("rate", 0.5, float), ("steps", 3, int), ("mode", "fast", str), ("strict", False, bool),
-    ]  # fmt: skip
+        ("rate", 0.5, float),
+        ("steps", 3, int),
+        ("mode", "fast", str),
+        ("strict", False, bool),
+    ]
 
 
 def test_class_without_constructor_has_no_parameters():
@@ -144,7 +158,9 @@ def test_signature_without_a_plain_default_is_refused_with_the_way_out(default):
 def test_find_suggests_near_names():
     parameters = (Parameter("learning_rate", 1.0), Parameter("beta", 1.0))
     assert find(parameters, "beta", "hasher contrastive").name == "beta"
-    with pytest.raises(HarnessError, match="unknown parameter of hasher contrastive 'learnig_rate': did you mean 'learning_rate'"):
+    with pytest.raises(
+        HarnessError, match=r"unknown parameter of hasher contrastive 'learnig_rate': did you mean 'learning_rate'"
+    ):
         find(parameters, "learnig_rate", "hasher contrastive")
 
 

@@ -55,7 +55,10 @@ BROKEN = {
         "    register('d', 'm:D', summary='s', nedes=1)\n",
         ["nedes", "line 4"],
     ),
-    "twice": (GOOD.replace("NAME", "twin") + '    register("twin", Recipe(hasher="twin"), summary="again")\n', ["twin", "twice"]),
+    "twice": (
+        GOOD.replace("NAME", "twin") + '    register("twin", Recipe(hasher="twin"), summary="again")\n',
+        ["twin", "twice"],
+    ),
     "taken": (GOOD.replace("NAME", "cca-itq"), ["cca-itq", "registered twice", "first one stands"]),
     "bad_name": (GOOD.replace("NAME", "a/b"), ["'a/b'", "letters"]),
     "raises_in_hook": (GOOD.replace("NAME", "half") + "    raise KeyError('late')\n", ["KeyError", "late"]),
@@ -86,7 +89,11 @@ def state_of(registry, name: str):
 
 def test_every_entry_point_of_ours_loads_and_registers_something():
     registry = load_registry(environment={})
-    ours = {point.name for point in metadata.entry_points(group="harness.plugins") if point.value.startswith("harness_plugins")}
+    ours = {
+        point.name
+        for point in metadata.entry_points(group="harness.plugins")
+        if point.value.startswith("harness_plugins")
+    }
     loaded = {state.name for state in registry.plugins if not state.error}
     owners = {declaration.plugin for kind in KINDS for declaration in registry.all(kind)}
     assert len(ours) >= 10
@@ -102,7 +109,7 @@ def test_files_of_the_plugin_folder_are_loaded_but_for_those_with_an_underscore(
 
 
 def test_plugin_folder_that_is_missing_is_an_error(tmp_path):
-    with pytest.raises(HarnessError, match="HARNESS_PLUGINS_DIR=.*no such folder"):
+    with pytest.raises(HarnessError, match=r"HARNESS_PLUGINS_DIR=.*no such folder"):
         load(tmp_path / "nowhere")
 
 
@@ -278,7 +285,17 @@ def test_listing_imports_neither_torch_nor_numpy_nor_pandas_nor_heavy_modules_of
             "light_heavy_part": "raise RuntimeError('a listing imported me')\n",
         },
     )
-    kinds = ("methods", "detectors", "hashers", "objectives", "backbones", "datasets", "metrics", "protocols", "plugins")
+    kinds = (
+        "methods",
+        "detectors",
+        "hashers",
+        "objectives",
+        "backbones",
+        "datasets",
+        "metrics",
+        "protocols",
+        "plugins",
+    )
     code = f"import sys; sys.path.insert(0, {str(site)!r})\n" + LISTING.format(kinds=kinds)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
@@ -295,4 +312,6 @@ def test_target_that_cannot_be_imported_is_explained_when_it_is_used(harness, pl
         "run", "--method", "lost", "--features", features(), "--plugin", plugin_folder(mine=code) / "mine.py"
     )
     assert result.code == 2
-    assert result.err.startswith("Error: hasher 'lost' of plugin 'mine' cannot be loaded from 'nowhere_to_be_found:Hasher'")
+    assert result.err.startswith(
+        "Error: hasher 'lost' of plugin 'mine' cannot be loaded from 'nowhere_to_be_found:Hasher'"
+    )

@@ -40,19 +40,28 @@ def register_hashers(register):
 
 SAME_MEANING = {
     "comment": lambda code: code.replace("# keep", "# another remark") + "\n# the end\n",
-    "docstrings": lambda code: code.replace("Learns nothing.", "Learns a lot.").replace('        """Do nothing."""\n', ""),
+    "docstrings": lambda code: code.replace("Learns nothing.", "Learns a lot.").replace(
+        '        """Do nothing."""\n', ""
+    ),
     "module docstring": lambda code: code.replace('"""A plugin."""\n', ""),
-    "blank lines and spaces": lambda code: code.replace("factor = 2", "factor  =  2\n\n").replace("[:, : self", "[:,:self"),
-    "parentheses": lambda code: code.replace("return image[:, : self.n_bits] * self.factor", "return (\n            image[:, : self.n_bits]\n            * self.factor\n        )"),
+    "blank lines and spaces": lambda code: code.replace("factor = 2", "factor  =  2\n\n").replace(
+        "[:, : self", "[:,:self"
+    ),
+    "parentheses": lambda code: code.replace(
+        "return image[:, : self.n_bits] * self.factor",
+        "return (\n            image[:, : self.n_bits]\n            * self.factor\n        )",
+    ),
     "line ends": lambda code: code.replace("\n", "\r\n"),
     "quotes": lambda code: code.replace('"h"', "'h'"),
-}  # fmt: skip
+}
 OTHER_MEANING = {
     "number": lambda code: code.replace("factor = 2", "factor = 3"),
     "operator": lambda code: code.replace("* self.factor", "/ self.factor"),
     "type of a number": lambda code: code.replace("factor = 2", "factor = 2.0"),
     "name of a function": lambda code: code.replace("encode_image", "encode_text"),
-    "order of statements": lambda code: code.replace("    factor = 2\n", "").replace("async", "factor = 2\n\n    async"),
+    "order of statements": lambda code: code.replace("    factor = 2\n", "").replace(
+        "async", "factor = 2\n\n    async"
+    ),
     "a new statement": lambda code: code.replace("# keep", "\n        self.seen = len(pairs)"),
     "registration": lambda code: code.replace('summary="s"', 'summary="s", uses_weights=False'),
     "a text that is no docstring": lambda code: code.replace("factor = 2", 'factor = "2"'),
@@ -99,7 +108,8 @@ def hasher_hash(files, environment=None):
 
 def test_location_and_name_of_a_loose_file_do_not_matter(file_with):
     hashes = {
-        hasher_hash([file_with(BASE, name)]) for name in ("one.py", "two.py", "deep/er/three.py", "with blank, and ü.py")
+        hasher_hash([file_with(BASE, name)])
+        for name in ("one.py", "two.py", "deep/er/three.py", "with blank, and ü.py")
     }
     assert len(hashes) == 1
 
@@ -126,7 +136,8 @@ def test_other_loose_plugins_do_not_matter(file_with):
 PACKAGE = {
     "__init__.py": "from harness import hookimpl\n\n@hookimpl\ndef register_hashers(register):\n"
     "    register('h', '{name}.net:Hasher', summary='s')\n",
-    "net.py": "from {name} import absolute\nfrom . import sibling\nfrom .deeper.inner import value\nimport json\n\nclass Hasher:\n    pass\n",
+    "net.py": "from {name} import absolute\nfrom . import sibling\nfrom .deeper.inner import value\nimport json\n\n"
+    "class Hasher:\n    pass\n",
     "absolute.py": "number = 1\n",
     "sibling.py": "from .second_hand import number\n",
     "second_hand.py": "number = 1\n",
@@ -139,7 +150,7 @@ PACKAGE = {
 
 @pytest.fixture
 def package(tmp_path, monkeypatch):
-    """An installed plugin package; ``package("net.py", "new code")`` changes one file and gives the hash of its hasher."""
+    """An installed package; ``package("net.py", "new code")`` changes one file and gives the hash of its hasher."""
     name = "hashed_package"
     site = tmp_path / "site"
     info = site / f"{name}-1.dist-info"

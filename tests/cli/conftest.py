@@ -145,7 +145,7 @@ def codes_of(arrays_of):
 
 @pytest.fixture
 def moody(tmp_path) -> Path:
-    """A plugin file with method ``moody`` and detector ``doubtful``, which fail in the way that a parameter asks for."""
+    """A plugin file with method ``moody`` and detector ``doubtful``, which fail as a parameter asks for."""
     path = tmp_path / "moody.py"
     path.write_text(PLUGIN)
     return path

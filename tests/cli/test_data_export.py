@@ -11,16 +11,26 @@ from harness.data.export import HEADER
 
 CELLS = {
     "plain": {},
-    "cross-class noise": {"words": ("--noise", "0.4", "--protocol", "cross-class", "--data-seed", "2", "--trusted", "0.3")},
+    "cross-class noise": {
+        "words": ("--noise", "0.4", "--protocol", "cross-class", "--data-seed", "2", "--trusted", "0.3")
+    },
     "released noise": {"words": ("--noise", "0.5", "--protocol", "chnr-released")},
     "shuffled": {"words": ("--noise", "0.7", "--protocol", "shuffle", "--standardise", "feature")},
     "limited": {"words": ("--noise", "0.4", "--limit", "60", "--data-seed", "1")},
     "several labels": {"shape": {"multi": True}, "words": ("--noise", "0.4")},
     "database with training images": {"extra": {"split": np.arange(120) % 4}, "words": ("--noise", "0.4")},
     "natural noise": {"extra": {"wrong": np.arange(120) % 5 == 0, "trusted": np.arange(120) % 5 == 1}},
-    "chosen captions": {"extra": {"caption_choice": np.arange(120) % 2, "captions": np.array([f"c {i}" for i in range(240)])}},
-    "no augmented views": {"drop": ("image_aug", "text_aug"), "words": ("--noise", "0.2",)},
-}  # fmt: skip
+    "chosen captions": {
+        "extra": {"caption_choice": np.arange(120) % 2, "captions": np.array([f"c {i}" for i in range(240)])}
+    },
+    "no augmented views": {
+        "drop": ("image_aug", "text_aug"),
+        "words": (
+            "--noise",
+            "0.2",
+        ),
+    },
+}
 
 
 @pytest.fixture
@@ -36,17 +46,17 @@ def export(harness, tmp_path):
 
 @pytest.mark.parametrize("method", ["chnr", "cca-itq"])
 @pytest.mark.parametrize("what", CELLS)
-def test_run_on_the_export_gives_the_same_codes_bit_for_bit(features, tiny, export, tmp_path, codes_of, arrays_of, what, method):
+def test_run_on_the_export_gives_the_same_codes_bit_for_bit(
+    features, tiny, export, tmp_path, codes_of, arrays_of, what, method
+):
     cell = {"words": (), "extra": None, "shape": {}, "drop": (), **CELLS[what]}
+    words, preset = cell["words"], ("--preset", "released") if (method, what) == ("chnr", "released noise") else ()
     path = features(extra=cell["extra"], drop=cell["drop"], **cell["shape"])
-    if method == "chnr" and what == "released noise":
-        cell["words"] += ("--preset", "released")
-    (own,) = tiny(method, path, *cell["words"])
-    data_words = cell["words"][:-2] if "--preset" in cell["words"] else cell["words"]
-    export("--features", path, *data_words)
-    kept = [word for option in ("--data-seed", "--standardise", "--preset") if option in cell["words"]
-            for word in (option, cell["words"][cell["words"].index(option) + 1])]  # fmt: skip
-    (again,) = tiny(method, tmp_path / "cell.npz", "--noise-plan", tmp_path / "cell.npz", *kept)
+    (own,) = tiny(method, path, *words, *preset)
+    export("--features", path, *words)
+    pairs = zip(words[::2], words[1::2], strict=True)
+    kept = [word for pair in pairs if pair[0] in ("--data-seed", "--standardise") for word in pair]
+    (again,) = tiny(method, tmp_path / "cell.npz", "--noise-plan", tmp_path / "cell.npz", *kept, *preset)
     assert codes_of(again) == codes_of(own)
     assert again["plan"] == own["plan"]
     assert again["metrics"] == own["metrics"]
@@ -73,7 +83,13 @@ def test_export_holds_what_another_program_needs(features, export, tiny, arrays_
     assert arrays["cell_image_scale"] == pytest.approx(training.std(), rel=1e-4)
     assert arrays["cell_text_mean"] == pytest.approx(arrays["text"][caption].mean(), abs=1e-5)
     header = json.loads(str(arrays[HEADER]))
-    assert {"dataset": "small", "noise": 0.4, "protocol": "derangement", "trusted": 0.3, "data_seed": 0}.items() <= header.items()
+    assert {
+        "dataset": "small",
+        "noise": 0.4,
+        "protocol": "derangement",
+        "trusted": 0.3,
+        "data_seed": 0,
+    }.items() <= header.items()
     (record,) = tiny("cca-itq", path, "--noise", "0.4", "--trusted", "0.3")
     assert header["plan"] == record["plan"]
     for name in ("plan_image", "plan_caption", "plan_wrong", "plan_trusted"):
@@ -143,7 +159,9 @@ def test_interrupted_export_leaves_the_old_file(harness, features, export, tmp_p
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("numpy.savez", full)
-    result = harness("data", "export", "--features", tmp_path / "small.npz", "--noise", "0.2", "-o", tmp_path / "cell.npz")
+    result = harness(
+        "data", "export", "--features", tmp_path / "small.npz", "--noise", "0.2", "-o", tmp_path / "cell.npz"
+    )
     assert result.code == 2
     assert "No space left on device" in result.err
     with np.load(tmp_path / "cell.npz") as opened:

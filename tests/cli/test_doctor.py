@@ -6,7 +6,9 @@ import pytest
 
 
 def lines_of(result) -> dict[str, str]:
-    return {line[6:].split("  ")[0].strip(): line for line in result.out.splitlines() if line[:4].strip() in ("ok", "FAIL")}
+    return {
+        line[6:].split("  ")[0].strip(): line for line in result.out.splitlines() if line[:4].strip() in ("ok", "FAIL")
+    }
 
 
 @pytest.fixture
@@ -21,7 +23,18 @@ def test_everything_is_in_order_here(harness):
     assert result.code == 0, result.out
     assert result.out.rstrip().endswith("Everything is in order.")
     lines = lines_of(result)
-    assert {"python", "harness", "torch", "numpy", "imports", "processor", "GPU", "plugins", "--results", "HARNESS_CACHE"} <= set(lines)
+    assert {
+        "python",
+        "harness",
+        "torch",
+        "numpy",
+        "imports",
+        "processor",
+        "GPU",
+        "plugins",
+        "--results",
+        "HARNESS_CACHE",
+    } <= set(lines)
     assert "side by side" in lines["imports"]
     assert "methods" in lines["plugins"]
 

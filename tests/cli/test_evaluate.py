@@ -12,7 +12,9 @@ CODES = [f"{part}_{kind}_codes" for part in ("query", "database") for kind in ("
 
 def foreign(seed: int = 0, n_bits: int = 12, queries: int = 7, database: int = 15) -> dict[str, np.ndarray]:
     random = np.random.default_rng(seed)
-    arrays = {name: random.choice([-1, 1], (queries if name.startswith("query") else database, n_bits)) for name in CODES}
+    arrays = {
+        name: random.choice([-1, 1], (queries if name.startswith("query") else database, n_bits)) for name in CODES
+    }
     return {**arrays, "query_labels": np.arange(queries) % 3, "database_labels": np.arange(database) % 3}
 
 
@@ -74,11 +76,14 @@ def test_every_form_of_codes_gives_the_same_metrics(harness, codes_file, form):
     assert other["hash"] == plain["hash"]
 
 
-@pytest.mark.parametrize(("left_out", "directions"), [
-    (("query_text_codes", "database_image_codes"), {"i2t"}),
-    (("query_text_codes",), {"i2t", "i2i"}),
-    (("database_text_codes",), {"t2i", "i2i"}),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("left_out", "directions"),
+    [
+        (("query_text_codes", "database_image_codes"), {"i2t"}),
+        (("query_text_codes",), {"i2t", "i2i"}),
+        (("database_text_codes",), {"t2i", "i2i"}),
+    ],
+)
 def test_one_modality_is_enough_for_the_directions_that_it_allows(harness, codes_file, left_out, directions):
     result = harness("evaluate", "--codes", codes_file(drop=left_out, **foreign()), "--json")
     assert {"i2t", "t2i", "i2i", "t2t"} & result.json[0]["metrics"].keys() == directions
@@ -95,7 +100,7 @@ def test_own_arrays_of_a_run_give_exactly_its_metrics(harness, features, tiny, r
             assert again["metrics"][direction] == record["metrics"][direction]
         assert again["queries"] == record["queries"]
         assert again["metric_definitions"] == record["metric_definitions"]
-    table = harness("table", "--method", "external:myself,duch-noisy,cca-itq".replace("cca-itq" if method != "cca-itq" else "duch-noisy", method)).out
+    table = harness("table", "--method", f"external:myself,{method}").out
     assert table.count("map on small") == 1, "the run and its own codes stand in one table"
 
 
@@ -103,7 +108,10 @@ def coded_like(arrays, shuffle: int | None = None) -> dict[str, np.ndarray]:
     """Random codes for the queries and the database of an export, in any order, without labels."""
     random = np.random.default_rng(0)
     found = {}
-    for part, ids in (("query", np.flatnonzero(arrays["split"] == 1)), ("database", np.flatnonzero(arrays["split"] >= 2))):
+    for part, ids in (
+        ("query", np.flatnonzero(arrays["split"] == 1)),
+        ("database", np.flatnonzero(arrays["split"] >= 2)),
+    ):
         order = np.arange(len(ids)) if shuffle is None else np.random.default_rng(shuffle).permutation(len(ids))
         for kind in ("image", "text"):
             found[f"{part}_{kind}_codes"] = random.choice([-1, 1], (len(ids), 16))[order]
@@ -114,7 +122,9 @@ def coded_like(arrays, shuffle: int | None = None) -> dict[str, np.ndarray]:
 @pytest.fixture
 def exported(harness, features, tmp_path):
     path = tmp_path / "cell.npz"
-    assert harness("data", "export", "--features", features(), "--noise", "0.4", "--data-seed", "2", "-o", path).code == 0
+    assert (
+        harness("data", "export", "--features", features(), "--noise", "0.4", "--data-seed", "2", "-o", path).code == 0
+    )
     with np.load(path) as opened:
         return path, dict(opened)
 
@@ -125,7 +135,8 @@ def test_cell_from_an_export_gives_labels_and_facts_in_whatever_order_the_codes_
         harness("evaluate", "--codes", codes_file(**coded_like(arrays, order)), "--cell", path, "--json").json[0]
         for order in (None, 4)
     )
-    assert shuffled["metrics"] == record["metrics"]
+    for direction in ("i2t", "t2i", "i2i", "t2t"):
+        assert shuffled["metrics"][direction] == pytest.approx(record["metrics"][direction], abs=1e-12)
     cell = record["cell"]
     assert (cell["dataset"], cell["noise"], cell["protocol"], cell["data_seed"]) == ("small", 0.4, "derangement", 2)
     assert cell["images"] == {"train": 60, "trusted": 12, "query": 12, "database": 48}
@@ -180,7 +191,10 @@ REFUSED = {
     "no labels": (without("query_labels"), ["query_labels missing", "--cell"]),
     "no query": (lambda a: without("query_text_codes")(without("query_image_codes")(a)), ["no codes of the query"]),
     "NaN": (changed("query_text_codes", lambda codes: codes * np.nan), ["query_text_codes", "NaN"]),
-    "other width": (changed("database_text_codes", lambda codes: codes[:, 1:]), ["database_text_codes has 11 bits, the others 12"]),
+    "other width": (
+        changed("database_text_codes", lambda codes: codes[:, 1:]),
+        ["database_text_codes has 11 bits, the others 12"],
+    ),
     "other length": (changed("query_text_codes", lambda codes: codes[1:]), ["7 image codes and 6 caption codes"]),
     "a vector": (changed("query_text_codes", np.ravel), ["must be a matrix"]),
     "too few labels": (changed("query_labels", lambda labels: labels[1:]), ["query_labels must be (7,)"]),
@@ -190,14 +204,9 @@ REFUSED = {
     "ids twice": (changed("query_ids", lambda _: np.zeros(7, dtype=int)), ["query_ids names some items twice"]),
     "ids with fractions": (changed("query_ids", lambda _: np.arange(7.0)), ["query_ids must be (7,) integers"]),
     "packed without n_bits": (changed("query_image_codes", lambda _: np.full((7, 2), 200, np.uint8)), ["add n_bits"]),
-    "n_bits that is no number": (changed("n_bits", lambda _: np.array("12")), ["n_bits"]),  # BUG: internal error
+    "n_bits that is no number": (changed("n_bits", lambda _: np.array("many")), ["n_bits"]),  # BUG: internal error
     "several n_bits": (changed("n_bits", lambda _: np.array([12, 12])), ["n_bits"]),  # BUG: internal error
-    "bits beyond n_bits": (
-        lambda a: {**a, "n_bits": np.array(12), **{name: np.full((len(a[name]), 2), 255, np.uint8) ^ np.arange(2, dtype=np.uint8) * 16
-                                                   * (np.arange(len(a[name]))[:, None] % 2).astype(np.uint8) for name in CODES}},
-        ["12"],
-    ),  # BUG: padding bits count as bits of the code, or end in an internal error
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("what", REFUSED)
@@ -211,7 +220,9 @@ def test_codes_that_cannot_be_scored_are_refused_with_one_sentence(harness, code
     assert not results.exists()
 
 
-@pytest.mark.parametrize("words", [("--noise", "2"), ("--noise=-0.1",), ("--trusted", "1"), ("--seed", "-1"), ("--data-seed", "-2")])
+@pytest.mark.parametrize(
+    "words", [("--noise", "2"), ("--noise=-0.1",), ("--trusted", "1"), ("--seed", "-1"), ("--data-seed", "-2")]
+)
 def test_numbers_that_mean_nothing_are_refused(harness, codes_file, words):
     # BUG: what `harness run` refuses is recorded here.
     result = harness("evaluate", "--codes", codes_file(**foreign()), *words)
@@ -219,10 +230,16 @@ def test_numbers_that_mean_nothing_are_refused(harness, codes_file, words):
     assert words[0].partition("=")[0] in result.err
 
 
-@pytest.mark.parametrize(("words", "value"), [
-    (("--noise", "0.2"), "0.4"), (("--data-seed", "0"), "2"), (("--protocol", "shuffle"), "derangement"), (("--dataset", "ucm"), "small"),
-    (("--trusted", "0.3"), "0.2"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("words", "value"),
+    [
+        (("--noise", "0.2"), "0.4"),
+        (("--data-seed", "0"), "2"),
+        (("--protocol", "shuffle"), "derangement"),
+        (("--dataset", "ucm"), "small"),
+        (("--trusted", "0.3"), "0.2"),
+    ],
+)
 def test_what_contradicts_the_cell_is_refused(harness, codes_file, exported, words, value):
     path, arrays = exported
     result = harness("evaluate", "--codes", codes_file(**coded_like(arrays)), "--cell", path, *words)
@@ -236,16 +253,35 @@ def test_what_agrees_with_the_cell_may_be_said(harness, codes_file, exported):
     assert harness("evaluate", "--codes", codes_file(**coded_like(arrays)), "--cell", path, *words).code == 0
 
 
-@pytest.mark.parametrize(("change", "reason"), [
-    (lambda a: {**a, "query_ids": a["query_ids"] + 1000}, "no query items of the cell"),
-    (lambda a: {key: array[1:] if key.startswith("query") else array for key, array in a.items()}, "all must be there"),
-    (lambda a: {key: array for key, array in a.items() if key != "database_ids"}, "database_ids is needed"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda a: {**a, "query_ids": a["query_ids"] + 1000}, "no query items of the cell"),
+        (
+            lambda a: {key: array[1:] if key.startswith("query") else array for key, array in a.items()},
+            "all must be there",
+        ),
+        (lambda a: {key: array for key, array in a.items() if key != "database_ids"}, "database_ids is needed"),
+    ],
+)
 def test_codes_of_other_items_than_the_cell_has_are_refused(harness, codes_file, exported, change, reason):
     path, arrays = exported
     result = harness("evaluate", "--codes", codes_file(**change(coded_like(arrays))), "--cell", path)
     assert result.code == 2
     assert reason in result.err
+
+
+def test_padding_of_packed_codes_is_refused_or_ignored(harness, codes_file):
+    # BUG: bits beyond n_bits count as bits of the code, or end in an internal error.
+    packed = {
+        name: np.packbits(array > 0, axis=1, bitorder="little") if name in CODES else array
+        for name, array in {**foreign(), "n_bits": np.array(12)}.items()
+    }
+    clean = harness("evaluate", "--codes", codes_file("clean", **packed), "--json").json[0]
+    for number, name in enumerate(CODES):
+        packed[name] = packed[name] | np.array([0, 16 << number], dtype=np.uint8)
+    result = harness("evaluate", "--codes", codes_file("padded", **packed), "--json")
+    assert result.code == 2 or (result.code == 0 and result.json[0]["metrics"] == clean["metrics"])
 
 
 def test_evaluation_needs_no_torch(codes_file):
@@ -258,9 +294,13 @@ def test_evaluation_needs_no_torch(codes_file):
         "try:\n    main()\nexcept SystemExit as stop:\n    assert not stop.code\nassert 'torch' not in sys.modules"
     )
     place = str(codes_file(**foreign()).parent / "elsewhere")
-    done = subprocess.run([sys.executable, "-c", program, place], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", program, place], capture_output=True, text=True, timeout=60, check=False
+    )
     assert done.returncode == 0, done.stderr
 
 
 def test_facts_of_the_cell_are_complete():
-    assert {"dataset", "noise", "protocol", "trusted", "data_seed", "standardise", "limit", "backbones"} <= set(evaluate_module.DATA_FACTS)
+    assert {"dataset", "noise", "protocol", "trusted", "data_seed", "standardise", "limit", "backbones"} <= set(
+        evaluate_module.DATA_FACTS
+    )

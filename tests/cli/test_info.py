@@ -41,7 +41,9 @@ def test_name_of_several_kinds_is_explained_for_each(harness):
     assert "hasher cca-itq" in harness("info", "cca-itq").out
 
 
-@pytest.mark.parametrize(("name", "kind"), [("map@20", "metric"), ("torchvision/resnet18", "backbone"), ("ucm", "dataset")])
+@pytest.mark.parametrize(
+    ("name", "kind"), [("map@20", "metric"), ("torchvision/resnet18", "backbone"), ("ucm", "dataset")]
+)
 def test_name_as_it_is_written_elsewhere_is_understood(harness, name, kind):
     assert kind in [facts["kind"] for facts in harness("info", name, "--json").json]
 

@@ -68,7 +68,9 @@ def test_table_lists_runs_with_their_hashes(harness, features, tiny, moody):
     assert any("failed" in line and "moody [hasher.mode=raise]" in line for line in lines)
 
 
-@pytest.mark.parametrize(("option", "value", "near"), [("--dataset", "smal", "'small'"), ("--method", "cca", "'cca-itq'")])
+@pytest.mark.parametrize(
+    ("option", "value", "near"), [("--dataset", "smal", "'small'"), ("--method", "cca", "'cca-itq'")]
+)
 def test_table_of_something_that_has_no_records_names_what_has(harness, features, tiny, option, value, near):
     tiny("cca-itq", features())
     result = harness("table", option, value)
@@ -84,29 +86,33 @@ def test_table_of_failed_runs_only_says_so(harness, features, moody):
     assert "1 runs that failed" in result.err
 
 
-def test_metric_of_a_plugin_file_can_be_put_into_a_table(harness, features, tmp_path):
-    # BUG: `harness table` has no --plugin, so the metric of a loose plugin is stored and can never be shown again.
+@pytest.fixture
+def metric_plugin(tmp_path):
+    """A plugin file with the metric ``one``, which is always 1."""
     file = tmp_path / "metric.py"
     file.write_text(
-        "import numpy\nfrom harness import hookimpl\n@hookimpl\ndef register_metrics(register):\n"
-        "    register('one', lambda histogram: numpy.ones(len(histogram.total_relevant)), summary='s', definition='always 1')\n"
+        "import numpy\nfrom harness import hookimpl\n\ndef one(histogram):\n"
+        "    return numpy.ones(len(histogram.total_relevant))\n\n@hookimpl\ndef register_metrics(register):\n"
+        "    register('one', one, summary='s', definition='always 1')\n"
     )
-    words = ("run", "--method", "cca-itq", "--features", features(), "--plugin", file, "--metric", "one")
+    return file
+
+
+def test_metric_of_a_plugin_file_can_be_put_into_a_table(harness, features, metric_plugin):
+    # BUG: `harness table` has no --plugin, so the metric of a loose plugin is stored and can never be shown again.
+    words = ("run", "--method", "cca-itq", "--features", features(), "--plugin", metric_plugin, "--metric", "one")
     assert "1.000" in harness(*words).out
-    result = harness("table", "--plugin", file, "--metric", "one")
+    result = harness("table", "--plugin", metric_plugin, "--metric", "one")
     assert result.code == 0, result.err
     assert "1.000" in result.out
 
 
-def test_metric_that_kept_runs_do_not_have_is_remarked_upon(harness, features, tiny, tmp_path):
+def test_metric_that_kept_runs_do_not_have_is_remarked_upon(harness, features, tiny, metric_plugin):
     # BUG: a run kept from before the metric was registered gives neither a table nor a word about it.
     tiny("cca-itq", features(), "--bits", "64")
-    file = tmp_path / "metric.py"
-    file.write_text(
-        "import numpy\nfrom harness import hookimpl\n@hookimpl\ndef register_metrics(register):\n"
-        "    register('one', lambda histogram: numpy.ones(len(histogram.total_relevant)), summary='s', definition='always 1')\n"
+    result = harness(
+        "run", "--method", "cca-itq", "--features", features(), "--plugin", metric_plugin, "--metric", "one"
     )
-    result = harness("run", "--method", "cca-itq", "--features", features(), "--plugin", file, "--metric", "one")
     assert "one" in (result.out + result.err).replace("--metric one", "").split()
 
 

@@ -14,7 +14,19 @@ import pytest
 from harness.cli import VERBS
 
 SCRIPT = Path(sys.executable).with_name("harness")
-HEAVY = {"torch", "pandas", "pydantic", "numpy", "scipy", "sklearn", "skimage", "transformers", "tabulate", "rich", "pluggy"}
+HEAVY = {
+    "torch",
+    "pandas",
+    "pydantic",
+    "numpy",
+    "scipy",
+    "sklearn",
+    "skimage",
+    "transformers",
+    "tabulate",
+    "rich",
+    "pluggy",
+}
 
 
 def modules_after(*words: str) -> set[str]:
@@ -50,7 +62,9 @@ def test_help_of_every_verb_imports_neither_torch_nor_pandas_nor_numpy(verb):
 
 def test_module_and_script_are_the_same_program():
     script = subprocess.run([SCRIPT, "--version"], capture_output=True, text=True, timeout=60, check=True)
-    module = subprocess.run([sys.executable, "-m", "harness", "--version"], capture_output=True, text=True, timeout=60, check=True)
+    module = subprocess.run(
+        [sys.executable, "-m", "harness", "--version"], capture_output=True, text=True, timeout=60, check=True
+    )
     assert script.stdout == module.stdout
     assert script.stdout.startswith("harness, version ")
 
@@ -65,6 +79,8 @@ def test_every_verb_has_its_help(harness):
 
 
 def test_output_may_be_cut_short_by_a_pipe():
-    done = subprocess.run(f"'{SCRIPT}' list metrics | head -1", shell=True, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        f"'{SCRIPT}' list metrics | head -1", shell=True, capture_output=True, text=True, timeout=60, check=False
+    )
     assert done.stderr == ""
     assert done.stdout.count("\n") == 1

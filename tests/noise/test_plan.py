@@ -113,8 +113,8 @@ def npy_bytes():
     return buffer.getvalue()
 
 
-# BUG: only OSError and ValueError become a HarnessError. A file cut off raises zipfile.BadZipFile, an empty one EOFError,
-# a single array TypeError, a damaged member zlib.error or BadZipFile.
+# BUG: only OSError and ValueError become a HarnessError. A file cut off or damaged raises zipfile.BadZipFile, an empty
+# one EOFError, a single array TypeError.
 @pytest.mark.parametrize(
     "content",
     [

@@ -123,6 +123,7 @@ def test_old_run_comes_back_when_a_rename_fails(store, record, monkeypatch, fail
         patched.setattr(Path, "rename", sometimes)
         with pytest.raises(HarnessError, match="Input/output error"):
             store.write(record(notes=["new"]))
+    assert folder.is_dir(), "it is back at once, not only when somebody looks for it"
     assert store.find("cca-itq", "small", folder.name).record == old
     assert everything_below(folder.parent) == [folder.name, f"{folder.name}/arrays.npz", f"{folder.name}/record.json"]
 

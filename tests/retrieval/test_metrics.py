@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.retrieval import metrics
+from harness.retrieval import boundary, metrics
 from harness.retrieval.histograms import DistanceHistogram, distance_histogram
 
 EXACT = 1e-12
@@ -243,15 +243,15 @@ def test_empty_bins_anywhere_change_nothing(bins, cutoff):
         assert_equal(ours(histogram_of([spread]), cutoff), ours(histogram_of([bins]), cutoff))
 
 
+@pytest.mark.parametrize("budget", [1, 60, 1 << 22])
 @pytest.mark.parametrize("name", WITH_CUTOFF)
-def test_a_query_is_scored_alike_whatever_other_queries_stand_beside_it(name):
+def test_a_query_is_scored_alike_whatever_other_queries_stand_beside_it(name, budget, monkeypatch):
+    monkeypatch.setattr(boundary, "WIDTH_BUDGET", budget)  # probabilities in blocks of one query, of a few, of all
+    items = np.random.default_rng(0).integers(0, 40, (25, 9))
+    relevant = np.random.default_rng(1).binomial(items, 0.2)
     ours, _ = WITH_CUTOFF[name]
-    random = np.random.default_rng(0)
-    items = random.integers(0, 40, (25, 9))
-    relevant = random.binomial(items, 0.2)
-    together = ours(DistanceHistogram(items, relevant), 7)
     alone = np.concatenate([ours(DistanceHistogram(items[[q]], relevant[[q]]), 7) for q in range(25)])
-    assert_equal(together, alone)
+    assert_equal(ours(DistanceHistogram(items, relevant), 7), alone)
 
 
 # --- worked by hand ---
