@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.methods import MethodRequest
+from harness.wording import counted
 
 SCHEMA = 1
 """Version of the record's layout."""
@@ -42,6 +43,7 @@ class CellRequest:
         data_seed: Data seed.
         standardise: Standardisation.
         limit: Images to keep.
+        plugins: Files named with ``--plugin``, for the command that repeats the cell.
     """
 
     method: MethodRequest
@@ -62,6 +64,7 @@ class CellRequest:
     data_seed: int = 0
     standardise: str = "scalar"
     limit: int | None = None
+    plugins: tuple[Path, ...] = ()
 
     @property
     def data_key(self) -> CellRequest:
@@ -103,4 +106,18 @@ class Cell:
         """One line for people: what is run."""
         facts = self.facts
         noise = "as given" if facts["noise"] is None else f"{facts['noise']:g}"
-        return f"{facts['row']} on {facts['dataset']}, noise {noise}, {facts['bits']} bits, seed {facts['seed']}"
+        parts = [
+            f"{facts['row']} on {facts['dataset']}",
+            f"noise {noise}",
+            counted(facts["bits"], "bit"),
+            f"seed {facts['seed']}",
+        ]
+        unusual = {
+            "protocol": ("derangement", "given"),
+            "trusted": (DEFAULT_TRUSTED,),
+            "data_seed": (0,),
+            "standardise": ("scalar",),
+            "limit": (None,),
+        }
+        parts += [f"{key.replace('_', ' ')} {facts[key]}" for key, usual in unusual.items() if facts[key] not in usual]
+        return ", ".join(parts)

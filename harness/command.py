@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import shlex
+from pathlib import Path
 
 from harness.cells import CellRequest
 from harness.methods import DEFAULT_PRESET
+
+
+def _absolute(path: Path | None) -> str | None:
+    """The command must mean the same from any folder."""
+    return None if path is None else str(path.resolve())
 
 
 def command_of(request: CellRequest) -> str:
@@ -26,9 +32,9 @@ def command_of(request: CellRequest) -> str:
         "--preset": None if method.preset == DEFAULT_PRESET else method.preset,
         "--epochs": method.epochs,
         "--dataset": None if request.features or request.dataset == "toy" else request.dataset,
-        "--features": request.features,
-        "--noise-plan": request.noise_plan,
-        "--data-root": request.data_root,
+        "--features": _absolute(request.features),
+        "--noise-plan": _absolute(request.noise_plan),
+        "--data-root": _absolute(request.data_root),
         "--image-backbone": request.image_backbone,
         "--image-weights": request.image_weights,
         "--text-backbone": request.text_backbone,
@@ -45,7 +51,9 @@ def command_of(request: CellRequest) -> str:
     words = ["harness", "run"]
     for option, value in options.items():
         if value is not None:
-            words += [option, f"{value:g}" if isinstance(value, float) else str(value)]
+            words += [option, str(value)]
     for key, text in {**method.settings, **request.backbone_settings}.items():
         words += ["--set", f"{key}={text}"]
+    for file in request.plugins:
+        words += ["--plugin", str(file.resolve())]
     return shlex.join(words)

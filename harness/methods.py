@@ -121,13 +121,20 @@ def _resolve(registry: Registry, request: MethodRequest) -> ResolvedMethod:
     if request.epochs is not None:
         phases = divide_epochs(phases, request.epochs)
     lengths = {f"phase.{phase.name}.epochs": phase.epochs for phase in phases}
+    said: dict[str, str] = {}
     for key, text in request.settings.items():
         full, parameter = find_key(key, components, phases, request.name)
+        if full in said:
+            raise HarnessError(f"--set {said[full]} and --set {key} name the same parameter: give one of them.")
+        said[full] = key
         (lengths if full in lengths else values)[full] = parameter.read(text, full)  # type: ignore[assignment]
     phases = tuple(replace(phase, epochs=lengths[f"phase.{phase.name}.epochs"]) for phase in phases)
+    planned = recipe.phases if request.epochs is None else divide_epochs(recipe.phases, request.epochs)
     for key, phase_name in follows.items():
-        # A detector that trains "as long as the warm-up" falls back on its own default where there is no such phase.
-        length = lengths.get(f"phase.{phase_name}.epochs")
+        # A closed form has no phases; a detector that trains "as long as the warm-up" then trains as long as it would be.
+        length = lengths.get(
+            f"phase.{phase_name}.epochs", next((phase.epochs for phase in planned if phase.name == phase_name), None)
+        )
         if key not in values and length is not None:
             values[key] = max(1, length)
     for role, component in components.items():
@@ -173,8 +180,8 @@ def _recipe_values(
     for key, value in recipe_values.items():
         role, _, name = key.partition(".")
         if role in kept_roles and role in components:
-            find(components[role].parameters, name, f"{role} {components[role].name}")
-            values[key] = value
+            parameter = find(components[role].parameters, name, f"{role} {components[role].name}")
+            values[key] = value if isinstance(value, EpochsOf) else parameter.read(value, key)
     return values
 
 
@@ -247,9 +254,10 @@ def find_key(
         return owners[0], known[owners[0]]
     if len(owners) > 1:
         raise HarnessError(f"--set {key}: several components of method {method} have it; write {' or '.join(owners)}.")
-    remark = "" if known else "It has no parameters."
+    remark = ""
     bare = {full.partition(".")[2] for full in known if not full.startswith("phase.")}
-    raise unknown_name(f"parameter of method {method}", key, [*known, *bare], remark)
+    error = unknown_name(f"parameter of method {method}", key, [*known, *bare], remark)
+    raise HarnessError(f"{error} (--set holds for every method of a grid; run methods with other parameters apart.)")
 
 
 def _needs(components: Mapping[str, Component], values: Mapping[str, Any], phases: tuple[Phase, ...]) -> Need:

@@ -33,6 +33,7 @@ from harness.declarations import (
     ProtocolDeclaration,
 )
 from harness.errors import HarnessError, unknown_name
+from harness.source_hash import LOOSE_PREFIX
 
 ENTRY_POINT_GROUP = "harness.plugins"
 OWN_DISTRIBUTION = "noisy-hashing-harness"
@@ -188,6 +189,10 @@ def load_registry(plugin_files: Iterable[Path] = (), environment: Mapping[str, s
             if not file.name.startswith("_"):
                 _load_one(registry, manager, file.stem, str(file), partial(import_file, file))
     for file in plugin_files:
+        if file.is_dir():
+            raise HarnessError(
+                f"--plugin {file} is a folder: name one .py file, or set HARNESS_PLUGINS_DIR to the folder."
+            )
         if not file.is_file():
             raise HarnessError(f"--plugin {file}: there is no such file.")
         already = next(
@@ -208,7 +213,7 @@ def _own_first(entry_point: metadata.EntryPoint) -> tuple[bool, str]:
 def import_file(file: Path) -> ModuleType:
     """Import a loose plugin file under a name of its own, so that two files of the same name do not meet."""
     digest = hashlib.sha256(str(file.resolve()).encode()).hexdigest()[:8]
-    name = f"harness_loose_{file.stem}_{digest}"
+    name = f"{LOOSE_PREFIX}{file.stem}_{digest}"
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
         raise ImportError(f"{file} is no Python file")
@@ -236,7 +241,8 @@ def _load_one(
             file = Path(plugin.__file__)
         manager.register(plugin, plugin_name)
         manager.check_pending()  # a misspelt hook would otherwise be silently ignored
-        _register_all(registry, manager, plugin, plugin_name, file)
+        if not _register_all(registry, manager, plugin, plugin_name, file):
+            error = "it registers nothing: decorate its register_... functions with @hookimpl."
     except pluggy.PluginValidationError as failure:
         error = f"a hook is wrong: {_one_line(failure)}; the hooks are listed in harness/hookspecs.py."
     except HarnessError as failure:
@@ -279,14 +285,21 @@ def _place(error: BaseException, file: Path | None) -> str:
     return place
 
 
-def _register_all(registry: Registry, manager: pluggy.PluginManager, plugin: Any, name: str, file: Path | None) -> None:
-    """Call the hooks of one plugin, each with a ``register`` function that notes where the declaration came from."""
+def _register_all(registry: Registry, manager: pluggy.PluginManager, plugin: Any, name: str, file: Path | None) -> bool:
+    """Call the hooks of one plugin, each with a ``register`` function that notes where the declaration came from.
+
+    Returns:
+        Whether it has any hook.
+    """
+    found = False
     common = {"plugin": name, "file": file}
     for hook_name, register in _register_functions(registry, common).items():
         implementations = getattr(manager.hook, hook_name).get_hookimpls()
         for implementation in implementations:
             if implementation.plugin is plugin:
+                found = True
                 implementation.function(register)
+    return found
 
 
 def _register_functions(registry: Registry, common: dict[str, Any]) -> dict[str, Callable[..., None]]:

@@ -32,6 +32,7 @@ from harness.retrieval.codes import pack_checked
 from harness.retrieval.evaluate import CodeTable, Evaluation, definitions, evaluate
 from harness.seeding import global_randomness
 from harness.training.loop import Curves, Team, train
+from harness.training.trust import outside, refuse_outside, trust_of_shape
 from harness.workbench import Job
 
 if TYPE_CHECKING:
@@ -105,14 +106,16 @@ def fit_method(method: ResolvedMethod, pairs: TrainingPairs, run: RunContext) ->
     seconds: dict[str, float] = {}
     teams = []
     notes: list[str] = []
+    detector_name = method.components["detector"].name
     for number in range(method.learners):
         member = replace(run, member=f"learner-{number}/" if number else "")
         with _timed(seconds, "detector", run.device), global_randomness(run.seed, f"{member.member}detector"):
             detector = method.components["detector"].load()(**method.arguments("detector"))
-            trust = _checked_trust(detector.fit(pairs, member), len(pairs), method.components["detector"].name)
+            trust = trust_of_shape(detector.fit(pairs, member), len(pairs), detector_name)
+            refuse_outside(outside(trust), detector_name)
         with global_randomness(run.seed, f"{member.member}hasher-made"):
             hasher = make_hasher(method)
-        teams.append(Team(hasher, detector, trust, member))
+        teams.append(Team(hasher, detector, trust, member, detector_name))
     first = teams[0]
     declared = method.hasher
     if Need.EPOCHS in declared.offers:
@@ -143,18 +146,6 @@ def make_hasher(method: ResolvedMethod) -> Any:
     if "objective" in method.components:
         arguments["objective"] = method.components["objective"].load()(**method.arguments("objective"))
     return method.components["hasher"].load()(**arguments)
-
-
-def _checked_trust(trust: Any, n: int, detector: str) -> PairTrust:
-    """What a detector returned, if it keeps the contract."""
-    weight = getattr(trust, "weight", None)
-    if weight is None or tuple(weight.shape) != (n,):
-        raise HarnessError(
-            f"detector {detector!r} must return PairTrust with weight of shape ({n},); it returned {type(trust).__name__}."
-        )
-    if not bool(((weight >= 0) & (weight <= 1)).all()):  # also catches NaN
-        raise HarnessError(f"detector {detector!r} returned weights outside [0, 1] or NaN.")
-    return PairTrust(weight.detach().float(), None if trust.target is None else trust.target.detach().float())
 
 
 def _select(pairs: TrainingPairs, chosen: torch.Tensor) -> TrainingPairs:
@@ -197,6 +188,10 @@ def encode(
         for at in range(0, len(features), ENCODE_ROWS):
             block = torch.from_numpy(features[at : at + ENCODE_ROWS]).to(run.device)
             values = function(block)
+            if not isinstance(values, torch.Tensor):
+                raise HarnessError(
+                    f"hasher {who!r}: encode_{modality} must return a torch tensor, not {type(values).__name__}."
+                )
             if tuple(values.shape) != (len(block), run.n_bits):
                 raise HarnessError(
                     f"hasher {who!r}: encode_{modality} must return ({len(block)}, {run.n_bits}); it returned {tuple(values.shape)}."
@@ -290,12 +285,20 @@ def run_job(
         metric_definitions=definitions(metrics),
         queries=evaluation.queries,
         plan=data.plan.fingerprint,
-        notes=[*job.notes, *fitted.notes],
+        notes=[*job.notes, *fitted.notes, *_noise_notes(data)],
         timings={key: round(value, 6) for key, value in seconds.items()},
         environment=environment(device),
         started=started,
     )
     return Outcome(record, arrays, _model(fitted.hasher, data), lines)
+
+
+def _noise_notes(data: CellData) -> list[str]:
+    """A remark where noise was asked for and there is none."""
+    plan = data.plan
+    if not plan.rate or plan.wrong is None or plan.wrong.any():
+        return []
+    return [f"noise {plan.rate:g} was asked for and no pair is wrong: {int((~plan.trusted).sum())} pairs are untrusted"]
 
 
 def evaluation_arrays(codes: CodeTable, evaluation: Evaluation) -> dict[str, NDArray]:
@@ -340,6 +343,11 @@ def _model(hasher: Hasher, data: CellData) -> dict[str, Any] | None:
     if state is None:
         return None
     model = {f"hasher.{name}": tensor for name, tensor in state().items()}
+    strange = [name for name, tensor in model.items() if not isinstance(tensor, torch.Tensor)]
+    if strange:
+        raise HarnessError(
+            f"state() of the hasher must give torch tensors; {strange[0].removeprefix('hasher.')!r} is none."
+        )
     for modality, standardiser in (("image", data.image_standardiser), ("text", data.text_standardiser)):
         model[f"standardiser.{modality}.mean"] = torch.from_numpy(standardiser.mean)
         model[f"standardiser.{modality}.scale"] = torch.from_numpy(standardiser.scale)
@@ -361,8 +369,8 @@ def make_record(job: Job, *, started: datetime, error: Failure | None = None, **
         hash=job.cell.hash,
         cell=CellFacts(**job.cell.facts),
         identity=dict(job.cell.identity),
-        started=started.isoformat(timespec="seconds"),
-        finished=datetime.now(UTC).isoformat(timespec="seconds"),
+        started=started.isoformat(timespec="milliseconds"),
+        finished=datetime.now(UTC).isoformat(timespec="milliseconds"),
         command=command_of(job.request),
         error=error,
         **{**empty, **content},

@@ -15,6 +15,9 @@ from pathlib import Path
 
 from harness.declarations import Component
 
+LOOSE_PREFIX = "harness_loose_"
+"""Module names of loose plugin files begin with this, followed by the file's name and a hash of its path."""
+
 
 @lru_cache(maxsize=512)
 def _tree(path: Path, modified: int) -> ast.Module:
@@ -33,7 +36,13 @@ def hash_of_file(path: Path) -> str:
         SyntaxError: The file is no Python.
         OSError: It cannot be read.
     """
-    return hashlib.sha256(ast.dump(_without_docstrings(_parse(path)), annotate_fields=False).encode()).hexdigest()[:16]
+    return _hash_of_tree(path, path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=512)
+def _hash_of_tree(path: Path, modified: int) -> str:
+    tree = _without_docstrings(_tree(path, modified))
+    return hashlib.sha256(ast.dump(tree, annotate_fields=False).encode()).hexdigest()[:16]
 
 
 def _without_docstrings(tree: ast.Module) -> ast.Module:
@@ -71,25 +80,32 @@ def hash_of_component(component: Component, packages: Iterable[str]) -> str:
     start = component.module_name
     if start is None:
         return "unknown"
+    folder = component.file.parent if component.file is not None and start.startswith(LOOSE_PREFIX) else None
     found: dict[str, str] = {}
     waiting = [start]
     while waiting:
         name = waiting.pop()
-        path = _path_of(name) or (component.file if name == start else None)
+        path = _beside(folder, name) or _path_of(name) or (component.file if name == start else None)
         if name in found or path is None:
             continue
         found[name] = hash_of_file(path)
+        imports = _imports(_parse(path), name, path)
         waiting.extend(
-            imported for imported in _imports(_parse(path), name, path) if imported.partition(".")[0] in roots
+            imported for imported in imports if imported.partition(".")[0] in roots or _beside(folder, imported)
         )
     if not found:
         return "unknown"
     # A loose file's module name holds a hash of its path, which must not make a difference.
-    parts = [
-        f"{name if name.partition('.')[0] in roots and not name.startswith('harness_loose_') else 'file'}={digest}"
-        for name, digest in sorted(found.items())
-    ]
+    parts = [f"{'file' if name.startswith(LOOSE_PREFIX) else name}={digest}" for name, digest in sorted(found.items())]
     return hashlib.sha256(" ".join(parts).encode()).hexdigest()[:16]
+
+
+def _beside(folder: Path | None, module: str) -> Path | None:
+    """A module that lies in the folder of a loose plugin, which may have put that folder on sys.path."""
+    if folder is None:
+        return None
+    place = folder.joinpath(*module.split("."))
+    return next((file for file in (place.with_suffix(".py"), place / "__init__.py") if file.is_file()), None)
 
 
 def _path_of(module: str) -> Path | None:

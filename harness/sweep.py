@@ -37,6 +37,9 @@ class Listener(Protocol):
     def progressed(self, progress: Progress) -> None:
         """News from the running cell."""
 
+    def noted(self, note: str) -> None:
+        """A remark about the running cell."""
+
     def cell_finished(self, job: Job, record: RunRecord, reused: bool) -> None:
         """A cell has a record: a new one, or one from before (``reused``)."""
 
@@ -122,6 +125,8 @@ def run_grid(
         listener.cell_started(number, len(jobs), job)
         outcome = _run_one(job, metrics, device, listener)
         store.write(outcome.record, outcome.arrays, outcome.model, outcome.log)
+        for note in outcome.record.notes[len(job.notes) :]:
+            listener.noted(note)
         listener.cell_finished(job, outcome.record, reused=False)
         records.append(outcome.record)
     return records
@@ -132,7 +137,7 @@ def _run_one(job: Job, metrics: list[MetricDeclaration], device: torch.device, l
     started = datetime.now(UTC)
     try:
         return run_job(job, metrics, device, listener.progressed)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a component that calls sys.exit must not end the grid
         status = "oom" if _is_out_of_memory(error) else "failed"
         tail = [] if isinstance(error, HarnessError) else traceback.format_exc().splitlines()[-20:]
         message = (
@@ -143,7 +148,7 @@ def _run_one(job: Job, metrics: list[MetricDeclaration], device: torch.device, l
         return Outcome(record, log=tail or [message])
 
 
-def _is_out_of_memory(error: Exception) -> bool:
+def _is_out_of_memory(error: BaseException) -> bool:
     import torch
 
     return isinstance(error, MemoryError | torch.OutOfMemoryError)

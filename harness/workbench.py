@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from harness.cells import CORE_VERSIONS, DEFAULT_TRUSTED, Cell, CellRequest
 from harness.compatibility import DataFacts, check_combination, granted_beyond_the_wall
-from harness.data.assemble import Protocol
+from harness.data.assemble import Protocol, check_plan, trusted_rows
 from harness.data.sources import DataSource, backbone_choice, card_of, features_source, raw_dataset, raw_source
-from harness.data.splits import database_images, query_images, training_images, trusted_order, trusted_subset
+from harness.data.splits import database_images, query_images, training_images
 from harness.data.standardise import CHOICES as STANDARDISE
 from harness.declarations import ProtocolDeclaration
 from harness.errors import HarnessError, unknown_name
@@ -104,6 +104,12 @@ class Workbench:
         notes: list[str] = []
         protocol = self._protocol(request, source, notes)
         train = training_images(split)
+        if protocol.plan is not None:
+            check_plan(protocol.plan, source.data, train)
+        elif request.noise is None and source.ready is not None and source.ready.holds_plan:
+            notes.append(
+                f"{request.features} also holds a noise plan, which is not used: add --noise-plan {request.features} to use it"
+            )
         trusted = _trusted(request, source, protocol, train, notes)
         mask_known = protocol.noise.takes_rate or (source.ready is not None and source.ready.wrong is not None)
         if protocol.plan is not None:
@@ -191,6 +197,7 @@ class Workbench:
         seed_of_limit = request.data_seed if request.limit is not None else 0
         if request.features is not None:
             for option, value in (
+                *((f"--set {key}", text) for key, text in request.backbone_settings.items()),
                 ("--image-backbone", request.image_backbone),
                 ("--text-backbone", request.text_backbone),
                 ("--image-weights", request.image_weights),
@@ -281,14 +288,14 @@ def _trusted(
     request: CellRequest, source: DataSource, protocol: Protocol, train: NDArray[np.int64], notes: list[str]
 ) -> NDArray[np.bool_]:
     """(n_train,) the trusted pairs of the cell."""
-    if not source_brings_trusted(source, protocol):
-        return trusted_subset(trusted_order(len(train), protocol.data_seed), protocol.trusted)
+    ready = source.ready
     if protocol.plan is not None:
         trusted = protocol.plan.trusted
     else:
-        assert source.ready is not None
-        assert source.ready.trusted is not None
-        trusted = source.ready.trusted[train]
+        brought = (None, None) if ready is None else (ready.trusted, ready.wrong)
+        trusted, _ = trusted_rows(*brought, train, protocol.trusted, protocol.data_seed)
+    if not source_brings_trusted(source, protocol):
+        return trusted
     if request.trusted is not None and abs(request.trusted - trusted.mean()) > 0.5 / max(len(trusted), 1):
         brought = "the noise plan" if protocol.plan is not None else source.name
         notes.append(
@@ -320,17 +327,26 @@ def _check_numbers(request: CellRequest) -> None:
     Raises:
         HarnessError: One does not.
     """
-    for option, value in (("--noise", request.noise), ("--trusted", request.trusted)):
-        if value is not None and not 0 <= value < 1:
-            raise HarnessError(f"{option} {value:g}: expected a share from 0 up to, but not including, 1.")
+    check_shares_and_seeds(request.noise, request.trusted, request.seed, request.data_seed)
     if request.bits < 1:
         raise HarnessError(f"--bits {request.bits}: expected at least 1.")
-    for option, number in (("--seed", request.seed), ("--data-seed", request.data_seed)):
-        if number < 0:
-            raise HarnessError(f"{option} {number}: expected 0 or more.")
     if request.limit is not None and request.limit < 1:
         raise HarnessError(f"--limit {request.limit}: expected at least 1.")
     if request.method.epochs is not None and request.method.epochs < 1:
         raise HarnessError(f"--epochs {request.method.epochs}: expected at least 1.")
     if request.standardise not in STANDARDISE:
         raise unknown_name("value of --standardise", request.standardise, STANDARDISE)
+
+
+def check_shares_and_seeds(noise: float | None, trusted: float | None, seed: int, data_seed: int | None) -> None:
+    """Shares lie in [0, 1), seeds are not negative.
+
+    Raises:
+        HarnessError: One does not.
+    """
+    for option, value in (("--noise", noise), ("--trusted", trusted)):
+        if value is not None and not 0 <= value < 1:
+            raise HarnessError(f"{option} {value:g}: expected a share from 0 up to, but not including, 1.")
+    for option, number in (("--seed", seed), ("--data-seed", data_seed)):
+        if number is not None and number < 0:
+            raise HarnessError(f"{option} {number}: expected 0 or more.")

@@ -38,19 +38,20 @@ def weighted_cca(x: Tensor, y: Tensor, weight: Tensor, ridge: float) -> tuple[Te
 def itq_rotation(views: Tensor, rotation: Tensor, iterations: int) -> Tensor:
     """The rotation that brings projected data closest to binary codes (Gong et al. 2013, section 3).
 
-    Alternates B = sign(V R) and R = argmin ||B - V R||_F over orthogonal R (orthogonal Procrustes).
+    Alternates B = sign(V R) and R = argmin ||B - V R||_F over R with orthonormal rows (orthogonal Procrustes). With as many
+    bits as directions R is a rotation; with more bits it spreads the directions over all of them.
 
     Args:
         views: V, (m, k) float64.
-        rotation: Orthogonal start, (k, k).
+        rotation: Start with orthonormal rows, (k, n_bits), n_bits >= k.
         iterations: Number of updates.
 
     Returns:
-        (k, k) orthogonal.
+        (k, n_bits) with orthonormal rows.
     """
     for _ in range(iterations):
         codes = torch.where(views @ rotation > 0, 1.0, -1.0).to(views.dtype)
-        left, _, right = torch.linalg.svd(views.T @ codes)
+        left, _, right = torch.linalg.svd(views.T @ codes, full_matrices=False)
         rotation = left @ right
     return rotation
 
@@ -72,15 +73,10 @@ class CanonicalItq:
         directions_x, directions_y, correlations = weighted_cca(x, y, weight, self.ridge)
         n_bits, kept = run.n_bits, min(run.n_bits, len(correlations))
         scale = correlations[:kept].clamp(min=0) ** self.power
-        # With more bits than directions the rest of V is zero: the rotation then spreads the directions over all bits.
-        projections = [
-            torch.nn.functional.pad(w[:, :kept] * scale, (0, n_bits - kept)) for w in (directions_x, directions_y)
-        ]
+        projections = [directions[:, :kept] * scale for directions in (directions_x, directions_y)]
         stacked = torch.cat([x @ projections[0], y @ projections[1]]) * weight.sqrt().repeat(2)[:, None]
-        start = torch.randn(
-            n_bits, n_bits, generator=run.generator("itq"), device=run.device, dtype=torch.float32
-        ).double()
-        rotation = itq_rotation(stacked, torch.linalg.qr(start)[0], self.iterations)
+        start = torch.randn(n_bits, kept, generator=run.generator("itq"), device=run.device).double()
+        rotation = itq_rotation(stacked, torch.linalg.qr(start)[0].T, self.iterations)
         self.projections = tuple(projection @ rotation for projection in projections)
 
     def encode_image(self, image):

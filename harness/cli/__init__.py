@@ -80,7 +80,7 @@ def main() -> None:
     logger.propagate = False
     logger.handlers = [_Notes()]
     try:
-        code = cli.main(standalone_mode=False)
+        code = cli.main(prog_name="harness", standalone_mode=False)
     except click.exceptions.Abort:
         click.echo("Stopped.", err=True)
         sys.exit(130)

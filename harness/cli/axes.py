@@ -8,13 +8,23 @@ from typing import Any
 
 from harness.errors import HarnessError
 
+LONGEST_RANGE = 100_000
+"""More is a slip of the keyboard."""
+
 _RANGE = re.compile(r"^(\d+)-(\d+)$")
 
 
-def texts(values: Iterable[str]) -> list[str]:
-    """``("a,b", "c")`` to ``["a", "b", "c"]``, each once, in order."""
+def texts(values: Iterable[str], option: str = "") -> list[str]:
+    """``("a,b", "c")`` to ``["a", "b", "c"]``, each once, in order.
+
+    Raises:
+        HarnessError: There are values, and all are empty (an unset variable of a script).
+    """
     parts = [part.strip() for value in values for part in value.split(",")]
-    return list(dict.fromkeys(part for part in parts if part))
+    found = list(dict.fromkeys(part for part in parts if part))
+    if parts and not found:
+        raise HarnessError(f"{option or 'an option'} has an empty value: give one, or leave the option out.")
+    return found
 
 
 def numbers(option: str, values: Iterable[str], kind: Callable[[str], Any]) -> list[Any]:
@@ -32,10 +42,14 @@ def numbers(option: str, values: Iterable[str], kind: Callable[[str], Any]) -> l
         HarnessError: Something is no number.
     """
     found: list[Any] = []
-    for text in texts(values):
+    for text in texts(values, option):
         span = _RANGE.match(text) if kind is int else None
         if span:
             first, last = int(span[1]), int(span[2])
+            if last - first >= LONGEST_RANGE:
+                raise HarnessError(
+                    f"{option} {text}: the range has {last - first + 1} values; at most {LONGEST_RANGE}."
+                )
             if last < first:
                 raise HarnessError(f"{option} {text}: the range runs backwards; write {last}-{first}.")
             found.extend(range(first, last + 1))
@@ -61,7 +75,7 @@ def settings(values: Iterable[str]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for entry in values:
         key, equals, text = entry.partition("=")
-        parts = texts([text])
+        parts = texts([text]) if text.strip(" ,") else []
         if not equals or not key.strip() or not parts:
             raise HarnessError(f"--set {entry}: expected KEY=VALUE, for example --set detector.weights=cubed.")
         known = found.setdefault(key.strip(), [])

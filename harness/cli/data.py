@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +49,9 @@ def export(cells: tuple[str, ...], output: Path, device: str, results: Path, **o
     from harness.workbench import Workbench
 
     registry = load_registry(options["plugins"])
+    said = {name for name, value in options.items() if value and name != "plugins"}
     for cell in cells:
-        options = _with_cell(options, cell, results)
+        options = _with_cell(options, cell, results, said)
     if not options["method"]:
         options["method"] = ("none",)  # the data of a cell do not depend on the method
     requests = requests_of(options)
@@ -61,7 +63,13 @@ def export(cells: tuple[str, ...], output: Path, device: str, results: Path, **o
     with global_randomness(0, "backbones"):
         table = prepared.source.table(prepared.split, run)
     data = assemble(table, prepared.protocol, prepared.split)
-    facts = {**prepared.facts, "data": prepared.source.data.fingerprint, "plan": data.plan.fingerprint}
+    imported = prepared.protocol.plan
+    facts = {
+        **prepared.facts,
+        "data": prepared.source.data.fingerprint,
+        "plan": data.plan.fingerprint,
+        "imported_plan": None if imported is None else imported.fingerprint,
+    }
     output = output if output.suffix == ".npz" else output.with_name(output.name + ".npz")
     write_export(output, export_arrays(data, facts))
     for note in prepared.notes:
@@ -70,8 +78,8 @@ def export(cells: tuple[str, ...], output: Path, device: str, results: Path, **o
     click.echo(f"{output}: {prepared.source.name}, {counts}, noise plan {data.plan.fingerprint}")
 
 
-def _with_cell(options: dict[str, Any], cell: str, results: Path) -> dict[str, Any]:
-    """Options with what ``--cell`` says put in."""
+def _with_cell(options: dict[str, Any], cell: str, results: Path, said: set[str]) -> dict[str, Any]:
+    """Options with what ``--cell`` says put in; what an option says as well is a contradiction."""
     from harness.errors import HarnessError, unknown_name
 
     if "=" not in cell:
@@ -80,22 +88,27 @@ def _with_cell(options: dict[str, Any], cell: str, results: Path) -> dict[str, A
         from harness.cli.run import command as run_command
         from harness.records.store import RunStore
 
+        if said:
+            option = f"--{min(said).replace('_', '-')}"
+            raise HarnessError(
+                f"{option} has no say beside --cell {cell}, a run that fixes everything: leave one of them out."
+            )
         line = RunStore(results).lookup(cell).record.command
         if not line:
-            raise HarnessError(
-                f"--cell {cell}: that run was made by another program; name the cell that it belongs to."
-            )
+            raise HarnessError(f"--cell {cell}: that run was made by another program; name the cell it belongs to.")
         found = run_command.make_context("run", shlex.split(line)[2:]).params
         return {
-            name: found.get(name, value) if name != "plugins" else value or found["plugins"]
+            name: found.get(name, value) if name != "plugins" else value or found[name]
             for name, value in options.items()
         }
     changed = dict(options)
-    for entry in cell.split(","):
+    for entry in re.split(r",(?=[a-z_-]+=)", cell):
         key, _, text = entry.partition("=")
         key = key.strip().replace("-", "_")
         if key not in CELL_KEYS:
             raise unknown_name("key of --cell", key, CELL_KEYS)
+        if key in said:
+            raise HarnessError(f"--cell {entry} and --{key.replace('_', '-')} both say it: leave one of them out.")
         value: Any = text.strip()
         if key in ("features", "noise_plan", "data_root"):
             value = Path(value)

@@ -100,5 +100,5 @@ def _writable(folder: Path, option: str) -> tuple[bool, str, str]:
     existing = folder
     while not existing.exists() and existing != existing.parent:
         existing = existing.parent
-    good = os.access(existing, os.W_OK)
-    return good, f"{option}", f"{folder} {'can be written' if good else 'cannot be written: name another folder'}"
+    good = existing.is_dir() and os.access(existing, os.W_OK)
+    return good, option, f"{folder} {'can be written' if good else 'cannot be written: name another folder'}"

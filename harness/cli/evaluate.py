@@ -74,20 +74,23 @@ def command(
     from harness.cli.axes import texts
     from harness.cli.run import check_metrics
     from harness.environment import environment
+    from harness.npz_file import read_npz
     from harness.plugins import load_registry
     from harness.records.schema import CellFacts, RunRecord
     from harness.records.store import RunStore
-    from harness.retrieval.code_file import code_table, read_arrays
+    from harness.retrieval.code_file import code_table
     from harness.retrieval.evaluate import definitions, evaluate
     from harness.runner import evaluation_arrays
+    from harness.workbench import check_shares_and_seeds
 
     started = datetime.now(UTC)
+    check_shares_and_seeds(said["noise"], said["trusted"], seed, said["data_seed"])
     registry = load_registry()
     metric_ids = texts(metrics) or ["map"]
     check_metrics(registry, metric_ids)
     store = RunStore(results)
     frame = _frame(cell, store) if cell else None
-    arrays = read_arrays(codes, "--codes")
+    arrays = read_npz(codes, "--codes")
     table = code_table(arrays, f"--codes {codes}", None if frame is None else _labels_by_id(frame))
     facts = _facts(said, frame, table, name or codes.stem, seed)
     identity = {
@@ -111,8 +114,8 @@ def command(
         notes=[f"codes of another program, read from {codes}"],
         timings={},
         environment=environment(None),
-        started=started.isoformat(timespec="seconds"),
-        finished=datetime.now(UTC).isoformat(timespec="seconds"),
+        started=started.isoformat(timespec="milliseconds"),
+        finished=datetime.now(UTC).isoformat(timespec="milliseconds"),
         command="",
         error=None,
     )
@@ -135,11 +138,11 @@ def _frame(cell: str, store: Any) -> dict[str, Any]:
 
     from harness.data.export import header_of
     from harness.errors import HarnessError
-    from harness.retrieval.code_file import read_arrays
+    from harness.npz_file import read_npz
 
     path = Path(cell)
     if path.suffix == ".npz":
-        arrays = read_arrays(path, "--cell")
+        arrays = read_npz(path, "--cell")
         header = header_of(arrays)
         if header is None:
             raise HarnessError(f"--cell {cell} is no file of `harness data export`.")
@@ -147,7 +150,7 @@ def _frame(cell: str, store: Any) -> dict[str, Any]:
         return {**header, "query": (query, arrays["labels"][query]), "database": (database, arrays["labels"][database])}
     stored = store.lookup(cell)
     record = stored.record
-    arrays = read_arrays(stored.folder / "arrays.npz", "--cell")
+    arrays = read_npz(stored.folder / "arrays.npz", "--cell")
     return {
         **record.cell.model_dump(),
         "data": record.identity.get("data"),

@@ -31,13 +31,12 @@ def command(name: str, plugins: tuple[Path, ...], as_json: bool) -> None:
     from harness.plugins import load_registry
 
     registry = load_registry(plugins)
-    found = (
-        registry.matching(name)
-        or registry.matching(name.partition("/")[0])
-        or registry.matching(name.partition("@")[0])
-    )
+    found = registry.matching(name) or registry.matching(name.partition("/")[0])
+    metric_ids = {metric_id: metric for metric in registry.all("metric") for metric_id in metric.ids}  # type: ignore[attr-defined]
+    if not found and name in metric_ids:
+        found = [metric_ids[name]]
     if not found:
-        raise unknown_name("name", name, registry.all_names())
+        raise unknown_name("name", name, [*registry.all_names(), *metric_ids])
     described = [_describe(declaration, registry) for declaration in found]
     if as_json:
         click.echo(json.dumps(described, indent=1))

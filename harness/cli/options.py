@@ -83,7 +83,7 @@ def requests_of(options: Mapping[str, Any]) -> list[CellRequest]:
     Raises:
         HarnessError: No method, or a value that cannot be read.
     """
-    methods = axes.texts(options["method"])
+    methods = axes.texts(options["method"], "--method")
     if not methods:
         raise HarnessError("no method named: add --method NAME, one of those that `harness list methods` shows.")
     if options["features"] and options["dataset"]:
@@ -93,20 +93,20 @@ def requests_of(options: Mapping[str, Any]) -> list[CellRequest]:
     points = grid(
         {
             "features": options["features"] or (None,),
-            "dataset": axes.texts(options["dataset"]) or ["toy"],
-            "image_backbone": axes.texts(options["image_backbone"]) or [None],
-            "text_backbone": axes.texts(options["text_backbone"]) or [None],
+            "dataset": axes.texts(options["dataset"], "--dataset") or ["toy"],
+            "image_backbone": axes.texts(options["image_backbone"], "--image-backbone") or [None],
+            "text_backbone": axes.texts(options["text_backbone"], "--text-backbone") or [None],
             "data_seed": axes.numbers("--data-seed", options["data_seed"], int) or [0],
-            "standardise": axes.texts(options["standardise"]) or ["scalar"],
-            "protocol": axes.texts(options["protocol"]) or [None],
+            "standardise": axes.texts(options["standardise"], "--standardise") or ["scalar"],
+            "protocol": axes.texts(options["protocol"], "--protocol") or [None],
             "trusted": axes.numbers("--trusted", options["trusted"], float) or [None],
             "noise": axes.numbers("--noise", options["noise"], float) or [None],
             "bits": axes.numbers("--bits", options["bits"], int) or [64],
             "method": methods,
-            "preset": axes.texts(options["preset"]) or [DEFAULT_PRESET],
-            "hasher": axes.texts(options["hasher"]) or [None],
-            "detector": axes.texts(options["detector"]) or [None],
-            "objective": axes.texts(options["objective"]) or [None],
+            "preset": axes.texts(options["preset"], "--preset") or [DEFAULT_PRESET],
+            "hasher": axes.texts(options["hasher"], "--hasher") or [None],
+            "detector": axes.texts(options["detector"], "--detector") or [None],
+            "objective": axes.texts(options["objective"], "--objective") or [None],
             **{f"set:{key}": values for key, values in settings.items()},
             "seed": axes.numbers("--seed", options["seed"], int) or [0],
         }
@@ -134,5 +134,6 @@ def _request(point: dict[str, Any], options: Mapping[str, Any], data_root: Path 
         image_weights=options["image_weights"],
         text_weights=options["text_weights"],
         limit=options["limit"],
+        plugins=tuple(options["plugins"]),
         **point,
     )

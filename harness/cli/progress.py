@@ -54,6 +54,10 @@ class PlainListener:
             loss = "" if progress.loss is None else f", loss {progress.loss:.4g}"
             self.say(f"  {progress.phase} {progress.epoch}/{progress.epochs}{loss}")
 
+    def noted(self, note: str) -> None:
+        """A remark, on a line of its own."""
+        self.say(f"note: {note}")
+
     def cell_finished(self, job: Job, record: RunRecord, reused: bool) -> None:
         """The result in one line, or the error with the command that repeats the cell."""
         self.say(

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from harness.cli.options import JSON, RESULTS, cell_options, requests_of
+from harness.wording import counted
 
 if TYPE_CHECKING:
     from harness.plugins import Registry
@@ -50,7 +54,8 @@ def command(ctx: click.Context, /, **options: Any) -> None:
     from harness.sweep import OVERWRITE, prepare_all, run_grid
     from harness.workbench import Workbench
 
-    registry = load_registry(options["plugins"])
+    with stdout_kept_clean(options["as_json"]):
+        registry = load_registry(options["plugins"])
     if options["overwrite"] not in OVERWRITE:
         raise unknown_name("value of --overwrite", options["overwrite"], OVERWRITE)
     metric_ids = texts(options["metrics"]) or ["map"]
@@ -63,22 +68,29 @@ def command(ctx: click.Context, /, **options: Any) -> None:
         _show_plan(jobs, refused, store, options["overwrite"], options["as_json"])
         return
     jobs, refused = prepare_all(workbench, requests)
-    store.check_writable()
     from harness.cli.progress import make_listener
     from harness.context import choose_device
 
     device = choose_device(options["device"])
-    with make_listener() as listener:
-        records = run_grid(jobs, refused, store, registry.all("metric"), device, options["overwrite"], listener)  # type: ignore[arg-type]
+    store.check_writable()
+    declared: Any = registry.all("metric")
+    with stdout_kept_clean(options["as_json"]), make_listener() as listener:
+        records = run_grid(jobs, refused, store, declared, device, options["overwrite"], listener)
     if options["as_json"]:
         click.echo(json.dumps([record.to_json() for record in records], indent=1))
     else:
         from harness.report.frame import records_frame
         from harness.report.tables import comparison_tables, render
 
+        frame = records_frame(records)
         for metric in metric_ids:
-            for table in comparison_tables(records_frame(records), metric, limited=True):
+            tables = comparison_tables(frame, metric, limited=True)
+            for table in tables:
                 click.echo(f"\n{render(table)}")
+            if not tables and any(record.status == "ok" for record in records):
+                click.echo(
+                    f"\nnote: these records were made without metric {metric}: run again with --overwrite always."
+                )
         click.echo(f"\n{_closing(records, store)}")
     ctx.exit(1 if refused or any(record.status != "ok" for record in records) else 0)
 
@@ -97,14 +109,24 @@ def check_metrics(registry: Registry, metric_ids: list[str]) -> None:
             raise unknown_name("metric", metric_id, known)
 
 
+@contextmanager
+def stdout_kept_clean(active: bool) -> Iterator[None]:
+    """Under ``--json`` nothing but JSON may reach standard output, whatever a plugin prints."""
+    if not active:
+        yield
+        return
+    with redirect_stdout(sys.stderr):
+        yield
+
+
 def _closing(records: list[Any], store: RunStore) -> str:
     failed = sum(record.status != "ok" for record in records)
-    where = f"records in {store.runs}"
-    return (
-        f"{len(records) - failed} of {len(records)} cells finished, {failed} failed; {where}"
+    finished = (
+        f"{len(records) - failed} of {counted(len(records), 'cell')} finished, {failed} failed"
         if failed
-        else f"{len(records)} cells finished; {where}"
+        else f"{counted(len(records), 'cell')} finished"
     )
+    return f"{finished}; records in {store.runs}"
 
 
 def _show_plan(jobs: list[Job], refused: list[Refusal], store: RunStore, overwrite: str, as_json: bool) -> None:
@@ -129,7 +151,7 @@ def _show_plan(jobs: list[Job], refused: list[Refusal], store: RunStore, overwri
             for row, job in zip(rows, jobs, strict=True)
         ]
         click.echo(tabulate(shown, headers=["hash", "record", "would", "cell"], disable_numparse=True))
-        click.echo(f"\n{len(rows)} cells, {sum(bool(row['will_run']) for row in rows)} to run.")
+        click.echo(f"\n{counted(len(rows), 'cell')}, {sum(bool(row['will_run']) for row in rows)} to run.")
     for note in dict.fromkeys(note for job in jobs for note in job.notes):
         click.echo(f"note: {note}", err=True)
     for refusal in refused:

@@ -19,9 +19,23 @@ FORMATS = ("simple", "github", "plain", "latex_booktabs", "html", "tsv")
 @click.option(
     "--format", "style", default="simple", show_default=True, metavar="NAME", help=f"One of {', '.join(FORMATS)}."
 )
+@click.option(
+    "--plugin",
+    "plugins",
+    multiple=True,
+    metavar="FILE.py",
+    type=click.Path(path_type=Path),
+    help="Load a one-file plugin (for its metrics).",
+)
 @click.option("--runs", is_flag=True, help="List the runs instead, with their hashes.")
 def command(
-    results: Path, metrics: tuple[str, ...], datasets: tuple[str, ...], methods: tuple[str, ...], style: str, runs: bool
+    results: Path,
+    metrics: tuple[str, ...],
+    datasets: tuple[str, ...],
+    methods: tuple[str, ...],
+    style: str,
+    plugins: tuple[Path, ...],
+    runs: bool,
 ) -> None:
     """Print tables: methods by noise rate, image-to-text and text-to-image, mean and deviation over seeds."""
     from harness.cli.axes import texts
@@ -32,7 +46,7 @@ def command(
     if style not in FORMATS:
         raise unknown_name("value of --format", style, FORMATS)
     metric_ids = texts(metrics) or ["map"]
-    check_metrics(load_registry(), metric_ids)
+    check_metrics(load_registry(plugins), metric_ids)
     from harness.report.frame import load_records
     from harness.report.tables import comparison_tables, render
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.data.raw import RawDataset
 from harness.data.splits import (
     choose_captions,
     database_images,
@@ -115,15 +116,40 @@ def assemble(table: FeatureTable, protocol: Protocol, split: NDArray[np.int8]) -
     )
 
 
+def trusted_rows(
+    table_trusted: NDArray[np.bool_] | None,
+    table_wrong: NDArray[np.bool_] | None,
+    train: NDArray[np.int64],
+    share: float,
+    data_seed: int,
+) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+    """Who is trusted, and a random order of the training rows that starts with them.
+
+    Args:
+        table_trusted: (n_images,) bool trusted pairs that the data bring, or None.
+        table_wrong: (n_images,) bool pairs known to be wrong, or None; they are never drawn as trusted.
+        train: (n,) training images.
+        share: Share to draw where the data bring none.
+        data_seed: Data seed.
+
+    Returns:
+        (n,) bool and (n,) int64.
+    """
+    order = trusted_order(len(train), data_seed)
+    if table_trusted is not None:
+        trusted = table_trusted[train]
+        return trusted, np.concatenate([order[trusted[order]], order[~trusted[order]]])
+    if table_wrong is None:
+        return trusted_subset(order, share), order
+    wrong = table_wrong[train]
+    order = np.concatenate([order[~wrong[order]], order[wrong[order]]])
+    return trusted_subset(order, share) & ~wrong, order
+
+
 def _draw(
     table: FeatureTable, protocol: Protocol, train: NDArray[np.int64], caption_of: NDArray[np.int64]
 ) -> NoisePlan:
-    order = trusted_order(len(train), protocol.data_seed)
-    if table.trusted is None:
-        trusted = trusted_subset(order, protocol.trusted)
-    else:
-        trusted = table.trusted[train]
-        order = np.concatenate([order[trusted[order]], order[~trusted[order]]])
+    trusted, order = trusted_rows(table.trusted, table.wrong, train, protocol.trusted, protocol.data_seed)
     return draw_plan(
         protocol.noise,
         protocol.rate,
@@ -138,13 +164,14 @@ def _draw(
     )
 
 
-def check_plan(plan: NoisePlan, table: FeatureTable, train: NDArray[np.int64]) -> None:
+def check_plan(plan: NoisePlan, table: FeatureTable | RawDataset, train: NDArray[np.int64]) -> None:
     """A plan fits the data if it names exactly the training images and existing captions of theirs.
 
     Raises:
         HarnessError: It does not; the message says in what way.
     """
-    if plan.data_fingerprint and plan.data_fingerprint not in (table.fingerprint, table.origin):
+    known = (table.fingerprint, table.origin if isinstance(table, FeatureTable) else "")
+    if plan.data_fingerprint and plan.data_fingerprint not in known:
         raise HarnessError(
             f"--noise-plan is of other data: it was made for data {plan.data_fingerprint}, these are {table.fingerprint} "
             f"({table.name}). Draw a plan for these data, or run on the data of the plan."
@@ -156,8 +183,8 @@ def check_plan(plan: NoisePlan, table: FeatureTable, train: NDArray[np.int64]) -
         )
     if len(plan) and not 0 <= min(plan.caption.min(), plan.own_caption.min()) <= max(
         plan.caption.max(), plan.own_caption.max()
-    ) < len(table.text):
-        raise HarnessError(f"--noise-plan names captions beyond the {len(table.text)} of these data.")
+    ) < len(table.caption_image):
+        raise HarnessError(f"--noise-plan names captions beyond the {len(table.caption_image)} of these data.")
     if (table.caption_image[plan.own_caption] != plan.image).any():
         raise HarnessError("--noise-plan is of other data: its own captions do not belong to its images.")
 

@@ -97,7 +97,7 @@ def _read(file: Path, key: str, where: str) -> NDArray:
     try:
         with h5py.File(file, "r") as opened:
             return np.asarray(opened[key][()])
-    except (OSError, KeyError) as error:
+    except (OSError, KeyError, TypeError) as error:  # TypeError: a group, no matrix
         raise HarnessError(f"{where}: {key!r} cannot be read from {file}: {error}.") from error
 
 

@@ -40,13 +40,14 @@ def cached_arrays(key: Mapping[str, Any], compute: Callable[[], list[NDArray]]) 
         The arrays, and whether they came from the cache.
     """
     text = json.dumps(key, sort_keys=True)
+    key = json.loads(text)  # as it will be read back
     folder = cache_folder() / "features" / hashlib.sha256(text.encode()).hexdigest()[:24]
     try:
         stored = json.loads((folder / "key.json").read_text(encoding="utf-8"))
         if stored["key"] == key:
             return [np.load(folder / f"{number}.npy", allow_pickle=False) for number in range(stored["count"])], True
-    except (OSError, ValueError, KeyError):
-        pass
+    except (OSError, ValueError, KeyError, TypeError, EOFError):
+        pass  # not there, or damaged: computed again
     arrays = compute()
     try:
         _write(folder, key, arrays)

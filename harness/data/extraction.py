@@ -123,15 +123,6 @@ def extract(
     image_features, view = _encode(image, raw.image_fingerprint, raw.images, training, views, run)
     of_training = np.flatnonzero(np.isin(raw.caption_image, training))
     (text_features,) = _encode(text, raw.caption_fingerprint, raw.captions, of_training, [raw.captions], run)
-    for name, features, expected in (
-        (image.name, image_features, len(raw)),
-        (image.name, view, len(raw)),
-        (text.name, text_features, len(raw.captions)),
-    ):
-        if features.ndim != 2 or len(features) != expected or not np.isfinite(features).all():
-            raise HarnessError(
-                f"backbone {name!r} must return ({expected}, d) finite features; it returned {features.shape}."
-            )
     return FeatureTable(
         name=raw.name,
         image=image_features,
@@ -170,9 +161,31 @@ def _encode(
         backbone = choice.make()
         if fitted:
             backbone.fit([items[int(row)] for row in training], run)
-        return [np.asarray(backbone.encode(view, run), dtype=np.float32) for view in views]
+        return _checked([backbone.encode(view, run) for view in views], len(items), choice.name)
 
     arrays, _ = cached_arrays(key, compute)
+    return arrays
+
+
+def _checked(outputs: Sequence[Any], expected: int, name: str) -> list[NDArray[np.float32]]:
+    """What a backbone returned for each view, if it keeps the contract; checked before it is cached."""
+    arrays = []
+    for output in outputs:
+        try:
+            array = np.asarray(output, dtype=np.float32)
+        except (TypeError, ValueError) as error:
+            raise HarnessError(
+                f"backbone {name!r} must return a matrix of numbers; it returned {type(output).__name__}."
+            ) from error
+        if array.ndim != 2 or len(array) != expected or array.shape[1] < 1 or not np.isfinite(array).all():
+            raise HarnessError(
+                f"backbone {name!r} must return ({expected}, d) finite features; it returned {array.shape}."
+            )
+        arrays.append(array)
+    if len({array.shape for array in arrays}) > 1:
+        raise HarnessError(
+            f"backbone {name!r} gives the augmented view {arrays[1].shape} and the original {arrays[0].shape}."
+        )
     return arrays
 
 

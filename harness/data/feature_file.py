@@ -15,6 +15,7 @@ from harness.data.export import header_of
 from harness.data.splits import check_split
 from harness.data.table import FeatureTable, check_captions_cover
 from harness.errors import HarnessError
+from harness.npz_file import read_npz
 
 log = logging.getLogger(__name__)
 
@@ -41,35 +42,14 @@ def read_feature_file(path: Path) -> FeatureTable:
         HarnessError: Something is missing, of the wrong shape, not finite, or contradictory; one sentence says what.
     """
     where = f"--features {path}"
-    arrays = _read_arrays(path, where)
+    arrays = read_npz(path, "--features", expected=_join(REQUIRED))
     unused = [name for name in arrays if name not in (*REQUIRED, *OPTIONAL) and not name.startswith(("plan_", "cell_"))]
     if unused:
         log.warning("%s: not used: %s (known are %s).", where, _join(unused), _join((*REQUIRED, *OPTIONAL)))
     header = header_of(arrays)
     table = table_from_arrays(arrays, path.stem, where)
-    return table if header is None else replace(table, origin=str(header.get("data", "")))
-
-
-def _read_arrays(path: Path, where: str) -> dict[str, NDArray]:
-    if not path.is_file():
-        raise HarnessError(f"{where}: there is no such file.")
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            if not hasattr(stored, "files"):
-                raise HarnessError(f"{where} is a single array; expected an npz with {', '.join(REQUIRED)}.")
-            arrays = {}
-            for name in stored.files:
-                try:
-                    arrays[name] = stored[name]
-                except ValueError as error:
-                    raise HarnessError(
-                        f"{where}: array {name!r} cannot be read without unpickling; store numbers, or strings of dtype str."
-                    ) from error
-            return arrays
-    except HarnessError:
-        raise
-    except Exception as error:  # zipfile, zlib and numpy raise many kinds for a damaged file
-        raise HarnessError(f"{where} cannot be read as npz: {' '.join(str(error).split())}.") from error
+    origin = "" if header is None else str(header.get("data", ""))
+    return replace(table, origin=origin, holds_plan="plan_header" in arrays)
 
 
 def table_from_arrays(arrays: Mapping[str, NDArray], name: str, where: str) -> FeatureTable:
@@ -100,8 +80,13 @@ def table_from_arrays(arrays: Mapping[str, NDArray], name: str, where: str) -> F
     check_captions_cover(caption_image, n_images, where)
     split = None
     if "split" in arrays:
-        split = _integers(arrays["split"], "split", (n_images,), "one code for each image", where).astype(np.int8)
-        check_split(split, where)
+        codes = _integers(arrays["split"], "split", (n_images,), "one code for each image", where)
+        check_split(codes, where)
+        split = codes.astype(np.int8)
+    trusted, wrong = _mask(arrays, "trusted", n_images, where), _mask(arrays, "wrong", n_images, where)
+    if trusted is not None and wrong is not None and (trusted & wrong).any():
+        both = np.flatnonzero(trusted & wrong)
+        raise HarnessError(f"{where}: {len(both)} pairs are both trusted and wrong, the first is image {both[0]}.")
     captions = _strings(arrays, "captions", n_captions, where)
     filenames = _strings(arrays, "filenames", n_images, where)
     return FeatureTable(
@@ -114,8 +99,8 @@ def table_from_arrays(arrays: Mapping[str, NDArray], name: str, where: str) -> F
         text_views=_views(arrays, "text_aug", text, where),
         split=split,
         caption_choice=_caption_choice(arrays, caption_image, n_images, where),
-        trusted=_mask(arrays, "trusted", n_images, where),
-        wrong=_mask(arrays, "wrong", n_images, where),
+        trusted=trusted,
+        wrong=wrong,
         captions=captions,
         filenames=filenames,
         fingerprint=_fingerprint(arrays),
@@ -158,6 +143,8 @@ def _views(
     if name not in arrays:
         return ()
     stack = arrays[name] if arrays[name].ndim == 3 else arrays[name][None]
+    if not len(stack):
+        raise HarnessError(f"{where}: {name} has shape {arrays[name].shape}, no view at all; leave it out.")
     views = tuple(_features(view, name, where) for view in stack)
     for view in views:
         if view.shape != original.shape:

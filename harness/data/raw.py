@@ -62,7 +62,8 @@ class RawDataset:
         """Hash of images, captions, labels and split."""
         digest = hashlib.sha256(f"{self.image_fingerprint} {self.caption_fingerprint}".encode())
         for array in (self.caption_image, self.labels, self.split):
-            digest.update(b"none" if array is None else np.ascontiguousarray(array).tobytes())
+            digest.update(b"none" if array is None else f"{array.dtype} {array.shape}".encode())
+            digest.update(b"" if array is None else np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()[:16]
 
     def subset(self, images: NDArray[np.int64]) -> RawDataset:
@@ -109,14 +110,14 @@ class ImageFiles:
         return len(self.paths)
 
     def __getitem__(self, index: int) -> Image:
-        from PIL import Image, UnidentifiedImageError
+        from PIL import Image
 
         try:
             with Image.open(self.paths[index]) as opened:
                 return opened.convert("RGB")
         except FileNotFoundError:
             raise HarnessError(f"image {self.paths[index]} is missing.") from None
-        except (OSError, UnidentifiedImageError, SyntaxError) as error:
+        except Exception as error:  # Pillow raises OSError, ValueError, SyntaxError and its own kinds for damaged files
             raise HarnessError(f"image {self.paths[index]} cannot be decoded: {error}.") from error
 
     def fingerprint(self, index: int) -> str:

@@ -31,6 +31,7 @@ class FeatureTable:
         captions: The strings, or None.
         filenames: Names of the images, or None.
         fingerprint: Hash of the data (not of the features where they are computed here).
+        holds_plan: The file that they came from holds a noise plan, too.
         origin: For features that ``harness data export`` wrote: fingerprint of the data they were made from.
     """
 
@@ -49,6 +50,7 @@ class FeatureTable:
     filenames: list[str] | None = None
     fingerprint: str = ""
     origin: str = ""
+    holds_plan: bool = False
 
     def __len__(self) -> int:
         return len(self.image)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from harness.declarations import ProtocolDeclaration
 from harness.errors import HarnessError
 from harness.interfaces import PairsToCorrupt
+from harness.npz_file import read_npz
 from harness.seeding import numpy_generator
 
 FORMAT = 1
@@ -52,6 +52,11 @@ class NoisePlan:
 
     def __len__(self) -> int:
         return len(self.image)
+
+    @property
+    def is_natural(self) -> bool:
+        """Each image has its own caption, and that is wrong for some, or nobody knows."""
+        return bool((self.caption == self.own_caption).all()) and (self.wrong is None or bool(self.wrong.any()))
 
     @property
     def fingerprint(self) -> str:
@@ -161,54 +166,62 @@ def read_plan(path: Path) -> NoisePlan:
     Raises:
         HarnessError: The file is missing, no npz, or holds no plan.
     """
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            arrays = {name.removeprefix(PREFIX): stored[name] for name in stored.files if name.startswith(PREFIX)}
-    except FileNotFoundError:
-        raise HarnessError(f"--noise-plan {path}: there is no such file.") from None
-    except (OSError, ValueError) as error:
-        raise HarnessError(f"--noise-plan {path} cannot be read as npz: {' '.join(str(error).split())}") from error
+    stored = read_npz(path, "--noise-plan", lambda name: name.startswith(PREFIX))
+    arrays = {name.removeprefix(PREFIX): array for name, array in stored.items()}
     needed = ["image", "caption", "own_caption", "trusted", "header"]
     missing = [PREFIX + name for name in needed if name not in arrays]
     if missing:
         raise HarnessError(f"--noise-plan {path} holds no noise plan: {', '.join(missing)} missing.")
     header = _header(path, arrays["header"])
-    n = len(arrays["image"])
-    for name in ("image", "caption", "own_caption"):
-        if arrays[name].shape != (n,) or arrays[name].dtype.kind not in "iu":
+    n = arrays["image"].size
+    for name in ("image", "caption", "own_caption", "trusted", "wrong"):
+        kinds, meaning = ("iu", "integers") if name not in ("trusted", "wrong") else ("b", "bool")
+        if name in arrays and (arrays[name].shape != (n,) or arrays[name].dtype.kind not in kinds):
             raise HarnessError(
-                f"--noise-plan {path}: {PREFIX}{name} must be ({n},) integers, not {arrays[name].dtype} {arrays[name].shape}."
-            )
-    for name in ("trusted", "wrong"):
-        if name in arrays and arrays[name].shape != (n,):
-            raise HarnessError(
-                f"--noise-plan {path}: {PREFIX}{name} must be ({n},) bool, not shape {arrays[name].shape}."
+                f"--noise-plan {path}: {PREFIX}{name} must be ({n},) {meaning}, not {arrays[name].dtype} {arrays[name].shape}."
             )
     return NoisePlan(
         image=arrays["image"].astype(np.int64),
         caption=arrays["caption"].astype(np.int64),
         own_caption=arrays["own_caption"].astype(np.int64),
-        wrong=arrays["wrong"].astype(bool) if "wrong" in arrays else None,
-        trusted=arrays["trusted"].astype(bool),
-        protocol=str(header["protocol"]),
-        protocol_version=int(header["protocol_version"]),
-        rate=header["rate"],
-        data_seed=int(header["data_seed"]),
-        data_fingerprint=str(header["data_fingerprint"]),
+        wrong=arrays.get("wrong"),
+        trusted=arrays["trusted"],
+        **header.model_dump(exclude={"format"}),
     )
 
 
-def _header(path: Path, stored: NDArray) -> Mapping[str, Any]:
+class _Header(BaseModel):
+    """What a stored plan says of itself."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
+
+    format: int
+    protocol: str
+    protocol_version: int
+    rate: float | None
+    data_seed: int
+    data_fingerprint: str
+
+
+def _header(path: Path, stored: NDArray) -> _Header:
     try:
-        header = json.loads(str(stored))
-        if header["format"] != FORMAT:
-            raise HarnessError(f"--noise-plan {path} has format {header['format']}; this version reads {FORMAT}.")
-        missing = {"protocol", "protocol_version", "rate", "data_seed", "data_fingerprint"} - set(header)
-    except (json.JSONDecodeError, KeyError, TypeError):
+        content = json.loads(str(stored))
+        if not isinstance(content, dict) or "format" not in content:
+            raise ValueError
+    except ValueError:
         raise HarnessError(f"--noise-plan {path}: its header is damaged.") from None
+    if content["format"] != FORMAT:
+        raise HarnessError(f"--noise-plan {path} has format {content['format']}; this version reads {FORMAT}.")
+    missing = set(_Header.model_fields) - set(content)
     if missing:
         raise HarnessError(f"--noise-plan {path}: its header lacks {', '.join(sorted(missing))}.")
-    return header
+    try:
+        return _Header.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise HarnessError(
+            f"--noise-plan {path}: its header is damaged at {first['loc'][0]!r}: {first['msg']}."
+        ) from error
 
 
 def realised_rates(
@@ -236,7 +249,7 @@ def realised_rates(
         return None if mask is None or not among.any() else float(mask[among].mean())
 
     changed_text = None
-    if captions is not None:
+    if captions is not None and not plan.is_natural:
         strings = np.asarray(captions, dtype=np.str_)
         changed_text = strings[plan.caption] != strings[plan.own_caption]
     return {
@@ -255,6 +268,7 @@ def class_changed(
 
     Natural noise gives an image its own caption, so labels say nothing about it.
     """
-    if labels is None or ((plan.caption == plan.own_caption).all() and plan.wrong is not None and plan.wrong.any()):
+    if labels is None or plan.is_natural:
         return None
-    return ~(labels[plan.image] & labels[caption_image[plan.caption]]).any(axis=1)
+    moved = plan.caption != plan.own_caption
+    return moved & ~(labels[plan.image] & labels[caption_image[plan.caption]]).any(axis=1)

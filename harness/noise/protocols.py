@@ -59,17 +59,21 @@ def cross_class(pairs: PairsToCorrupt, rate: float) -> Rows:
     wrong = _wrong_rows(pairs, rate)
     random = pairs.stream(f"cross-class/{rate!r}")
     given = random.permutation(wrong)
-    for _ in range(REPAIR_ROUNDS):
+    for attempt in range(REPAIR_ROUNDS):
         bad = np.flatnonzero(_share_label(labels, wrong, given))
         if not len(bad):
             break
-        partner = random.permutation(len(wrong))[: len(bad)]
-        bad = bad[: len(partner)]
-        distinct = ~np.isin(partner, bad)
-        bad, partner = bad[distinct], partner[distinct]
-        resolved = ~_share_label(labels, wrong[bad], given[partner]) & ~_share_label(labels, wrong[partner], given[bad])
-        bad, partner = bad[resolved], partner[resolved]
-        given[bad], given[partner] = given[partner], given[bad]
+        # Couples that may exchange: bad ones among themselves, and bad ones with any others, in turn.
+        pool = (
+            bad
+            if attempt % 2 == 0
+            else np.union1d(bad, random.choice(len(wrong), min(len(wrong), len(bad) + 4), replace=False))
+        )
+        pool = random.permutation(pool)
+        one, other = pool[: len(pool) // 2], pool[len(pool) // 2 :][: len(pool) // 2]
+        resolved = ~_share_label(labels, wrong[one], given[other]) & ~_share_label(labels, wrong[other], given[one])
+        one, other = one[resolved], other[resolved]
+        given[one], given[other] = given[other], given[one]
     left = np.flatnonzero(_share_label(labels, wrong, given))
     given[left] = _other_class(labels, wrong[left], random, "cross-class")
     source = np.arange(len(pairs))
@@ -103,7 +107,8 @@ def _labels(pairs: PairsToCorrupt, protocol: str) -> NDArray[np.bool_]:
 
 
 def _share_label(labels: NDArray[np.bool_], one: Rows, other: Rows) -> NDArray[np.bool_]:
-    return (labels[one] & labels[other]).any(axis=1)
+    """Whether two pairs share a label; a pair without any label shares all with itself."""
+    return (labels[one] & labels[other]).any(axis=1) | (one == other)
 
 
 def _other_class(labels: NDArray[np.bool_], rows: Rows, random: np.random.Generator, protocol: str) -> Rows:
@@ -115,7 +120,7 @@ def _other_class(labels: NDArray[np.bool_], rows: Rows, random: np.random.Genera
             return drawn
         drawn[bad] = random.integers(len(labels), size=len(bad))
     for at in np.flatnonzero(_share_label(labels, rows, drawn)):  # a handful, in very unbalanced data only
-        others = np.flatnonzero(~(labels & labels[rows[at]]).any(axis=1))
+        others = np.flatnonzero(~_share_label(labels, np.full(len(labels), rows[at]), np.arange(len(labels))))
         if not len(others):
             raise HarnessError(
                 f"protocol {protocol!r}: a training pair shares a label with every other one, so it has no wrong caption of "

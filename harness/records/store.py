@@ -11,6 +11,7 @@ import logging
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,10 @@ log = logging.getLogger(__name__)
 
 MODEL_LIMIT_BYTES = 64 * 2**20
 """Models up to this size are saved with the run."""
+
+
+STALE_SECONDS = 24 * 3600
+"""Temporary folders older than this are nobody's any more."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,9 @@ class RunStore:
             self.runs.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.runs):
                 pass
+            for left in self.runs.glob("*/*/.*.new-*"):  # of a process that was killed while it wrote
+                if time.time() - left.stat().st_mtime > STALE_SECONDS:
+                    shutil.rmtree(left, ignore_errors=True)
         except OSError as error:
             raise HarnessError(
                 f"--results {self.results}: cannot be written ({error.strerror}); name a folder that can."
@@ -80,6 +88,7 @@ class RunStore:
 
     def all(self) -> Iterator[StoredRun]:
         """Every readable record, sorted by path; others are named in a note and left out."""
+        self._recover_all()
         for path in sorted(self.runs.glob("*/*/*/record.json")):
             if any(part.startswith(".") for part in path.relative_to(self.runs).parts):
                 continue
@@ -94,6 +103,7 @@ class RunStore:
         Raises:
             HarnessError: There is none, or several.
         """
+        self._recover_all()
         path = Path(name)
         for candidate in (path / "record.json", path):
             if candidate.name == "record.json" and candidate.is_file():
@@ -102,7 +112,7 @@ class RunStore:
                 except ValueError as error:
                     raise HarnessError(f"{candidate} is not a record of this version: {_short(error)}.") from error
         found = (
-            [folder for folder in self.runs.glob(f"*/*/{name}*") if (folder / "record.json").is_file()]
+            [folder for folder in self.runs.glob(f"*/*/{name.lower()}*") if (folder / "record.json").is_file()]
             if _is_hash(name)
             else []
         )
@@ -184,6 +194,11 @@ class RunStore:
             raise
         shutil.rmtree(aside, ignore_errors=True)
         _sync(folder.parent)
+
+    def _recover_all(self) -> None:
+        """Put back all runs that a killed process had set aside."""
+        for aside in self.runs.glob("*/*/.*.old"):
+            self._recover(aside.with_name(aside.name[1:].removesuffix(".old")))
 
     def _recover(self, folder: Path) -> None:
         """Finish what a process left that was killed between two renames."""

@@ -47,7 +47,7 @@ def records_frame(records: Iterable[RunRecord]) -> pd.DataFrame:
         records: The records.
 
     Returns:
-        One row for each: the cell's facts, ``status``, ``hash``, ``finished``, ``code`` (hash of the code that made it),
+        One row for each: the cell's facts, ``status``, ``hash``, ``finished``, ``code`` (parameters, phases and hashes of the code that made it),
         and the metrics as columns ``i2t/map``, ..., ``detector/auroc``, ``noise/realised_index``.
     """
     rows = [_row(record) for record in records]
@@ -80,15 +80,22 @@ def _row(record: RunRecord) -> dict[str, Any]:
         "plan": identity.get("plan"),
         "limit": cell.limit,
         "granted": ", ".join(cell.granted),
-        "code": json.dumps(
-            [identity.get("sources"), identity.get("versions"), identity.get("protocol_version")], sort_keys=True
-        ),
+        "code": _code(identity),
         "seconds": record.timings.get("total"),
     }
     for group, values in record.metrics.items():
         if isinstance(values, dict):
             row.update({f"{group}/{name}": value for name, value in values.items() if not isinstance(value, str)})
     return row
+
+
+NOT_CODE = {"seed", "data_seed", "noise", "codes", "split", *SETTING, "backbones"}
+"""Parts of a cell's identity in which the runs of one table row may differ, or that make a table of their own."""
+
+
+def _code(identity: dict[str, Any]) -> str:
+    """Everything that makes a row what it is: components, parameters, phases, and the code behind them."""
+    return json.dumps({key: value for key, value in identity.items() if key not in NOT_CODE}, sort_keys=True)
 
 
 def _backbone(described: Any) -> str:

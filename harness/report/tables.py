@@ -7,12 +7,13 @@ backbones. Anything else gets a table of its own.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
 
 from harness.report.frame import SETTING
+from harness.wording import counted
 
 DIRECTIONS = ("i2t", "t2i")
 
@@ -54,8 +55,20 @@ def comparison_tables(frame: pd.DataFrame, metric: str, *, limited: bool = False
     tables = []
     for setting, group in finished.groupby(list(SETTING), dropna=False, sort=True):
         described = dict(zip(SETTING, setting if isinstance(setting, tuple) else (setting,), strict=True))
-        tables.append(_table(described, group, metric))
-    return tables
+        tables.append((described, _table(described, group, metric)))
+    return _distinct_titles(tables)
+
+
+def _distinct_titles(tables: list[tuple[dict[str, Any], Table]]) -> list[Table]:
+    """Where titles are equal, say what sets the tables apart."""
+    titles = [table.title for _, table in tables]
+    told_apart = []
+    for setting, table in tables:
+        twins = [other for other, _ in tables if _title(other, "") == _title(setting, "")]
+        differs = [key for key in SETTING if len({str(twin[key]) for twin in twins}) > 1]
+        extra = ", ".join(f"{key.replace('_', ' ')} {setting[key]}" for key in differs)
+        told_apart.append(replace(table, title=f"{table.title} ({extra})") if titles.count(table.title) > 1 else table)
+    return told_apart
 
 
 def _table(setting: dict[str, Any], group: pd.DataFrame, metric: str) -> Table:
@@ -80,8 +93,13 @@ def _newest_code(group: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
     newest = group.sort_values("finished").groupby("row")["code"].transform("last")
     kept = group[group["code"] == newest.reindex(group.index)]
     if len(kept) < len(group):
-        notes.append(f"{len(group) - len(kept)} runs made by earlier code of their method are left out.")
-    return kept
+        notes.append(
+            f"left out: {counted(len(group) - len(kept), 'run')} made by earlier code or other defaults of the method."
+        )
+    latest = kept.sort_values("finished").drop_duplicates(["row", "noise", "seed", "data_seed"], keep="last")
+    if len(latest) < len(kept):
+        notes.append(f"left out: {counted(len(kept) - len(latest), 'earlier run')} of the same name and seeds.")
+    return latest
 
 
 def _ordered(group: pd.DataFrame) -> list[str]:
@@ -117,7 +135,7 @@ def _range(counts: list[int]) -> str:
 
 
 def _title(setting: dict[str, Any], metric: str) -> str:
-    parts = [f"{metric} on {setting['dataset']}", f"{setting['bits']} bits"]
+    parts = [f"{metric} on {setting['dataset']}", counted(setting["bits"], "bit")]
     if isinstance(setting["protocol"], str):
         parts.append(f"protocol {setting['protocol']}")
     if not pd.isna(setting["trusted"]):

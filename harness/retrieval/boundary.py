@@ -38,16 +38,6 @@ def _hypergeometric(log_factorial: Floats, total: Ints, marked: Ints, drawn: Int
     return np.exp(np.where(np.isnan(logarithm), -np.inf, logarithm))
 
 
-def hypergeometric_none(histogram: DistanceHistogram, bins: Ints, cutoff: int) -> Floats:
-    """(n_query,) probability that none of the relevant items of a bin lies within the first ``cutoff`` ranks.
-
-    C(n - n+, J) / C(n, J) with J items of the bin above the cut; 1 where the bin starts below the cut.
-    """
-    n, n_plus = histogram.at(histogram.items, bins), histogram.at(histogram.relevant, bins)
-    above = np.clip(cutoff - histogram.at(histogram.items_before, bins), 0, n)
-    return _hypergeometric(histogram.log_factorial, n, n_plus, above, np.zeros_like(n))
-
-
 def expected_hits_precision(histogram: DistanceHistogram, whole: Floats, cutoff: int) -> Floats:
     """Expected (sum of precision at the hits of the first K ranks) / (number of those hits), 0 without a hit.
 

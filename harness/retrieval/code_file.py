@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,23 +13,6 @@ from harness.retrieval.evaluate import CodeTable
 
 PARTS = ("query", "database")
 MODALITIES = ("image", "text")
-
-
-def read_arrays(path: Path, option: str) -> dict[str, NDArray]:
-    """All arrays of an npz file, without unpickling.
-
-    Raises:
-        HarnessError: The file is missing or no npz.
-    """
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            return {name: stored[name] for name in stored.files}
-    except FileNotFoundError:
-        raise HarnessError(f"{option} {path}: there is no such file.") from None
-    except Exception as error:  # zipfile, zlib and numpy raise many kinds for a damaged file
-        raise HarnessError(
-            f"{option} {path} cannot be read as npz without unpickling: {' '.join(str(error).split())[:200]}."
-        ) from error
 
 
 def code_table(
@@ -55,14 +37,15 @@ def code_table(
     Raises:
         HarnessError: Something is missing or does not fit.
     """
-    n_bits = int(arrays["n_bits"]) if "n_bits" in arrays else None
+    said = _said_bits(arrays, where)
+    n_bits = said
     packed: dict[str, dict[str, NDArray[np.uint8]]] = {part: {} for part in PARTS}
     for part in PARTS:
         for modality in MODALITIES:
             name = next((name for name in (f"{part}_{modality}_codes", f"{part}_{modality}") if name in arrays), None)
             if name is None:
                 continue
-            codes, width = _packed(arrays[name], n_bits, f"{where}: {name}")
+            codes, width = _packed(arrays[name], said, f"{where}: {name}")
             if n_bits is not None and width != n_bits:
                 raise HarnessError(f"{where}: {name} has {width} bits, the others {n_bits}.")
             n_bits, packed[part][modality] = width, codes
@@ -101,6 +84,16 @@ def code_table(
     )
 
 
+def _said_bits(arrays: Mapping[str, NDArray], where: str) -> int | None:
+    """The code length that the file states, if it does."""
+    if "n_bits" not in arrays:
+        return None
+    said = arrays["n_bits"]
+    if said.size != 1 or said.dtype.kind not in "iu" or said.item() < 1:
+        raise HarnessError(f"{where}: n_bits must be one whole number, not {said.dtype} {said.shape}.")
+    return int(said.item())
+
+
 def _packed(array: NDArray, n_bits: int | None, where: str) -> tuple[NDArray[np.uint8], int]:
     if array.ndim != 2 or array.dtype.kind not in "biuf" or not array.shape[0] or not array.shape[1]:
         raise HarnessError(f"{where} must be a matrix of numbers (items, bits), not {array.dtype} {array.shape}.")
@@ -110,6 +103,11 @@ def _packed(array: NDArray, n_bits: int | None, where: str) -> tuple[NDArray[np.
         and array.shape[1] == -(-n_bits // 8)
         and array.shape[1] != n_bits
     ):
+        if (array[:, -1] >> (n_bits - 8 * (array.shape[1] - 1))).any() and n_bits % 8:
+            # Dropping them would drop real bits of codes packed in the other order, and give wrong numbers in silence.
+            raise HarnessError(
+                f"{where} has bits set beyond n_bits = {n_bits}; pack with bitorder='little' and zero padding."
+            )
         return array, n_bits
     if n_bits is None and array.dtype == np.uint8 and array.max(initial=0) > 1:
         raise HarnessError(f"{where} looks packed (uint8 above 1): add n_bits to the file.")
@@ -148,4 +146,8 @@ def _labels_and_ids(
         )
     if own.ndim == 2 and not np.isin(own, (0, 1)).all():
         raise HarnessError(f"{where}: {part}_labels of shape {own.shape} must be 0 or 1, one column for each class.")
+    if own.ndim == 1:
+        if own.dtype.kind == "f" and not (np.isfinite(own).all() and (own == np.round(own)).all()):
+            raise HarnessError(f"{where}: {part}_labels must be whole numbers, one class for each item.")
+        own = own.astype(np.int64)
     return own, np.arange(n, dtype=np.int64) if ids is None else ids.astype(np.int64)

@@ -47,7 +47,7 @@ class Evaluation:
 
     Attributes:
         metrics: Direction to metric id to value; None where no query has a relevant item.
-        per_query: ``"i2t/map"`` to (n_query,) float64, NaN where the query has no relevant item.
+        per_query: ``"i2t/map"`` to (n_query,) float64, NaN for a query that the metric leaves out.
         curves: ``"i2t/precision_by_radius"``, ``".../recall_by_radius"``, ``".../empty_by_radius"``: (n_bits + 1,).
         queries: Number of queries, and of those without any relevant item in the database.
     """

@@ -8,10 +8,12 @@ above the cut.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.retrieval.boundary import expected_hits_precision, expected_prefix_of_relevant, hypergeometric_none
+from harness.retrieval.boundary import expected_hits_precision, expected_prefix_of_relevant
 from harness.retrieval.histograms import DistanceHistogram
 
 Floats = NDArray[np.float64]
@@ -108,28 +110,29 @@ def recall(histogram: DistanceHistogram, cutoff: int) -> Floats:
 
 def hit(histogram: DistanceHistogram, cutoff: int) -> Floats:
     """Probability that the first K ranks hold a relevant item (the "Recall@K" of caption retrieval)."""
-    first = histogram.bin_of_relevant(np.ones(len(histogram), dtype=np.int64))
-    return _left_out(1.0 - hypergeometric_none(histogram, first, cutoff), histogram)
+    return _left_out(sum(chance for chance, _ in _first_relevant(histogram, cutoff)), histogram)
 
 
 def reciprocal_rank(histogram: DistanceHistogram, cutoff: int) -> Floats:
-    """Expected 1 / rank of the first relevant item, 0 where that rank is beyond K.
+    """Expected 1 / rank of the first relevant item, 0 where that rank is beyond K."""
+    return _left_out(sum(chance / rank for chance, rank in _first_relevant(histogram, cutoff)), histogram)
 
-    With T the place of the first relevant item in its bin, P(T > j) = C(n - n+, j) / C(n, j).
+
+def _first_relevant(histogram: DistanceHistogram, cutoff: int) -> Iterator[tuple[Floats, NDArray[np.int64]]]:
+    """Chance that the first relevant item stands at place 1, 2, ... of its bin, with its rank; 0 beyond rank K.
+
+    It stands at place j if none of the j - 1 items before it is relevant and it is: a product of shares n+ / (n - j + 1),
+    exact where logarithms of factorials would not be.
     """
     first = histogram.bin_of_relevant(np.ones(len(histogram), dtype=np.int64))
     before = histogram.at(histogram.items_before, first)
-    total = np.zeros(len(histogram))
-    survival = np.ones(len(histogram))
     n, n_plus = histogram.at(histogram.items, first), histogram.at(histogram.relevant, first)
+    none_yet = np.ones(len(histogram))
     for place in range(1, cutoff + 1):
-        open_places = n - place + 1
-        found = np.where(
-            (open_places > 0) & (before + place <= cutoff), np.minimum(n_plus / np.maximum(open_places, 1), 1.0), 0.0
-        )
-        total += survival * found / (before + place)
-        survival = survival * (1.0 - found)
-    return _left_out(total, histogram)
+        left = n - place + 1
+        share = np.where(left > 0, np.minimum(n_plus / np.maximum(left, 1), 1.0), 0.0)
+        yield np.where(before + place <= cutoff, none_yet * share, 0.0), before + place
+        none_yet = none_yet * (1.0 - share)
 
 
 def ndcg(histogram: DistanceHistogram, cutoff: int) -> Floats:
@@ -157,14 +160,16 @@ def precision_recall_by_radius(histogram: DistanceHistogram) -> tuple[Floats, Fl
         histogram: The histograms.
 
     Returns:
-        Mean precision (empty balls count 0), mean recall, and the share of empty balls; each (n_bits + 1,).
+        Mean precision (empty balls count 0), mean recall, and the share of empty balls; each (n_bits + 1,), NaN where no
+        query has a relevant item.
     """
     items = np.cumsum(histogram.items, axis=1)
     relevant = np.cumsum(histogram.relevant, axis=1)
     answerable = histogram.total_relevant > 0
-    empty = (items == 0).mean(axis=0) if len(items) else np.zeros(items.shape[1])
     if not answerable.any():
-        return np.full(items.shape[1], np.nan), np.full(items.shape[1], np.nan), empty
+        nothing = np.full(items.shape[1], np.nan)
+        return nothing, nothing, nothing
+    empty = (items == 0)[answerable].mean(axis=0)
     precisions = (relevant / np.maximum(items, 1))[answerable].mean(axis=0)
     recalls = (relevant[answerable] / histogram.total_relevant[answerable, None]).mean(axis=0)
     return precisions, recalls, empty

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.interfaces import Batch, Evidence, Learner, PairTrust, Phase, Run, TrainingPairs
 from harness.training.batches import batches
+from harness.training.trust import outside, refuse_outside, trust_of_shape, weight_of_shape
 
 if TYPE_CHECKING:
     import torch
@@ -23,12 +24,14 @@ class Team:
         detector: Its detector, or None.
         trust: What the detector says at present, for all pairs.
         run: Device and streams of this team.
+        detector_name: For messages.
     """
 
     learner: Learner
     detector: Any | None
     trust: PairTrust
     run: Run
+    detector_name: str = ""
 
 
 @dataclass
@@ -39,7 +42,7 @@ class Curves:
         phase: Name of the phase of each epoch.
         loss: Mean loss of the batches of each epoch, of the first learner.
         trust: (n,) weights after each epoch in which a detector changed them, with the epoch's number.
-        updates: Training steps of the first learner.
+        updates: Training steps, of both learners where there are two.
     """
 
     phase: list[str] = field(default_factory=list)
@@ -83,15 +86,18 @@ def train(teams: Sequence[Team], pairs: TrainingPairs, phases: Sequence[Phase], 
             _optional(team.learner, "begin_phase", phase, phase_pairs, rows)
         for epoch_in_phase in range(phase.epochs):
             losses: list[list[Tensor]] = [[] for _ in teams]
+            bad = torch.zeros((), dtype=torch.bool, device=pairs.image.device)
             for chosen in _epoch_batches(teams[0].learner, rows, order):
                 batch = phase_pairs.rows(chosen)
                 for place, team in enumerate(teams):
                     teacher = teams[1 - place] if len(teams) == 2 else team
                     trust = ones.at(chosen) if phase.trust == "ones" else _trust_in(batch, teacher)
+                    bad |= outside(trust)
                     losses[place].append(team.learner.step(batch, trust))
+            refuse_outside(bad, teams[0].detector_name)
             for team in teams:
                 _optional(team.learner, "end_epoch", epoch)
-            curves.updates += len(losses[0])
+            curves.updates += sum(len(of_one) for of_one in losses)
             curves.phase.append(phase.name)
             curves.loss.append(_mean(losses[0]))  # the one look at the device in an epoch
             if watch:
@@ -115,7 +121,9 @@ def _epoch_batches(learner: Learner, rows: Tensor, order: torch.Generator) -> An
 def _trust_in(batch: Batch, team: Team) -> PairTrust:
     """What the team's detector says of a batch: drawn anew where it does so, otherwise its standing trust."""
     drawn = None if team.detector is None else _optional(team.detector, "weigh_batch", batch, team.learner)
-    return team.trust.at(batch.rows) if drawn is None else PairTrust(drawn)
+    if drawn is None:
+        return team.trust.at(batch.rows)
+    return PairTrust(weight_of_shape(drawn, len(batch), team.detector_name))
 
 
 def _mean(losses: Sequence[Tensor]) -> float:
@@ -129,13 +137,15 @@ def _observe(teams: Sequence[Team], pairs: TrainingPairs, phase: Phase, epoch: i
     for place, team in enumerate(teams):
         if team.detector is None:
             continue
+        # Whatever the detector draws, the learner's own random numbers stay the same.
         with team.run.frozen_randomness():
             evidence = collect_evidence(team.learner, pairs, phase, epoch)
-        changed = _optional(team.detector, "observe", evidence, team.run)
+            changed = _optional(team.detector, "observe", evidence, team.run)
         if changed is not None:
-            team.trust = changed
+            team.trust = trust_of_shape(changed, len(pairs), team.detector_name)
+            refuse_outside(outside(team.trust), team.detector_name)
             if place == 0:
-                curves.trust.append((epoch + 1, changed.weight.detach().cpu()))
+                curves.trust.append((epoch + 1, team.trust.weight.cpu()))
 
 
 def collect_evidence(learner: Learner, pairs: TrainingPairs, phase: Phase, epoch: int) -> Evidence:

@@ -46,7 +46,7 @@ def chnr_released(pairs: PairsToCorrupt, rate: float) -> NDArray[np.int64]:
         if not len(waiting):
             break
         drawn = random.integers(n, size=len(waiting))
-        other = ~(pairs.labels[waiting] & pairs.labels[drawn]).any(axis=1)
+        other = ~(pairs.labels[waiting] & pairs.labels[drawn]).any(axis=1) & (waiting != drawn)
         source[waiting[other]] = drawn[other]
         waiting = waiting[~other]
     if len(waiting):

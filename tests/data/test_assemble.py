@@ -133,10 +133,11 @@ def test_queries_and_database_are_kept_from_the_pairs(registry):
 # --- standardisation ---
 
 
+@pytest.mark.parametrize("noise", ["derangement", "chnr-released"])  # the latter gives some captions twice
 @pytest.mark.parametrize("choice", ["scalar", "feature", "center"])
-def test_training_statistics_of_the_original_view_standardise_every_view_and_part(registry, choice):
-    data = make(registry, standardise=choice)
-    pairs, raw = training_pairs(data, CPU, NOTHING), training_pairs(make(registry), CPU, NOTHING)
+def test_training_statistics_of_the_original_view_standardise_every_view_and_part(registry, choice, noise):
+    data = make(registry, standardise=choice, noise=noise)
+    pairs, raw = training_pairs(data, CPU, NOTHING), training_pairs(make(registry, noise=noise), CPU, NOTHING)
     axis = None if choice == "scalar" else 0
     for found, original, views, raw_views in (
         (pairs.image, raw.image, pairs.image_views, raw.image_views),

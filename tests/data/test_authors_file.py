@@ -107,6 +107,17 @@ def test_views_are_left_out_where_no_augmented_file_is_there(write):
     assert table.image_views == table.text_views == ()
 
 
+def test_of_several_augmented_files_the_papers_choice_is_taken(write):
+    folder = write()
+    for name in ("image_emb_UCM_aug_rotation.h5", "image_emb_UCM_aug_blur.h5", "caption_emb_UCM_aug_bt.h5"):
+        with h5py.File(folder / name, "w") as opened:
+            opened["image_emb" if name.startswith("image") else "caption_emb"] = matrix(name)
+    table = read_authors_files(folder)
+    np.testing.assert_array_equal(table.image_views[0], matrix("image_aug").astype(np.float32))
+    np.testing.assert_array_equal(table.text_views[0], matrix("text_aug").astype(np.float32))
+    assert len(table.image_views) == len(table.text_views) == 1
+
+
 def test_the_command_line_option_takes_folder_and_files(write):
     folder = write()
     for path in (folder, folder / ORIGINAL.format("UCM"), folder / "augmented_UCM.json"):

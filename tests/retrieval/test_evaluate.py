@@ -171,4 +171,4 @@ def test_mean_precision_and_recall_by_radius_with_one_query_left_out_by_hand():
     precisions, recalls, empty = precision_recall_by_radius(histogram)
     np.testing.assert_allclose(precisions, [(0 + 1 / 2) / 2, (1 / 4 + 1 / 2) / 2, (4 / 8 + 1 / 8) / 2], atol=1e-15)
     np.testing.assert_allclose(recalls, [(0 + 1) / 2, (1 / 4 + 1) / 2, 1.0], atol=1e-15)
-    np.testing.assert_allclose(empty, [2 / 3, 0, 0], atol=1e-15)
+    np.testing.assert_allclose(empty, [1 / 2, 0, 0], atol=1e-15)
