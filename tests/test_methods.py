@@ -123,7 +123,7 @@ def test_objective_parameters_are_unknown_to_a_hasher_with_a_loss_of_its_own(res
 
 
 def test_one_parameter_under_its_bare_and_its_full_key_is_refused(resolve):
-    # BUG: the later of the two wins silently.
+    # once: the later of the two wins silently.
     with pytest.raises(HarnessError, match=r"width"):
         resolve("full", settings={"hasher.width": "8", "width": "9"})
 
@@ -205,8 +205,9 @@ def test_a_value_that_follows_a_phase_can_still_be_set(resolve):
     assert method.row == "full [epochs=8, detector.epochs=5]"
 
 
-def test_a_value_that_follows_a_phase_falls_back_where_there_is_no_such_phase(resolve):
-    assert resolve("full", hasher="closed").parameters["detector.epochs"] == 40
+def test_a_value_that_follows_a_phase_keeps_the_length_that_the_phase_would_have(resolve):
+    assert resolve("full", hasher="closed").parameters["detector.epochs"] == 30
+    assert resolve("full", hasher="closed", epochs=4).parameters["detector.epochs"] == 3
 
 
 def test_phases_of_the_recipe_go_over_those_of_the_hasher(resolve):
@@ -253,13 +254,13 @@ def test_recipe_with_an_unknown_key_is_refused_with_a_suggestion(resolve):
 
 @pytest.mark.parametrize("name", ["wrong-value", "wrong-type"])
 def test_recipe_with_a_value_that_the_parameter_does_not_allow_is_refused(resolve, name):
-    # BUG: values of a recipe and its presets reach the component unchecked.
+    # once: values of a recipe and its presets reach the component unchecked.
     with pytest.raises(HarnessError, match=r"kind|width"):
         resolve(name)
 
 
 def test_recipe_value_gets_the_type_of_its_parameter(resolve):
-    # BUG: 2 and 2.0 are the same ridge, but hash differently, so that `--set ridge=2` is another cell of the same row.
+    # once: 2 and 2.0 are the same ridge, but hash differently, so that `--set ridge=2` is another cell of the same row.
     value = resolve("whole-number").parameters["hasher.ridge"]
     assert type(value) is type(resolve("whole-number", settings={"ridge": "2"}).parameters["hasher.ridge"])
 

@@ -208,7 +208,7 @@ def test_listing_names_broken_plugins_on_standard_error_and_goes_on(harness, plu
 
 @pytest.mark.parametrize("forgotten", ["", "def register_hashers(register):\n    register('x', 'm:X', summary='s')\n"])
 def test_plugin_file_that_registers_nothing_is_remarked_upon(harness, plugin_folder, forgotten):
-    # BUG: a file whose author forgot @hookimpl counts as loaded; nobody says that nothing of it was registered.
+    # once: a file whose author forgot @hookimpl counts as loaded; nobody says that nothing of it was registered.
     result = harness("list", "hashers", "--plugin", plugin_folder(mine=forgotten) / "mine.py")
     assert "mine.py" in result.err
 

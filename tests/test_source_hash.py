@@ -201,7 +201,7 @@ def test_hashing_does_not_import_the_code(package):
 
 
 def test_file_that_a_loose_plugin_imports_from_its_own_folder_counts(file_with, monkeypatch):
-    # BUG: a helper beside a loose plugin is not followed, so that an edited helper is shown its old number.
+    # once: a helper beside a loose plugin is not followed, so that an edited helper is shown its old number.
     helper = file_with("factor = 2\n", "beside_the_plugin.py")
     path = file_with(BASE.replace("from harness", "import beside_the_plugin\nfrom harness"))
     monkeypatch.syspath_prepend(path.parent)

@@ -73,11 +73,12 @@ def _distinct_titles(tables: list[tuple[dict[str, Any], Table]]) -> list[Table]:
 
 def _table(setting: dict[str, Any], group: pd.DataFrame, metric: str) -> Table:
     notes: list[str] = []
+    order = _ordered(group)
     group = _newest_code(group, notes)
     rates = sorted(group["noise"].unique(), key=lambda rate: -1.0 if pd.isna(rate) else rate)
     header = ["method"] + [f"{direction} {_rate(rate)}" for direction in DIRECTIONS for rate in rates] + ["runs"]
     rows = []
-    for name in _ordered(group):
+    for name in order:
         runs = group[group["row"] == name]
         cells = [_summary(_at(runs, rate).get(f"{direction}/{metric}")) for direction in DIRECTIONS for rate in rates]
         counts = [len(_at(runs, rate)) for rate in rates]
@@ -90,13 +91,16 @@ def _table(setting: dict[str, Any], group: pd.DataFrame, metric: str) -> Table:
 
 def _newest_code(group: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
     """Of rows that different code made under one name, keep the newest code's."""
-    newest = group.sort_values("finished").groupby("row")["code"].transform("last")
+    newest = group.sort_values("finished", kind="stable").groupby("row")["code"].transform("last")
     kept = group[group["code"] == newest.reindex(group.index)]
     if len(kept) < len(group):
         notes.append(
             f"left out: {counted(len(group) - len(kept), 'run')} made by earlier code or other defaults of the method."
         )
-    latest = kept.sort_values("finished").drop_duplicates(["row", "noise", "seed", "data_seed"], keep="last")
+    repeated = kept.sort_values("finished", kind="stable").duplicated(
+        ["row", "noise", "seed", "data_seed"], keep="last"
+    )
+    latest = kept[~repeated.reindex(kept.index)]
     if len(latest) < len(kept):
         notes.append(f"left out: {counted(len(kept) - len(latest), 'earlier run')} of the same name and seeds.")
     return latest

@@ -38,7 +38,7 @@ COMMAND_LINES = {
     "preset": ((*CHNR, "--preset", "relased"), ["unknown preset", "'released'"]),
     "standardise": ((*RUN, "--standardise", "scaler"), ["--standardise 'scaler'", "'scalar'"]),
     "overwrite": ((*RUN, "--overwrite", "allways"), ["--overwrite 'allways'", "'always'"]),
-    "device": ((*RUN, "--device", "gpu"), ["--device gpu", "cpu"]),  # BUG: leaves an empty results folder
+    "device": ((*RUN, "--device", "gpu"), ["--device gpu", "cpu"]),
     "kind to list": (("list", "method"), ["unknown kind 'method'", "'methods'"]),
     "name to explain": (("info", "chnrr"), ["unknown name 'chnrr'", "'chnr'"]),
     "format": (("table", "--format", "latex"), ["--format 'latex'", "'latex_booktabs'"]),
@@ -67,14 +67,14 @@ COMMAND_LINES = {
     "setting below its limit": ((*RUN, "--set", "ridge=0"), ["hasher.ridge=0", "> 0"]),
     "setting outside its choices": ((*CHNR, "--set", "weights=cube"), ["detector.weights 'cube'", "'cubed'"]),
     "setting that several have": ((*CHNR, "--set", "batch_size=9"), ["hasher.batch_size or detector.batch_size"]),
-    "setting of an unused backbone": ((*RUN, "--set", "image_backbone.size=4"), ["image_backbone"]),  # BUG: ignored
-    # empty values, as an unset variable in a script gives them; BUG: they silently mean the default
+    "setting of an unused backbone": ((*RUN, "--set", "image_backbone.size=4"), ["image_backbone"]),
+    # empty values, as an unset variable in a script gives them
     "empty noise": ((*RUN, "--noise", ""), ["--noise"]),
     "empty seed": ((*RUN, "--seed", ","), ["--seed"]),
     "empty detector": ((*RUN, "--detector", ""), ["--detector"]),
     # features
     "no feature file": (of("{nowhere}/f.npz"), ["f.npz", "no such file"]),
-    "no npz": (of("{text}"), ["cannot be read as npz"]),
+    "no npz": (of("{text}"), ["is no npz file"]),
     "missing arrays": (of("{lacking}"), ["labels, caption_image|caption_image, labels"]),
     "NaN": (of("{nan}"), ["image", "NaN or infinite values in 1 rows", "row 7"]),
     "infinite": (of("{infinite}"), ["text", "NaN or infinite", "row 5"]),
@@ -89,8 +89,8 @@ COMMAND_LINES = {
     # noise plans
     "no plan file": ((*RUN, "--noise-plan", "{nowhere}/p.npz"), ["p.npz", "no such file"]),
     "file without a plan": ((*RUN, "--noise-plan", "{small}"), ["holds no noise plan"]),
-    "plan that is no npz": ((*RUN, "--noise-plan", "{text}"), ["--noise-plan", "cannot be read"]),
-    "plan of other data": ((*RUN, "--noise-plan", "{plan}"), ["is of other data"]),  # BUG: found as the cell runs
+    "plan that is no npz": ((*RUN, "--noise-plan", "{text}"), ["--noise-plan", "is no npz file"]),
+    "plan of other data": ((*RUN, "--noise-plan", "{plan}"), ["is of other data"]),
     "rate where the protocol takes none": ((*RUN, "--protocol", "given", "--noise", "0.2"), ["leave out --noise 0.2"]),
     # data root
     "no data root": (UCM, ["--data-root", "UCM_captions"]),
@@ -104,7 +104,7 @@ COMMAND_LINES = {
     "run that is not there": (("show", "abcdef"), ["no run 'abcdef'"]),
     "table of nothing": (("table",), ["no records", "--results"]),
     "codes that are not there": (("evaluate", "--codes", "{nowhere}/c.npz"), ["c.npz", "no such file"]),
-    "codes without labels": (("evaluate", "--codes", "{text}"), ["cannot be read as npz"]),
+    "codes without labels": (("evaluate", "--codes", "{text}"), ["is no npz file"]),
     "export to nowhere": ((*EXPORT, "-o", "{nowhere}/x.npz"), ["x.npz", "cannot be written"]),
     "export of several cells": ((*EXPORT, "--noise", "0,0.2", "-o", "{out}"), ["one file holds one"]),
     "key of a cell": ((*EXPORT, "--cell", "nose=0.2", "-o", "{out}"), ["unknown key of --cell", "'noise'"]),

@@ -113,7 +113,7 @@ def test_cell_of_a_stored_run(features, export, tiny, results, name_of, arrays_o
 
 
 def test_option_that_contradicts_the_run_named_as_cell_is_refused(harness, features, tiny, results, tmp_path):
-    # BUG: options beside --cell RUN are silently ignored.
+    # once: options beside --cell RUN are silently ignored.
     (record,) = tiny("cca-itq", features(), "--noise", "0.4")
     words = ("data", "export", "--cell", record["hash"], "--results", results, "-o", tmp_path / "x.npz")
     result = harness(*words, "--noise", "0.2")
@@ -146,7 +146,7 @@ def test_suffix_is_added_and_an_older_file_replaced(harness, features, tmp_path)
 
 
 def test_export_without_its_plan_does_not_run_on_other_noise_unnoticed(harness, features, export, tmp_path):
-    # BUG: `run --features cell.npz` without --noise-plan runs at noise 0 and says nothing of the plan in the file.
+    # once: `run --features cell.npz` without --noise-plan runs at noise 0 and says nothing of the plan in the file.
     export("--features", features(), "--noise", "0.4")
     result = harness("run", "--method", "random-codes", "--features", tmp_path / "cell.npz")
     assert "noise plan" in result.err or "--noise-plan" in result.err

@@ -71,7 +71,7 @@ def test_missing_data_root_is_a_finding(doctor, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("below", ["", "results"])
 def test_results_that_are_a_file_are_a_finding(doctor, tmp_path, below):
-    # BUG: only permission bits are looked at, and a file has those too.
+    # once: only permission bits are looked at, and a file has those too.
     (tmp_path / "file").write_text("in the way")
     result = doctor("--results", tmp_path / "file" / below)
     assert lines_of(result)["--results"].startswith("FAIL")

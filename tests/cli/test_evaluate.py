@@ -155,7 +155,7 @@ def test_external_codes_on_an_export_stand_beside_our_own_run(harness, codes_fil
 def test_external_codes_on_a_cell_with_an_imported_plan_stand_beside_the_run_with_that_plan(
     harness, codes_file, exported, features, tiny, tmp_path
 ):
-    # BUG: the export of a cell with an imported plan does not say so, and its codes get a table of their own.
+    # once: the export of a cell with an imported plan does not say so, and its codes get a table of their own.
     path, arrays = exported
     words = ("--noise-plan", path, "--data-seed", "2")
     tiny("random-codes", features(), *words, "--bits", "16")
@@ -165,7 +165,7 @@ def test_external_codes_on_a_cell_with_an_imported_plan_stand_beside_the_run_wit
 
 
 def test_new_codes_under_an_old_name_and_seed_replace_the_old_ones_in_tables(harness, codes_file):
-    # BUG: two programs' runs under one name and one seed are averaged as if they were two seeds.
+    # once: two programs' runs under one name and one seed are averaged as if they were two seeds.
     for seed in (0, 1):
         harness("evaluate", "--codes", codes_file(**foreign(seed)), "--name", "theirs")
     assert "±" not in harness("table").out
@@ -199,13 +199,13 @@ REFUSED = {
     "a vector": (changed("query_text_codes", np.ravel), ["must be a matrix"]),
     "too few labels": (changed("query_labels", lambda labels: labels[1:]), ["query_labels must be (7,)"]),
     "labels of two kinds": (changed("query_labels", lambda labels: np.eye(3)[labels]), ["both be"]),
-    "labels with NaN": (changed("query_labels", lambda labels: labels * np.nan), ["query_labels"]),  # BUG: accepted
-    "labels with fractions": (changed("query_labels", lambda labels: labels + 0.5), ["query_labels"]),  # BUG: accepted
+    "labels with NaN": (changed("query_labels", lambda labels: labels * np.nan), ["query_labels"]),
+    "labels with fractions": (changed("query_labels", lambda labels: labels + 0.5), ["query_labels"]),
     "ids twice": (changed("query_ids", lambda _: np.zeros(7, dtype=int)), ["query_ids names some items twice"]),
     "ids with fractions": (changed("query_ids", lambda _: np.arange(7.0)), ["query_ids must be (7,) integers"]),
     "packed without n_bits": (changed("query_image_codes", lambda _: np.full((7, 2), 200, np.uint8)), ["add n_bits"]),
-    "n_bits that is no number": (changed("n_bits", lambda _: np.array("many")), ["n_bits"]),  # BUG: internal error
-    "several n_bits": (changed("n_bits", lambda _: np.array([12, 12])), ["n_bits"]),  # BUG: internal error
+    "n_bits that is no number": (changed("n_bits", lambda _: np.array("many")), ["n_bits"]),
+    "several n_bits": (changed("n_bits", lambda _: np.array([12, 12])), ["n_bits"]),
 }
 
 
@@ -224,7 +224,7 @@ def test_codes_that_cannot_be_scored_are_refused_with_one_sentence(harness, code
     "words", [("--noise", "2"), ("--noise=-0.1",), ("--trusted", "1"), ("--seed", "-1"), ("--data-seed", "-2")]
 )
 def test_numbers_that_mean_nothing_are_refused(harness, codes_file, words):
-    # BUG: what `harness run` refuses is recorded here.
+    # once: what `harness run` refuses is recorded here.
     result = harness("evaluate", "--codes", codes_file(**foreign()), *words)
     assert result.code == 2
     assert words[0].partition("=")[0] in result.err
@@ -272,7 +272,7 @@ def test_codes_of_other_items_than_the_cell_has_are_refused(harness, codes_file,
 
 
 def test_padding_of_packed_codes_is_refused_or_ignored(harness, codes_file):
-    # BUG: bits beyond n_bits count as bits of the code, or end in an internal error.
+    # once: bits beyond n_bits count as bits of the code, or end in an internal error.
     packed = {
         name: np.packbits(array > 0, axis=1, bitorder="little") if name in CODES else array
         for name, array in {**foreign(), "n_bits": np.array(12)}.items()

@@ -56,7 +56,7 @@ def test_metric_shows_its_definition_ids_and_empty_queries(harness):
 
 
 def test_metric_with_a_cutoff_that_is_not_computed_is_unknown(harness):
-    # BUG: `harness info map@7` explains map, although map@7 does not exist.
+    # once: `harness info map@7` explains map, although map@7 does not exist.
     result = harness("info", "map@7")
     assert result.code == 2
 

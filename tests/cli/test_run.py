@@ -109,7 +109,7 @@ def test_json_is_the_only_thing_on_standard_output_and_equals_the_records(harnes
 
 
 def test_plugin_that_prints_does_not_disturb_json(harness, features, moody):
-    # BUG: what a component prints ends up before the JSON.
+    # once: what a component prints ends up before the JSON.
     result = harness("run", "--method", "moody", "--features", features(), "--plugin", moody, "--json")
     assert [record["status"] for record in json.loads(result.out)] == ["ok"]
 
@@ -209,7 +209,7 @@ def test_failed_cells_leave_a_record_with_error_and_command_and_the_grid_goes_on
 
 @pytest.mark.parametrize("mode", ["odd state", "exit", "numpy"])
 def test_no_component_can_stop_the_grid(harness, features, moody, stored, mode):
-    # BUG: a state() without tensors ends the grid with an internal error, sys.exit() in a component without a word.
+    # once: a state() without tensors ends the grid with an internal error, sys.exit() in a component without a word.
     words = ("--features", features(), "--plugin", moody, "--set", f"mode={mode},well")
     assert harness("run", "--method", "moody", *words).code == 1
     statuses = {record["cell"]["parameters"]["hasher.mode"]: record["status"] for record in stored().values()}
@@ -219,7 +219,7 @@ def test_no_component_can_stop_the_grid(harness, features, moody, stored, mode):
 @pytest.mark.parametrize("said", ["nan", "above 1", "negative", "short"])
 @pytest.mark.parametrize("when", ["fit", "observe", "weigh_batch"])
 def test_trust_outside_the_contract_fails_the_cell_and_names_the_detector(harness, features, moody, said, when):
-    # BUG: only what fit() returns is checked; weights of 50 from observe() or weigh_batch() give an ordinary result.
+    # once: only what fit() returns is checked; weights of 50 from observe() or weigh_batch() give an ordinary result.
     words = ("--epochs", "2", "--set", "hidden=8", "--set", f"said={said}", "--set", f"when={when}", "--plugin", moody)
     result = harness("run", "--method", "duch-noisy", "--detector", "doubtful", "--features", features(), *words)
     assert result.code == 1

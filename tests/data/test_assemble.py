@@ -232,7 +232,7 @@ def test_natural_noise_is_taken_over(registry):
 
 
 def test_no_pair_that_is_known_to_be_wrong_is_drawn_as_trusted(registry):
-    # BUG: the trusted subset, "known to be right", is drawn without a look at the mask that the data bring.
+    # once: the trusted subset, "known to be right", is drawn without a look at the mask that the data bring.
     wrong = np.arange(N) % 2 == 0
     data = make(registry, small_table(wrong=wrong), noise="given", rate=None, trusted=0.3)
     assert data.plan.trusted.any()

@@ -195,7 +195,7 @@ def test_a_hdf5_file_cut_off_is_named(write):
 
 
 def test_a_group_in_place_of_the_matrix_is_named(write):
-    # BUG: h5py raises TypeError there, which is not caught.
+    # once: h5py raises TypeError there, which is not caught.
     folder = write(skip=("image",))
     with h5py.File(folder / NAMES["image"].format("UCM"), "w") as opened:
         opened.create_group("image_emb")

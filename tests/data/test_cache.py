@@ -90,7 +90,7 @@ def test_the_order_of_the_keys_does_not_matter():
 
 
 def test_a_key_that_json_writes_differently_is_found_again():
-    # BUG: a tuple comes back from JSON as a list and a number used as key as a string, so such an entry is never found.
+    # once: a tuple comes back from JSON as a list and a number used as key as a string, so such an entry is never found.
     for key in ({"parameters": {"size": (64, 64)}}, {"parameters": {1: "a"}}):
         cached_arrays(key, Compute())
         assert cached_arrays(key, Compute())[1]
@@ -116,7 +116,7 @@ DAMAGE = {
 
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_a_damaged_entry_is_computed_again_and_replaced(cache, damage):
-    # BUG: an empty array file raises EOFError, a key or count of another type TypeError.
+    # once: an empty array file raises EOFError, a key or count of another type TypeError.
     cached_arrays(KEY, Compute())
     DAMAGE[damage](entry(cache))
     arrays, found = cached_arrays(KEY, Compute(value=2))

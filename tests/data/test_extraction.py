@@ -269,13 +269,13 @@ def test_features_of_a_wrong_shape_are_an_error_that_names_the_backbone(raw, out
     ids=["no columns", "nothing", "strings", "ragged"],
 )
 def test_outputs_that_are_no_features_at_all_are_an_error_that_names_the_backbone(raw, output):
-    # BUG: zero columns are accepted; strings and ragged lists raise ValueError.
+    # once: zero columns are accepted; strings and ragged lists raise ValueError.
     with pytest.raises(HarnessError, match="bad-backbone"):
         extract(raw, TRAINING, choice(returns(output), name="bad-backbone"), TEXT, RUN)
 
 
 def test_an_augmented_view_of_another_width_is_an_error_that_names_the_backbone(raw):
-    # BUG: widths of original and view are not compared.
+    # once: widths of original and view are not compared.
     widths = iter((3, 4))
     bad = choice(returns(lambda n: np.ones((n, next(widths)))), name="bad-backbone")
     with pytest.raises(HarnessError, match="bad-backbone"):
@@ -283,7 +283,7 @@ def test_an_augmented_view_of_another_width_is_an_error_that_names_the_backbone(
 
 
 def test_features_that_were_refused_are_not_kept_in_the_cache(raw):
-    # BUG: the check comes after the cache, so a backbone that failed once (by a hiccup, say) fails for ever.
+    # once: the check comes after the cache, so a backbone that failed once (by a hiccup, say) fails for ever.
     outputs = iter((WRONG["NaN"], WRONG["NaN"], lambda n: np.ones((n, 3)), lambda n: np.ones((n, 3))))
     flaky = choice(returns(lambda n: next(outputs)(n)), name="flaky")
     with pytest.raises(HarnessError, match="flaky"):

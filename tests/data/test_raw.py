@@ -120,7 +120,7 @@ def test_any_change_of_images_captions_labels_or_split_changes_the_fingerprint(r
 
 
 def test_label_numbers_and_label_matrices_of_the_same_bytes_have_different_fingerprints(raw):
-    # BUG: neither type nor shape is hashed. Numbers 1, 256, ... are the bytes of one-hot rows of eight classes.
+    # once: neither type nor shape is hashed. Numbers 1, 256, ... are the bytes of one-hot rows of eight classes.
     numbers = np.array([1, 256, 1, 65536, 257])
     matrix = numbers.view(np.uint8).reshape(5, 8).astype(bool)
     assert replace(raw, labels=numbers).fingerprint != replace(raw, labels=matrix).fingerprint
@@ -200,7 +200,7 @@ def test_a_truncated_image_is_named(tmp_path, kind, share):
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF"])
 @pytest.mark.parametrize("damage", [b"\0" * 8, b"\xff" * 2], ids=["zeros", "ones"])
 def test_an_image_damaged_anywhere_in_its_header_is_decoded_or_named(tmp_path, kind, damage):
-    # BUG: Pillow also raises ValueError ("tile cannot extend outside image") and DecompressionBombError, which is no
+    # once: Pillow also raises ValueError ("tile cannot extend outside image") and DecompressionBombError, which is no
     # OSError, for damaged TIFF headers; UCM is TIFF.
     path, content = tmp_path / "damaged.img", encoded(kind, picture(0, (16, 16)))
     escaped = set()

@@ -113,7 +113,7 @@ def npy_bytes():
     return buffer.getvalue()
 
 
-# BUG: only OSError and ValueError become a HarnessError. A file cut off or damaged raises zipfile.BadZipFile, an empty
+# once: only OSError and ValueError become a HarnessError. A file cut off or damaged raises zipfile.BadZipFile, an empty
 # one EOFError, a single array TypeError.
 @pytest.mark.parametrize(
     "content",
@@ -170,14 +170,14 @@ def test_a_missing_array_is_named(tmp_path, name):
     ids=lambda value: value if isinstance(value, str) else f"{value.dtype} {value.shape}",
 )
 def test_an_array_of_the_wrong_shape_or_type_is_named(tmp_path, name, array):
-    # BUG: a single number in place of plan_image raises TypeError (len of a 0-d array).
+    # once: a single number in place of plan_image raises TypeError (len of a 0-d array).
     with pytest.raises(HarnessError, match=f"--noise-plan .*plan_{name}"):
         read_plan(stored(tmp_path / "plan.npz", make().arrays() | {f"plan_{name}": array}))
 
 
 @pytest.mark.parametrize("name", ["trusted", "wrong"])
 def test_a_mask_of_strings_is_refused_by_name(tmp_path, name):
-    # BUG: any dtype is cast to bool, so "False" and "right" are read as True.
+    # once: any dtype is cast to bool, so "False" and "right" are read as True.
     with pytest.raises(HarnessError, match=f"--noise-plan .*plan_{name}"):
         read_plan(stored(tmp_path / "plan.npz", make().arrays() | {f"plan_{name}": np.array(["False"] * 6)}))
 
@@ -200,7 +200,7 @@ def test_a_mask_of_strings_is_refused_by_name(tmp_path, name):
     ids=str,
 )
 def test_a_header_that_cannot_be_read_is_refused(tmp_path, header, says):
-    # BUG: values of the wrong type raise ValueError or TypeError, or (rate) are passed on.
+    # once: values of the wrong type raise ValueError or TypeError, or (rate) are passed on.
     arrays = make().arrays()
     if isinstance(header, dict):
         facts = json.loads(str(arrays["plan_header"])) | header
@@ -263,7 +263,7 @@ def test_known_natural_noise_says_nothing_of_classes():
 
 
 def test_unknown_natural_noise_has_no_realised_rate_by_index_or_class():
-    # BUG: without a mask the class share is given as 0.0, as if the data were known to be clean.
+    # once: without a mask the class share is given as 0.0, as if the data were known to be clean.
     plan = make(caption=make().own_caption, wrong=None, rate=None)
     found = realised_rates(plan, CAPTION_IMAGE, LABELS, STRINGS)
     assert found["realised_index"] is found["realised_all"] is None
@@ -272,7 +272,7 @@ def test_unknown_natural_noise_has_no_realised_rate_by_index_or_class():
 
 
 def test_a_right_pair_of_an_image_without_labels_is_not_class_changed():
-    # BUG: an image without any label (NUS-WIDE and MIRFlickr have many) shares none with itself.
+    # once: an image without any label (NUS-WIDE and MIRFlickr have many) shares none with itself.
     labels = LABELS.copy()
     labels[6] = False  # image 6 keeps its own caption
     assert class_changed(make(), CAPTION_IMAGE, labels).tolist() == [False, False, True, False, True, False]

@@ -118,7 +118,7 @@ def test_captions_are_exchanged_so_that_each_is_given_once(registry, name, rate)
 @pytest.mark.parametrize("labels", ["single", "two classes", "one class of 70 %"])
 @pytest.mark.parametrize("rate", RATES)
 def test_cross_class_draws_captions_anew_only_where_one_class_is_too_frequent_to_exchange(registry, labels, rate):
-    # BUG: two pairs that both hold a caption of their own class are never exchanged with one another: with two classes
+    # once: two pairs that both hold a caption of their own class are never exchanged with one another: with two classes
     # half of the wrong captions are lost and others given twice.
     plan = draw(registry.get("protocol", "cross-class"), rate, labels=LABELS[labels])
     of_class = LABELS[labels][plan.wrong].sum(axis=0)
@@ -129,7 +129,7 @@ def test_cross_class_draws_captions_anew_only_where_one_class_is_too_frequent_to
 @pytest.mark.parametrize("data_seed", range(6))
 @pytest.mark.parametrize("n", [2, 20])
 def test_cross_class_exchanges_the_captions_of_two_wrong_pairs(registry, n, data_seed):
-    # BUG: as above: two fixed points are not exchanged, and the caption of a right pair is given twice.
+    # once: as above: two fixed points are not exchanged, and the caption of a right pair is given twice.
     protocol = registry.get("protocol", "cross-class")
     plan = draw(protocol, 2 / n, labels=balanced(n, n), trusted=0.0, data_seed=data_seed)
     assert plan.wrong.sum() == 2
@@ -207,7 +207,7 @@ def test_cross_class_gives_no_caption_of_an_image_that_shares_a_label(registry, 
 
 
 def test_cross_class_makes_the_exact_number_wrong_where_some_images_have_no_label(registry):
-    # BUG: an image without labels shares none even with itself, so its own caption passes for one of another class.
+    # once: an image without labels shares none even with itself, so its own caption passes for one of another class.
     labels = several_labels(60, 4)
     labels[::2] = False
     for data_seed in range(6):

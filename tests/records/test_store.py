@@ -150,12 +150,12 @@ def test_run_that_stepped_aside_is_recovered(store, killed_between_renames):
 
 
 def test_run_that_stepped_aside_is_recovered_for_tables_too(store, killed_between_renames):
-    # BUG: only find() recovers it; tables, `harness show` and --cell do not see the run.
+    # once: only find() recovers it; tables, `harness show` and --cell do not see the run.
     assert [stored.record.notes for stored in store.all()] == [["old"]]
 
 
 def test_run_that_stepped_aside_is_recovered_for_lookup_too(store, killed_between_renames):
-    # BUG: see above.
+    # once: see above.
     assert store.lookup(killed_between_renames.name).record.notes == ["old"]
 
 
@@ -231,7 +231,7 @@ def test_lookup_by_prefix_folder_and_file(store, record):
 
 
 def test_lookup_by_prefix_in_capitals(store, record):
-    # BUG: capitals pass for a hash and are then looked for as they are.
+    # once: capitals pass for a hash and are then looked for as they are.
     folder = store.write(record(hash="abc123abc123"))
     assert store.lookup("ABC123").folder == folder
 

@@ -147,7 +147,7 @@ def test_runs_that_are_not_comparable_stand_in_tables_of_their_own(run, what):
     ],
 )
 def test_titles_say_what_sets_two_tables_apart(run, what):
-    # BUG: tables that differ in the data behind one name, or in the weights of a backbone, have the same title.
+    # once: tables that differ in the data behind one name, or in the weights of a backbone, have the same title.
     titles = [table.title for table in tables([run(0.5), run(0.9, **NOT_COMPARABLE[what])])]
     assert len(set(titles)) == 2
 
@@ -184,7 +184,7 @@ def test_runs_by_earlier_code_are_left_out_with_a_note(run):
     )
     assert cells(table)["cca-itq"] == {"i2t 0.4": "0.800", "t2i 0.4": "0.400", "runs": "1"}
     assert cells(table)["chnr"]["i2t 0.4"] == "0.500"
-    assert table.notes == ["2 runs made by earlier code of their method are left out."]
+    assert table.notes == ["left out: 2 runs made by earlier code or other defaults of the method."]
 
 
 def test_of_runs_that_finished_in_the_same_second_one_code_is_kept(run):
@@ -194,7 +194,7 @@ def test_of_runs_that_finished_in_the_same_second_one_code_is_kept(run):
 
 
 def test_runs_of_one_row_with_other_parameters_are_not_averaged(run):
-    # BUG: when a plugin's defaults or recipe change, and its components do not, both runs bear the method's name and
+    # once: when a plugin's defaults or recipe change, and its components do not, both runs bear the method's name and
     # are averaged as if they were two seeds.
     (table,) = tables([run(0.2, parameters={"phase.noisy.epochs": 5}), run(0.8, parameters={"phase.noisy.epochs": 9})])
     assert cells(table)["cca-itq"] == {"i2t 0.4": "0.800", "t2i 0.4": "0.400", "runs": "1"}

@@ -196,14 +196,14 @@ def test_codes_of_a_part_of_the_cell_are_refused_as_not_comparable():
         code_table(arrays, WHERE, CELL)
 
 
-# BUG: int() of the array raises TypeError or ValueError, and 20.5 silently becomes 20.
+# once: int() of the array raises TypeError or ValueError, and 20.5 silently becomes 20.
 @pytest.mark.parametrize("value", [np.array([20, 20]), np.array("twenty"), np.array(20.5), np.array(np.nan)], ids=str)
 def test_a_length_that_is_no_integer_is_refused_by_name(value):
     with pytest.raises(HarnessError, match="n_bits"):
         code_table(file() | {"n_bits": value}, WHERE)
 
 
-# BUG: any real numbers are accepted as classes; NaN is then relevant to nothing, not even to itself.
+# once: any real numbers are accepted as classes; NaN is then relevant to nothing, not even to itself.
 @pytest.mark.parametrize("name", ["query_labels", "database_labels"])
 @pytest.mark.parametrize("value", [0.5, np.nan, np.inf])
 def test_single_labels_that_are_no_integers_are_refused(name, value):
@@ -227,7 +227,7 @@ def test_stray_bits_beyond_the_length_are_refused():
 
 def test_short_codes_are_not_taken_for_packed_ones_where_no_length_was_given():
     # 20 bits in one part and 0/1 bytes of 3 bits in the other: a mistake, not packing, as n_bits is missing
-    # BUG: the length found in the first array makes the second look packed, and it is read as 20 bits.
+    # once: the length found in the first array makes the second look packed, and it is read as 20 bits.
     short = np.random.default_rng(0).integers(0, 2, (N_DATABASE, 3), dtype=np.uint8)
     with pytest.raises(HarnessError, match=r"database_image_codes.*3.*20"):
         code_table(file() | {"database_image_codes": short}, WHERE)
@@ -244,7 +244,7 @@ def test_arrays_are_read_from_an_npz_file(tmp_path):
 
 
 def test_a_missing_or_damaged_file_is_named(tmp_path):
-    # BUG: of cut.npz numpy leaves the file open (ResourceWarning), as it was given a path instead of an open file.
+    # once: of cut.npz numpy leaves the file open (ResourceWarning), as it was given a path instead of an open file.
     with pytest.raises(HarnessError, match=r"--codes .*none\.npz: there is no such file"):
         read_npz(tmp_path / "none.npz", "--codes")
     whole = tmp_path / "whole.npz"
