@@ -45,20 +45,20 @@ def check_combination(method: ResolvedMethod, data: DataFacts) -> None:
         )
     if Need.SHARED_SPACE in method.needs and not data.shared_space:
         raise CombinationError(
-            f"{who} compares image with caption features directly, and these backbones have no shared space: use a pair such as "
-            "the two towers of CLIP."
+            f"{who} compares image with caption features directly, and these backbones have no shared space: use a "
+            "pair such as the two towers of CLIP."
         )
     if Need.NOISE_MASK in method.needs and not data.mask_known:
         raise CombinationError(f"{who} needs the noise mask, and nobody knows which pairs of these data are wrong.")
     if Need.EPOCHS in detector.needs and Need.EPOCHS not in hasher.offers:
         raise CombinationError(
-            f"detector {detector.name!r} watches a training in epochs, and hasher {hasher.name!r} is fitted in one step: choose "
-            "another --hasher or --detector."
+            f"detector {detector.name!r} watches a training in epochs, and hasher {hasher.name!r} is fitted in one "
+            "step: choose another --hasher or --detector."
         )
     if Need.PAIR_LOSSES in detector.needs and Need.PAIR_LOSSES not in hasher.offers:
         raise CombinationError(
-            f"detector {detector.name!r} reads the loss of each pair, and hasher {hasher.name!r} reports none: choose another "
-            "--hasher or --detector."
+            f"detector {detector.name!r} reads the loss of each pair, and hasher {hasher.name!r} reports none: choose "
+            "another --hasher or --detector."
         )
     if (Need.TWO_LEARNERS in method.needs or method.learners == 2) and Need.TWO_LEARNERS not in hasher.offers:
         raise CombinationError(

@@ -54,7 +54,7 @@ class Component(Declaration):
         """The declared parameters, or those of the class's keyword arguments."""
         if self.declared_parameters is not None:
             return self.declared_parameters
-        if isinstance(self.target, type) or isinstance(self.target, str):
+        if isinstance(self.target, (type, str)):
             loaded = self.load()
             return parameters_from_signature(loaded) if isinstance(loaded, type) else ()
         return ()

@@ -12,14 +12,14 @@ A plugin is a module (a single file is enough) that implements some of the hooks
     def register_methods(register):
         register("my-method", Recipe(hasher="my-hasher"), summary="What it is.")
 
-Each hook gets one argument, ``register``, a function to call once for each thing registered. ``target`` is the class (or
-function) itself, or the text ``"package.module:Name"``, which is imported only when it is used: keep torch and other heavy
-imports out of the registering module of an installed plugin, so that listing stays fast. A loose one-file plugin may import
-what it likes.
+Each hook gets one argument, ``register``, a function to call once for each thing registered. ``target`` is the class
+(or function) itself, or the text ``"package.module:Name"``, which is imported only when it is used: keep torch and
+other heavy imports out of the registering module of an installed plugin, so that listing stays fast. A loose one-file
+plugin may import what it likes.
 
-Where plugins are found: entry points of the group ``harness.plugins`` in installed packages, ``*.py`` files in the folder
-named by ``HARNESS_PLUGINS_DIR``, and ``--plugin FILE.py``. They are loaded one by one; one that fails is reported and the
-others work on.
+Where plugins are found: entry points of the group ``harness.plugins`` in installed packages, ``*.py`` files in the
+folder named by ``HARNESS_PLUGINS_DIR``, and ``--plugin FILE.py``. They are loaded one by one; one that fails is
+reported and the others work on.
 """
 
 from __future__ import annotations
@@ -79,8 +79,8 @@ class RegisterHasher(Protocol):
             needs: What it cannot work without.
             offers: What it offers to detectors: ``Need.EPOCHS`` says that it is a Learner, ``Need.PAIR_LOSSES`` that it
                 has ``pair_losses``, ``Need.TWO_LEARNERS`` that two copies may be trained together.
-            uses_weights: False if it cannot weigh pairs; then only pairs with a weight above 0.5 reach it, and the record
-                says so.
+            uses_weights: False if it cannot weigh pairs; then only pairs with a weight above 0.5 reach it, and the
+                record says so.
             takes_objective: True if its loss can be chosen; the objective is passed as keyword argument ``objective``.
             phases: Training phases for recipes that name none; only for Learners.
         """
@@ -128,8 +128,8 @@ class RegisterBackbone(Protocol):
             paper: Reference.
             parameters: Its parameters.
             models: True for a family: it is then written ``NAME/MODEL`` and gets ``model="MODEL"``.
-            weights: ``"none"``, ``"optional"`` or ``"required"``; the value of ``--image-weights`` or ``--text-weights``
-                (or "") is passed as keyword argument ``weights``.
+            weights: ``"none"``, ``"optional"`` or ``"required"``; the value of ``--image-weights`` or
+                ``--text-weights`` (or "") is passed as keyword argument ``weights``.
             shared_space: Backbones of both modalities that name the same space produce comparable features.
         """
 
@@ -170,8 +170,8 @@ class RegisterMetric(Protocol):
                 are any) to (n_query,) float64, or ``"module:function"``.
             summary: One line.
             definition: The formula in words, stored with every value.
-            cutoffs: The values of K (or of a Hamming radius) that are computed; None means no cutoff: the target is then
-                called with the histogram alone.
+            cutoffs: The values of K (or of a Hamming radius) that are computed; None means no cutoff: the target is
+                then called with the histogram alone.
             empty_query: ``"left out"`` of the mean, or ``"counts 0"``, for a query without relevant items.
             paper: Reference.
         """

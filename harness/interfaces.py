@@ -64,8 +64,8 @@ class TrainingPairs:
         text_views: Augmented views of the captions, each (n, d_text); may be empty.
         trusted: (n,) bool, pairs known to be right; may be all False.
         granted: What the component declared that it needs, for example ``granted[Need.CLASS_LABELS]``: (n,) int64 for
-            single labels or (n, n_classes) bool; ``granted[Need.NOISE_MASK]``: (n,) bool; ``granted[Need.SOURCE_ORDER]``:
-            (n,) int64 position of each pair in the order of the data set.
+            single labels or (n, n_classes) bool; ``granted[Need.NOISE_MASK]``: (n,) bool;
+            ``granted[Need.SOURCE_ORDER]``: (n,) int64 position of each pair in the order of the data set.
         trusted_text, trusted_text_views: Caption features with the trusted rows as their curator saw them. They differ
             from ``text`` only under the protocol ``chnr-released``, which makes some trusted pairs wrong after the
             trusted phase; None where they are the same.
@@ -258,7 +258,9 @@ class NoiseDetector(Protocol):
         """Look at the pairs before training and return the trust in each, (n,)."""
 
     def observe(self, evidence: Evidence, run: Run) -> PairTrust | None:
-        """Optional: called after each epoch if ``Need.EPOCHS`` or ``Need.PAIR_LOSSES`` was declared; None: unchanged."""
+        """Optional: called after each epoch if ``Need.EPOCHS`` or ``Need.PAIR_LOSSES`` was declared;
+        None: unchanged.
+        """
 
     def weigh_batch(self, batch: Batch, learner: Learner) -> Tensor | None:
         """Optional: weights (b,) drawn anew for one batch; None: those of :meth:`fit` or :meth:`observe` stand."""

@@ -131,7 +131,8 @@ def _resolve(registry: Registry, request: MethodRequest) -> ResolvedMethod:
     phases = tuple(replace(phase, epochs=lengths[f"phase.{phase.name}.epochs"]) for phase in phases)
     planned = recipe.phases if request.epochs is None else divide_epochs(recipe.phases, request.epochs)
     for key, phase_name in follows.items():
-        # A closed form has no phases; a detector that trains "as long as the warm-up" then trains as long as it would be.
+        # A closed form has no phases; a detector that trains "as long as the warm-up" then trains as long as it would
+        # be.
         length = lengths.get(
             f"phase.{phase_name}.epochs", next((phase.epochs for phase in planned if phase.name == phase_name), None)
         )

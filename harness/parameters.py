@@ -129,8 +129,8 @@ def parameters_from_signature(target: type) -> tuple[Parameter, ...]:
             continue
         if not isinstance(argument.default, bool | int | float | str):
             raise HarnessError(
-                f"{target.__name__}.__init__: argument {argument.name!r} needs a default of type bool, int, float or str, "
-                "or declare it with parameters=(Parameter(...),)."
+                f"{target.__name__}.__init__: argument {argument.name!r} needs a default of type bool, int, float or "
+                "str, or declare it with parameters=(Parameter(...),)."
             )
         found.append(Parameter(argument.name, argument.default))
     return tuple(found)

@@ -1,7 +1,7 @@
 """Finding plugins, one by one, and the registry of what they register.
 
-pluggy's own ``load_setuptools_entrypoints`` stops at the first plugin that fails; here each is loaded, validated and asked
-to register on its own, so that a broken one is reported and the others work on.
+pluggy's own ``load_setuptools_entrypoints`` stops at the first plugin that fails; here each is loaded, validated and
+asked to register on its own, so that a broken one is reported and the others work on.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """One cell from start to finish: data, detector, hasher, codes, metrics, record.
 
-The wall: the method gets :class:`~harness.interfaces.TrainingPairs` and nothing else. Labels, the noise mask, queries and
-database stay in this module and in the evaluator.
+The wall: the method gets :class:`~harness.interfaces.TrainingPairs` and nothing else. Labels, the noise mask, queries
+and database stay in this module and in the evaluator.
 """
 
 from __future__ import annotations
@@ -130,7 +130,8 @@ def fit_method(method: ResolvedMethod, pairs: TrainingPairs, run: RunContext) ->
                 raise HarnessError(f"hasher {declared.name!r} cannot weigh pairs, and no pair has a weight above 0.5.")
             kept, weight = _select(pairs, chosen), weight.at(chosen)
             notes.append(
-                f"hasher {declared.name} cannot weigh pairs: it was fitted on the {len(kept)} of {len(pairs)} pairs with a weight above 0.5"
+                f"hasher {declared.name} cannot weigh pairs: it was fitted on the {len(kept)} of {len(pairs)} pairs "
+                "with a weight above 0.5"
             )
         curves = Curves()
         run.report(phase="fit", epoch=0, epochs=1)
@@ -194,7 +195,8 @@ def encode(
                 )
             if tuple(values.shape) != (len(block), run.n_bits):
                 raise HarnessError(
-                    f"hasher {who!r}: encode_{modality} must return ({len(block)}, {run.n_bits}); it returned {tuple(values.shape)}."
+                    f"hasher {who!r}: encode_{modality} must return ({len(block)}, {run.n_bits}); it returned "
+                    f"{tuple(values.shape)}."
                 )
             parts.append(pack_checked(values.float().cpu().numpy(), f"hasher {who!r}, encode_{modality}"))
     return np.concatenate(parts)

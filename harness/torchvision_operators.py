@@ -1,9 +1,9 @@
 """Make ``import torchvision`` work beside a torch that it was not built for.
 
-torchvision's Python code attaches a shape function to the operators ``torchvision::nms`` and ``torchvision::qnms`` as soon as
-it is imported. They are declared by its compiled library, which cannot be loaded if it was built for CUDA and torch is a
-CPU build; the import then fails with "operator torchvision::nms does not exist" and takes transformers, timm and open_clip
-down with it. Declaring the two schemas first is enough: models and transforms need neither operator.
+torchvision's Python code attaches a shape function to the operators ``torchvision::nms`` and ``torchvision::qnms`` as
+soon as it is imported. They are declared by its compiled library, which cannot be loaded if it was built for CUDA and
+torch is a CPU build; the import then fails with "operator torchvision::nms does not exist" and takes transformers, timm
+and open_clip down with it. Declaring the two schemas first is enough: models and transforms need neither operator.
 """
 
 from __future__ import annotations

@@ -108,7 +108,8 @@ class Workbench:
             check_plan(protocol.plan, source.data, train)
         elif request.noise is None and source.ready is not None and source.ready.holds_plan:
             notes.append(
-                f"{request.features} also holds a noise plan, which is not used: add --noise-plan {request.features} to use it"
+                f"{request.features} also holds a noise plan, which is not used: add --noise-plan {request.features} "
+                "to use it"
             )
         trusted = _trusted(request, source, protocol, train, notes)
         mask_known = protocol.noise.takes_rate or (source.ready is not None and source.ready.wrong is not None)
@@ -205,7 +206,8 @@ class Workbench:
             ):
                 if value is not None:
                     raise HarnessError(
-                        f"{option} {value} has no use with --features, which brings its features: leave one of them out."
+                        f"{option} {value} has no use with --features, which brings its features: leave one of them "
+                        "out."
                     )
             key = (request.features, request.limit, seed_of_limit)
             if key not in self._sources:
@@ -227,8 +229,8 @@ class Workbench:
             )
         image, text = choices
         key = (
-            request.dataset, request.data_root, request.limit, seed_of_limit, image.name, image.weights, text.name, text.weights,
-            tuple(sorted(image.parameters.items())), tuple(sorted(text.parameters.items())),
+            request.dataset, request.data_root, request.limit, seed_of_limit, image.name, image.weights, text.name,
+            text.weights, tuple(sorted(image.parameters.items())), tuple(sorted(text.parameters.items())),
         )  # fmt: skip
         if key not in self._sources:
             for choice in choices:
@@ -253,7 +255,8 @@ class Workbench:
             declaration: ProtocolDeclaration = self.registry.get("protocol", plan.protocol)
             if declaration.version != plan.protocol_version:
                 notes.append(
-                    f"the noise plan was drawn by version {plan.protocol_version} of protocol {plan.protocol}; this is {declaration.version}"
+                    f"the noise plan was drawn by version {plan.protocol_version} of protocol {plan.protocol}; this is "
+                    f"{declaration.version}"
                 )
             return Protocol(
                 declaration, plan.rate, _given_trusted(request), request.data_seed, request.standardise, plan
@@ -269,8 +272,8 @@ class Workbench:
             rate = None
         elif source.brings_noise:
             raise HarnessError(
-                f"{source.name} says itself which pairs are wrong; use --protocol given and leave out --noise, or remove the array "
-                "'wrong' from the file."
+                f"{source.name} says itself which pairs are wrong; use --protocol given and leave out --noise, or "
+                "remove the array 'wrong' from the file."
             )
         return Protocol(declaration, rate, _given_trusted(request), request.data_seed, request.standardise)
 
@@ -299,25 +302,29 @@ def _trusted(
     if request.trusted is not None and abs(request.trusted - trusted.mean()) > 0.5 / max(len(trusted), 1):
         brought = "the noise plan" if protocol.plan is not None else source.name
         notes.append(
-            f"--trusted {request.trusted:g} is not used: {brought} says which pairs are trusted ({int(trusted.sum())} of {len(trusted)})"
+            f"--trusted {request.trusted:g} is not used: {brought} says which pairs are trusted ({int(trusted.sum())} "
+            f"of {len(trusted)})"
         )
     return trusted
 
 
 def _check_plan_against(request: CellRequest, plan: NoisePlan) -> None:
-    """What the plan says must not contradict what was asked for (a known trap of older code: it read the file whatever the
-    rate said)."""
+    """What the plan says must not contradict what was asked for (a known trap of older code: it read the file whatever
+    the rate said)."""
     if request.noise is not None and plan.rate is not None and abs(request.noise - plan.rate) > 1e-9:
         raise HarnessError(
-            f"--noise {request.noise:g} contradicts --noise-plan {request.noise_plan}, which was drawn at rate {plan.rate:g}: leave out --noise."
+            f"--noise {request.noise:g} contradicts --noise-plan {request.noise_plan}, which was drawn at rate "
+            f"{plan.rate:g}: leave out --noise."
         )
     if request.noise and plan.rate is None:
         raise HarnessError(
-            f"--noise {request.noise:g} contradicts --noise-plan {request.noise_plan}, which holds natural noise: leave out --noise."
+            f"--noise {request.noise:g} contradicts --noise-plan {request.noise_plan}, which holds natural noise: "
+            "leave out --noise."
         )
     if request.protocol is not None and request.protocol != plan.protocol:
         raise HarnessError(
-            f"--protocol {request.protocol} contradicts --noise-plan {request.noise_plan}, drawn by {plan.protocol!r}: leave out --protocol."
+            f"--protocol {request.protocol} contradicts --noise-plan {request.noise_plan}, drawn by {plan.protocol!r}: "
+            "leave out --protocol."
         )
 
 

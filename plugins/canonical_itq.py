@@ -38,8 +38,8 @@ def weighted_cca(x: Tensor, y: Tensor, weight: Tensor, ridge: float) -> tuple[Te
 def itq_rotation(views: Tensor, rotation: Tensor, iterations: int) -> Tensor:
     """The rotation that brings projected data closest to binary codes (Gong et al. 2013, section 3).
 
-    Alternates B = sign(V R) and R = argmin ||B - V R||_F over R with orthonormal rows (orthogonal Procrustes). With as many
-    bits as directions R is a rotation; with more bits it spreads the directions over all of them.
+    Alternates B = sign(V R) and R = argmin ||B - V R||_F over R with orthonormal rows (orthogonal Procrustes). With as
+    many bits as directions R is a rotation; with more bits it spreads the directions over all of them.
 
     Args:
         views: V, (m, k) float64.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from harness import Parameter, Recipe, hookimpl
 
 PAPER = (
-    "Gong, Lazebnik, Gordo, Perronnin, Iterative quantization: a Procrustean approach to learning binary codes, TPAMI 2013; "
-    "ridge-regularised CCA after Hardoon, Szedmak, Shawe-Taylor, Neural Computation 2004"
+    "Gong, Lazebnik, Gordo, Perronnin, Iterative quantization: a Procrustean approach to learning binary codes, TPAMI "
+    "2013; ridge-regularised CCA after Hardoon, Szedmak, Shawe-Taylor, Neural Computation 2004"
 )
 
 

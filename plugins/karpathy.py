@@ -34,7 +34,8 @@ def read_karpathy(card, root: Path | None) -> RawDataset:
     wanted = f"{layout.folder}/{layout.annotations} and {layout.folder}/{layout.images}/ with {card.images} images"
     if root is None:
         raise HarnessError(
-            f"dataset {card.name!r} needs its files: give --data-root DIR or set HARNESS_DATA, where DIR holds {wanted}."
+            f"dataset {card.name!r} needs its files: give --data-root DIR or set HARNESS_DATA, where DIR holds "
+            f"{wanted}."
         )
     folder = (
         root if (root / layout.annotations).is_file() and not (root / layout.folder).is_dir() else root / layout.folder
@@ -54,7 +55,8 @@ def read_karpathy(card, root: Path | None) -> RawDataset:
     absent = [filename for filename in filenames if filename not in there]
     if absent:
         raise HarnessError(
-            f"dataset {card.name!r}: {len(absent)} of {len(filenames)} images are missing in {images}, the first is {absent[0]}."
+            f"dataset {card.name!r}: {len(absent)} of {len(filenames)} images are missing in {images}, the first is "
+            f"{absent[0]}."
         )
     captions, caption_image = [], []
     for number, entry in enumerate(entries):

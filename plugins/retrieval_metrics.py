@@ -97,6 +97,8 @@ def register_metrics(register):
         "p_radius",
         formulas + "precision_in_radius",
         summary="precision within Hamming distance R",
-        definition="Relevant items within Hamming distance R (inclusive), divided by the items there; 0 where there are none.",
+        definition=(
+            "Relevant items within Hamming distance R (inclusive), divided by the items there; 0 where there are none."
+        ),
         cutoffs=RADII,
     )

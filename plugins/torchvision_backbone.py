@@ -12,7 +12,10 @@ def register_backbones(register):
         "torchvision",
         "harness_plugins.torchvision_features:TorchvisionFeatures",
         modality="image",
-        summary="penultimate layer of a torchvision classifier, for example torchvision/resnet18 or torchvision/squeezenet1_1",
+        summary=(
+            "penultimate layer of a torchvision classifier, for example torchvision/resnet18 or "
+            "torchvision/squeezenet1_1"
+        ),
         paper="https://docs.pytorch.org/vision/stable/models.html",
         models=True,
         weights="optional",

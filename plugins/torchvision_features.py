@@ -23,7 +23,8 @@ MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 def without_head(model: nn.Module) -> list[str]:
     """Replace the last linear layer by the identity, so that the model gives its input.
 
-    SqueezeNet has no linear layer: its classifier (a 1 x 1 convolution) becomes the global average pooling that follows it.
+    SqueezeNet has no linear layer: its classifier (a 1 x 1 convolution) becomes the global average pooling that follows
+    it.
 
     Args:
         model: A torchvision classifier; changed in place.
@@ -40,7 +41,8 @@ def without_head(model: nn.Module) -> list[str]:
         model.classifier = nn.Sequential(nn.AdaptiveAvgPool2d(1))
         return ["classifier."]
     raise HarnessError(
-        f"torchvision/{type(model).__name__.lower()}: the harness does not know where its classifier begins; use another model."
+        f"torchvision/{type(model).__name__.lower()}: the harness does not know where its classifier begins; use "
+        "another model."
     )
 
 
@@ -84,8 +86,8 @@ class TorchvisionFeatures:
                 network = models.get_model(self.name, weights="DEFAULT")
             except Exception as error:  # URLError, HTTPError, hash mismatch
                 raise HarnessError(
-                    f"torchvision/{self.name}: its weights cannot be downloaded ({error}); give a local file with --image-weights FILE, "
-                    "or use --image-backbone handcrafted, which needs none."
+                    f"torchvision/{self.name}: its weights cannot be downloaded ({error}); give a local file with "
+                    "--image-weights FILE, or use --image-backbone handcrafted, which needs none."
                 ) from error
             without_head(network)
             return network

@@ -10,13 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-# One thread per worker: pytest-xdist runs several, and small matrices gain nothing from more. Set before torch is imported.
+# One thread per worker: pytest-xdist runs several, and small matrices gain nothing from more. Set before torch is
+# imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pytest
 
-# `python -m pytest` puts the repository root on sys.path, where the folder datasets/ could be taken for Hugging Face's package.
+# `python -m pytest` puts the repository root on sys.path, where the folder datasets/ could be taken for Hugging Face's
+# package.
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:] = [place for place in sys.path if Path(place or ".").resolve() != ROOT]
 

@@ -45,7 +45,8 @@ def test_transformers_and_open_clip_import_from_the_repository_root():
     program = (
         "from harness.torchvision_operators import make_torchvision_importable as make; make();"
         "import transformers, open_clip, timm; from transformers import BertConfig, BertModel, CLIPModel, Trainer;"
-        "BertModel(BertConfig(hidden_size=8, num_hidden_layers=1, num_attention_heads=1, intermediate_size=8)); print('fine')"
+        "BertModel(BertConfig(hidden_size=8, num_hidden_layers=1, num_attention_heads=1, intermediate_size=8)); "
+        "print('fine')"
     )
     done = python("-c", program)
     assert done.returncode == 0, done.stderr
@@ -53,7 +54,9 @@ def test_transformers_and_open_clip_import_from_the_repository_root():
 
 
 def test_imports_keep_to_their_rooms():
-    """The import-linter contracts in pyproject.toml: the core never imports a plugin, lower rooms never import upper ones."""
+    """The import-linter contracts in pyproject.toml: the core never imports a plugin,
+    lower rooms never import upper ones.
+    """
     done = subprocess.run(
         [str(Path(sys.executable).with_name("lint-imports")), "--no-cache"],
         cwd=ROOT,
@@ -116,7 +119,8 @@ def test_every_entry_point_exists_and_every_plugin_module_is_light():
     program = (
         "import sys; from harness.plugins import load_registry; registry = load_registry();"
         "print([state.error for state in registry.plugins if state.error]);"
-        "print(sorted(set(sys.modules) & {'torch', 'numpy', 'pandas', 'sklearn', 'skimage', 'transformers', 'pydantic', 'PIL'}))"
+        "print(sorted(set(sys.modules) & "
+        "{'torch', 'numpy', 'pandas', 'sklearn', 'skimage', 'transformers', 'pydantic', 'PIL'}))"
     )
     done = python("-c", program, folder=ROOT / "tests")
     assert done.stdout.split("\n")[:2] == ["[]", "[]"], done.stdout + done.stderr

@@ -1,7 +1,7 @@
 """The wall: a method never sees labels, noise mask, queries or database while it trains.
 
-In one process nothing is impossible in Python, so the proof is metamorphic: change what a method must not see, and its codes on
-given inputs must stay equal bit by bit. Every registered method is tested, in every preset.
+In one process nothing is impossible in Python, so the proof is metamorphic: change what a method must not see, and its
+codes on given inputs must stay equal bit by bit. Every registered method is tested, in every preset.
 """
 
 from __future__ import annotations
@@ -110,7 +110,8 @@ def test_an_item_has_the_same_code_in_any_batch(case):
             together = encode(items)
             alone = torch.cat([encode(items[row : row + 1]) for row in range(33)])
             reversed_order = encode(items.flip(0)).flip(0)
-        # Matrix products of other shapes may differ in the last digit; a bit may differ only where the output is that close to 0.
+        # Matrix products of other shapes may differ in the last digit; a bit may differ only where the output is that
+        # close to 0.
         for other in (alone, reversed_order):
             assert torch.allclose(together, other, atol=1e-5)
 

@@ -10,8 +10,9 @@ import click
 
 from harness.cli.options import RESULTS, cell_options, requests_of
 
-CELL_KEYS = ("dataset", "features", "noise", "noise_plan", "protocol", "trusted", "data_seed", "standardise", "data_root",
-             "image_backbone", "image_weights", "text_backbone", "text_weights", "limit", "method", "bits", "seed")  # fmt: skip
+CELL_KEYS = ("dataset", "features", "noise", "noise_plan", "protocol", "trusted", "data_seed", "standardise",
+             "data_root", "image_backbone", "image_weights", "text_backbone", "text_weights", "limit", "method",
+             "bits", "seed")  # fmt: skip
 SINGLE = ("noise_plan", "data_root", "image_weights", "text_weights", "limit")
 """Options that take one value; the others are axes."""
 
@@ -38,7 +39,8 @@ def command() -> None:
 def export(cells: tuple[str, ...], output: Path, device: str, results: Path, **options: Any) -> None:
     """Write split, captions, trusted pairs, noise plan and features of a cell to one npz file.
 
-    The file serves `harness run --features FILE --noise-plan FILE`, `harness evaluate --cell FILE`, and any other program.
+    The file serves `harness run --features FILE --noise-plan FILE`, `harness evaluate --cell FILE`, and any other
+    program.
     """
     from harness.context import RunContext, choose_device
     from harness.data.assemble import assemble

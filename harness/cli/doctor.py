@@ -70,7 +70,8 @@ def _checks(results: Path) -> Iterator[tuple[bool, str, str]]:
             place = (
                 "made on the spot"
                 if layout is None
-                else f"{layout.folder}/{layout.annotations} {'found' if there else 'is not there (needed for this data set only)'}"
+                else f"{layout.folder}/{layout.annotations} "
+                f"{'found' if there else 'is not there (needed for this data set only)'}"
             )
             yield True, f"dataset {name}", place
         except HarnessError as error:
@@ -90,7 +91,10 @@ def _imports() -> Iterator[tuple[bool, str, str]]:
         yield (
             True,
             "imports",
-            f"torchvision {torchvision.__version__}, transformers {transformers.__version__}, open_clip {open_clip.__version__} side by side",
+            (
+                f"torchvision {torchvision.__version__}, transformers {transformers.__version__}, open_clip "
+                f"{open_clip.__version__} side by side"
+            ),
         )
     except Exception as error:
         yield False, "imports", f"{type(error).__name__}: {error}"

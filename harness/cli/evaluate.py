@@ -189,8 +189,8 @@ def _facts(
         facts[key] = value
     method = f"external:{name}"
     return {
-        **facts, "row": method, "method": method, "preset": "", "hasher": name, "detector": "external", "objective": None,
-        "bits": table.n_bits, "seed": seed, "granted": [], "parameters": {},
+        **facts, "row": method, "method": method, "preset": "", "hasher": name, "detector": "external",
+        "objective": None, "bits": table.n_bits, "seed": seed, "granted": [], "parameters": {},
     }  # fmt: skip
 
 

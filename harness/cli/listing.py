@@ -83,7 +83,10 @@ def _title_of_card(path: Path) -> str:
 
     try:
         card = tomllib.loads(path.read_text(encoding="utf-8"))
-        return f"{card['title']}: {card['images']} images, {card['classes']} classes, {card['captions_per_image']} captions each"
+        return (
+            f"{card['title']}: {card['images']} images, {card['classes']} classes, "
+            f"{card['captions_per_image']} captions each"
+        )
     except (OSError, ValueError, KeyError) as error:
         return f"the card is wrong ({error}); `harness info` says more"
 

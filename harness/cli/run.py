@@ -44,8 +44,8 @@ if TYPE_CHECKING:
 def command(ctx: click.Context, /, **options: Any) -> None:
     """Train, evaluate, record and tabulate one cell or a grid of cells.
 
-    Options marked [axis] repeat or take comma lists; the grid of all their values is run cell by cell. Finished cells are
-    not run again.
+    Options marked [axis] repeat or take comma lists; the grid of all their values is run cell by cell. Finished cells
+    are not run again.
     """
     from harness.cli.axes import texts
     from harness.errors import unknown_name

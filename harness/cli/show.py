@@ -41,7 +41,8 @@ def command(run: str, results: object, as_json: bool) -> None:
         "images": ", ".join(f"{count} {part}" for part, count in cell.images.items()),
         "backbones": ", ".join(str(described.get("name")) for described in cell.backbones.values()),
         "granted": ", ".join(cell.granted),
-        "finished": f"{record.finished} on {record.environment.get('host', '?')}, {record.environment.get('device', 'no torch')}",
+        "finished": f"{record.finished} on {record.environment.get('host', '?')}, "
+        f"{record.environment.get('device', 'no torch')}",
         "seconds": ", ".join(f"{stage} {seconds:.2f}" for stage, seconds in record.timings.items()),
     }
     click.echo(

@@ -83,5 +83,6 @@ def command(
             click.echo(f"note: {text}; `harness table --runs` lists them.", err=True)
     if not printed:
         raise HarnessError(
-            f"no finished run in {results}/runs has {', '.join(metric_ids)}; `harness table --runs` lists what is there."
+            f"no finished run in {results}/runs has {', '.join(metric_ids)}; `harness table --runs` lists what is "
+            "there."
         )

@@ -173,13 +173,14 @@ def check_plan(plan: NoisePlan, table: FeatureTable | RawDataset, train: NDArray
     known = (table.fingerprint, table.origin if isinstance(table, FeatureTable) else "")
     if plan.data_fingerprint and plan.data_fingerprint not in known:
         raise HarnessError(
-            f"--noise-plan is of other data: it was made for data {plan.data_fingerprint}, these are {table.fingerprint} "
-            f"({table.name}). Draw a plan for these data, or run on the data of the plan."
+            f"--noise-plan is of other data: it was made for data {plan.data_fingerprint}, these are "
+            f"{table.fingerprint} ({table.name}). Draw a plan for these data, or run on the data of the plan."
         )
     if not np.array_equal(plan.image, train):
         raise HarnessError(
-            f"--noise-plan is of another split: it covers {len(plan)} images, {len(np.intersect1d(plan.image, train))} of the "
-            f"{len(train)} training images here. It was made with data seed {plan.data_seed}: use --data-seed {plan.data_seed}."
+            f"--noise-plan is of another split: it covers {len(plan)} images, {len(np.intersect1d(plan.image, train))} "
+            f"of the {len(train)} training images here. It was made with data seed {plan.data_seed}: use --data-seed "
+            f"{plan.data_seed}."
         )
     if len(plan) and not 0 <= min(plan.caption.min(), plan.own_caption.min()) <= max(
         plan.caption.max(), plan.own_caption.max()

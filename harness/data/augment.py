@@ -1,7 +1,7 @@
 """The augmented view of an image, as in DUCH: blur, then a slight rotation; the backbone's own crop follows.
 
-DUCH (Mikriukov et al., ICASSP 2022, released code "aug_center"): Gaussian blur 3 x 3 with sigma in [1.1, 1.3], rotation in
-[-10, -5] degrees, centre crop. One augmented copy of each image, computed once.
+DUCH (Mikriukov et al., ICASSP 2022, released code "aug_center"): Gaussian blur 3 x 3 with sigma in [1.1, 1.3], rotation
+in [-10, -5] degrees, centre crop. One augmented copy of each image, computed once.
 """
 
 from __future__ import annotations

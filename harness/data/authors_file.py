@@ -2,8 +2,8 @@
 
 Layout followed: comrados/noisy_captions, ``data/``: ``image_emb_UCM_aug_center_crop_only.h5`` (original images),
 ``image_emb_UCM_aug_aug_center.h5`` (augmented), ``caption_emb_UCM_aug.h5``, ``caption_emb_UCM_aug_rb.h5`` (rule-based
-augmentation) and ``augmented_UCM.json`` with ``images[].classcode`` and ``images[].sentences[].raw``; captions are rows in the
-order of the JSON.
+augmentation) and ``augmented_UCM.json`` with ``images[].classcode`` and ``images[].sentences[].raw``; captions are rows
+in the order of the JSON.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ def read_authors_files(path: Path) -> FeatureTable:
     """Read the authors' features from their folder, or from the folder of one of its files.
 
     Args:
-        path: The folder, or any of its ``.h5`` or ``.json`` files; with several data sets in one folder, a file chooses.
+        path: The folder, or any of its ``.h5`` or ``.json`` files; with several data sets in one folder, a file
+            chooses.
 
     Returns:
         The features, with ``image_aug`` and ``text_aug`` where such files are there.

@@ -29,8 +29,8 @@ def cache_folder(environment: Mapping[str, str] = os.environ) -> Path:
 def cached_arrays(key: Mapping[str, Any], compute: Callable[[], list[NDArray]]) -> tuple[list[NDArray], bool]:
     """Arrays from the cache, or computed and put there.
 
-    Entries are written under a temporary name and renamed, so several processes may share a cache and a killed one leaves
-    nothing half-written. A cache that cannot be written costs a note, not the run.
+    Entries are written under a temporary name and renamed, so several processes may share a cache and a killed one
+    leaves nothing half-written. A cache that cannot be written costs a note, not the run.
 
     Args:
         key: JSON-serialisable description of everything that determines the arrays.

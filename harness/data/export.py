@@ -1,7 +1,7 @@
 """A cell's data in one npz file, so that another program can run on exactly it.
 
-The file is a feature file (``harness run --features``), a noise plan (``--noise-plan``) and the frame for other programs'
-codes (``harness evaluate --cell``) at once.
+The file is a feature file (``harness run --features``), a noise plan (``--noise-plan``) and the frame for other
+programs' codes (``harness evaluate --cell``) at once.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ def export_arrays(data: CellData, facts: Mapping[str, Any]) -> dict[str, NDArray
         facts: What the record would say of the data: data set, protocol, noise, seeds, backbones, fingerprint.
 
     Returns:
-        The arrays of a feature file; ``trusted`` (n_images,); the plan as ``plan_image``, ``plan_caption``, ``plan_own_caption``,
-        ``plan_wrong``, ``plan_trusted``: training pair i is ``image[plan_image[i]]`` with ``text[plan_caption[i]]``;
-        ``cell_image_mean``, ``cell_image_scale``, ``cell_text_mean``, ``cell_text_scale``: standardisation by training rows.
-        Features are stored before standardisation.
+        The arrays of a feature file; ``trusted`` (n_images,); the plan as ``plan_image``, ``plan_caption``,
+        ``plan_own_caption``, ``plan_wrong``, ``plan_trusted``: training pair i is ``image[plan_image[i]]`` with
+        ``text[plan_caption[i]]``; ``cell_image_mean``, ``cell_image_scale``, ``cell_text_mean``, ``cell_text_scale``:
+        standardisation by training rows. Features are stored before standardisation.
     """
     table = data.table
     trusted = np.zeros(len(table), dtype=bool)

@@ -26,11 +26,11 @@ OPTIONAL = ("image_aug", "text_aug", "split", "caption_choice", "trusted", "wron
 def read_feature_file(path: Path) -> FeatureTable:
     """Read and check a feature file.
 
-    Arrays: ``image`` (n_images, d), ``text`` (n_captions, d), ``caption_image`` (n_captions,) int, ``labels`` (n_images,) int
-    or (n_images, n_classes) 0/1; optional ``image_aug`` (n_images, d) and ``text_aug`` (n_captions, d), each also with a
-    leading axis of views, ``split`` (n_images,), ``caption_choice`` (n_images,), ``trusted`` and ``wrong`` (n_images,) bool,
-    ``captions`` (n_captions,) and ``filenames`` (n_images,) strings. Arrays whose names start with ``plan_`` are left to
-    ``--noise-plan``.
+    Arrays: ``image`` (n_images, d), ``text`` (n_captions, d), ``caption_image`` (n_captions,) int, ``labels``
+    (n_images,) int or (n_images, n_classes) 0/1; optional ``image_aug`` (n_images, d) and ``text_aug`` (n_captions, d),
+    each also with a leading axis of views, ``split`` (n_images,), ``caption_choice`` (n_images,), ``trusted`` and
+    ``wrong`` (n_images,) bool, ``captions`` (n_captions,) and ``filenames`` (n_images,) strings. Arrays whose names
+    start with ``plan_`` are left to ``--noise-plan``.
 
     Args:
         path: The file.
@@ -149,7 +149,8 @@ def _views(
     for view in views:
         if view.shape != original.shape:
             raise HarnessError(
-                f"{where}: {name} has shape {view.shape}, but {name.removesuffix('_aug')} has {original.shape}; they must be equal."
+                f"{where}: {name} has shape {view.shape}, but {name.removesuffix('_aug')} has {original.shape}; they "
+                "must be equal."
             )
     return views
 
@@ -210,6 +211,6 @@ def _caption_choice(
         return order[np.cumsum(counts) - counts + choice]
     bad = np.flatnonzero(~inside | (caption_image[np.where(inside, choice, 0)] != np.arange(n_images)))[0]
     raise HarnessError(
-        f"{where}: caption_choice[{bad}] = {choice[bad]} is no caption of image {bad}; give rows of text, or 0, 1, ... among the "
-        "captions of each image."
+        f"{where}: caption_choice[{bad}] = {choice[bad]} is no caption of image {bad}; give rows of text, or 0, 1, ... "
+        "among the captions of each image."
     )

@@ -98,7 +98,9 @@ def choose_captions(caption_image: Ints, n_images: int, data_seed: int) -> Ints:
 
 
 def trusted_order(n_train: int, data_seed: int) -> Ints:
-    """(n_train,) random order of the training rows; the trusted subset is its front, so subsets are nested over shares."""
+    """(n_train,) random order of the training rows; the trusted subset is its front,
+    so subsets are nested over shares.
+    """
     return numpy_generator(data_seed, "trusted").permutation(n_train)
 
 

@@ -1,4 +1,6 @@
-"""The noise plan: which caption every training image was given, saved once and the same for every method of a comparison."""
+"""The noise plan: which caption every training image was given,
+saved once and the same for every method of a comparison.
+"""
 
 from __future__ import annotations
 
@@ -142,7 +144,8 @@ def draw_plan(
         or (len(source) and not 0 <= source.min() <= source.max() < len(image))
     ):
         raise HarnessError(
-            f"{who} must return ({len(image)},) row numbers below {len(image)}; it returned {source.dtype} {source.shape}."
+            f"{who} must return ({len(image)},) row numbers below {len(image)}; it returned {source.dtype} "
+            f"{source.shape}."
         )
     moved = source != np.arange(len(image))
     if not protocol.touches_trusted and (moved & trusted).any():
@@ -155,8 +158,8 @@ def draw_plan(
     else:
         wrong_or_unknown = wrong
     return NoisePlan(
-        image, own_caption[source], own_caption, wrong_or_unknown, trusted, protocol.name, protocol.version, rate, data_seed,
-        data_fingerprint,
+        image, own_caption[source], own_caption, wrong_or_unknown, trusted, protocol.name, protocol.version, rate,
+        data_seed, data_fingerprint,
     )  # fmt: skip
 
 
@@ -178,7 +181,8 @@ def read_plan(path: Path) -> NoisePlan:
         kinds, meaning = ("iu", "integers") if name not in ("trusted", "wrong") else ("b", "bool")
         if name in arrays and (arrays[name].shape != (n,) or arrays[name].dtype.kind not in kinds):
             raise HarnessError(
-                f"--noise-plan {path}: {PREFIX}{name} must be ({n},) {meaning}, not {arrays[name].dtype} {arrays[name].shape}."
+                f"--noise-plan {path}: {PREFIX}{name} must be ({n},) {meaning}, not {arrays[name].dtype} "
+                f"{arrays[name].shape}."
             )
     return NoisePlan(
         image=arrays["image"].astype(np.int64),
@@ -240,8 +244,9 @@ def realised_rates(
 
     Returns:
         ``requested``; over the untrusted pairs the share whose caption is of another image (``realised_index``, or the
-        known mask for natural noise), of an image without shared label (``realised_class``), or another string than the own
-        one (``realised_text``); and ``realised_all``, the index share over all training pairs. None where it is not known.
+        known mask for natural noise), of an image without shared label (``realised_class``), or another string than the
+        own one (``realised_text``); and ``realised_all``, the index share over all training pairs. None where it is not
+        known.
     """
     untrusted = ~plan.trusted
 

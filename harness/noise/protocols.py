@@ -1,7 +1,7 @@
 """Noise protocols that ship with the core. Each is a pure function of the pairs, the rate and the data seed.
 
-All of them take their wrong pairs from the front of one random order of the untrusted pairs, so that masks are nested over
-rates: a pair that is wrong at 0.2 is wrong at 0.4.
+All of them take their wrong pairs from the front of one random order of the untrusted pairs, so that masks are nested
+over rates: a pair that is wrong at 0.2 is wrong at 0.4.
 """
 
 from __future__ import annotations
@@ -39,7 +39,9 @@ def derangement(pairs: PairsToCorrupt, rate: float) -> Rows:
 
 
 def shuffle(pairs: PairsToCorrupt, rate: float) -> Rows:
-    """A random permutation among round(rate * n_untrusted) pairs; some may keep their own caption (NCR, NeurIPS 2021)."""
+    """A random permutation among round(rate * n_untrusted) pairs; some may keep their own caption
+    (NCR, NeurIPS 2021).
+    """
     wrong = pairs.untrusted_order[: round(rate * len(pairs.untrusted_order))]
     source = np.arange(len(pairs))
     source[wrong] = pairs.stream(f"shuffle/{rate!r}").permutation(wrong)
@@ -49,8 +51,8 @@ def shuffle(pairs: PairsToCorrupt, rate: float) -> Rows:
 def cross_class(pairs: PairsToCorrupt, rate: float) -> Rows:
     """As :func:`derangement`, but every wrong caption belongs to an image that shares no label with the own image.
 
-    Captions are exchanged among the wrong pairs; where one class is too frequent for that, the pairs left over get captions
-    of other classes drawn from all training pairs.
+    Captions are exchanged among the wrong pairs; where one class is too frequent for that, the pairs left over get
+    captions of other classes drawn from all training pairs.
 
     Raises:
         HarnessError: The data have no labels, or some pair shares a label with every other.
@@ -123,8 +125,8 @@ def _other_class(labels: NDArray[np.bool_], rows: Rows, random: np.random.Genera
         others = np.flatnonzero(~_share_label(labels, np.full(len(labels), rows[at]), np.arange(len(labels))))
         if not len(others):
             raise HarnessError(
-                f"protocol {protocol!r}: a training pair shares a label with every other one, so it has no wrong caption of "
-                "another class: use --protocol derangement."
+                f"protocol {protocol!r}: a training pair shares a label with every other one, so it has no wrong "
+                "caption of another class: use --protocol derangement."
             )
         drawn[at] = random.choice(others)
     return drawn

@@ -16,7 +16,8 @@ def detector_scores(
     class_changed: NDArray[np.bool_] | None,
     trusted: NDArray[np.bool_],
 ) -> dict[str, Any]:
-    """Score trust against the noise mask, over untrusted pairs; the positive class is a wrong pair, its score 1 - weight.
+    """Score trust against the noise mask, over untrusted pairs; the positive class is a wrong pair, its score
+    1 - weight.
 
     Args:
         weight: (n,) trust in [0, 1].
@@ -25,9 +26,9 @@ def detector_scores(
         trusted: (n,) bool.
 
     Returns:
-        ``auroc``, ``average_precision``, ``f1`` (a pair is called wrong if its weight is below 0.5) against the index mask
-        and ``auroc_class`` against the class-changed mask; values that are not defined are None, with the reason under
-        ``reason``.
+        ``auroc``, ``average_precision``, ``f1`` (a pair is called wrong if its weight is below 0.5) against the index
+        mask and ``auroc_class`` against the class-changed mask; values that are not defined are None, with the reason
+        under ``reason``.
     """
     empty: dict[str, Any] = dict.fromkeys(KEYS)
     untrusted = ~trusted

@@ -1,7 +1,7 @@
 """Records on disk. A run is a folder that either is complete or is not there.
 
-``results/runs/<method>/<dataset>/<hash>/`` holds ``record.json``, and for finished runs ``arrays.npz``, ``model.safetensors``
-and ``log.txt``. Everything is written into a temporary folder beside it, synced, and renamed.
+``results/runs/<method>/<dataset>/<hash>/`` holds ``record.json``, and for finished runs ``arrays.npz``,
+``model.safetensors`` and ``log.txt``. Everything is written into a temporary folder beside it, synced, and renamed.
 """
 
 from __future__ import annotations
@@ -118,11 +118,13 @@ class RunStore:
         )
         if not found:
             raise HarnessError(
-                f"no run {name!r} in {self.runs}: give a run folder or the beginning of a hash, as `harness table --runs` lists them."
+                f"no run {name!r} in {self.runs}: give a run folder or the beginning of a hash, as `harness table "
+                "--runs` lists them."
             )
         if len(found) > 1:
             raise HarnessError(
-                f"{name!r} begins the hashes of {len(found)} runs: {', '.join(sorted(folder.name for folder in found)[:5])}; give more digits."
+                f"{name!r} begins the hashes of {len(found)} runs: "
+                f"{', '.join(sorted(folder.name for folder in found)[:5])}; give more digits."
             )
         return self.lookup(str(found[0]))
 

@@ -47,8 +47,9 @@ def records_frame(records: Iterable[RunRecord]) -> pd.DataFrame:
         records: The records.
 
     Returns:
-        One row for each: the cell's facts, ``status``, ``hash``, ``finished``, ``code`` (parameters, phases and hashes of the code that made it),
-        and the metrics as columns ``i2t/map``, ..., ``detector/auroc``, ``noise/realised_index``.
+        One row for each: the cell's facts, ``status``, ``hash``, ``finished``, ``code`` (parameters, phases and hashes
+        of the code that made it), and the metrics as columns ``i2t/map``, ..., ``detector/auroc``,
+        ``noise/realised_index``.
     """
     rows = [_row(record) for record in records]
     return pd.DataFrame(rows) if rows else pd.DataFrame(columns=["status", "row", "noise", *SETTING])

@@ -1,7 +1,7 @@
 """Comparison tables: methods by noise rate, image-to-text and text-to-image, mean and deviation over seeds.
 
-Only what is comparable stands in one table: the same data, noise protocol, trusted share, code length, standardisation and
-backbones. Anything else gets a table of its own.
+Only what is comparable stands in one table: the same data, noise protocol, trusted share, code length, standardisation
+and backbones. Anything else gets a table of its own.
 """
 
 from __future__ import annotations

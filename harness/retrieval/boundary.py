@@ -1,7 +1,7 @@
 """The terms of a ranking that stay random when a cut falls inside a tie.
 
-Everything here concerns one bin per query: the one that holds the cut. Probabilities come from logarithms of factorials, so
-bins of millions of items neither overflow nor underflow.
+Everything here concerns one bin per query: the one that holds the cut. Probabilities come from logarithms of
+factorials, so bins of millions of items neither overflow nor underflow.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ def expected_hits_precision(histogram: DistanceHistogram, whole: Floats, cutoff:
     """Expected (sum of precision at the hits of the first K ranks) / (number of those hits), 0 without a hit.
 
     Only the number h of hits among the J items that the bin at the cut contributes is random:
-    sum_h P(h) [A + S(J, h)] / (N+ + h), A the sum of the bins before, S the expected sum of a bin of J items with h hits.
+    sum_h P(h) [A + S(J, h)] / (N+ + h), A the sum of the bins before, S the expected sum of a bin of J items with h
+    hits.
 
     Args:
         histogram: The histograms.
@@ -73,8 +74,8 @@ def expected_hits_precision(histogram: DistanceHistogram, whole: Floats, cutoff:
 def expected_prefix_of_relevant(histogram: DistanceHistogram, bins: Ints, count: Ints, whole: Floats) -> Floats:
     """Expected sum of precision at the first ``count`` relevant items of one bin.
 
-    The item at place j of the bin is relevant with probability n+/n, and then X of the j - 1 items before it are relevant,
-    X hypergeometric over the other n - 1 items. So the sum is
+    The item at place j of the bin is relevant with probability n+/n, and then X of the j - 1 items before it are
+    relevant, X hypergeometric over the other n - 1 items. So the sum is
     sum_j (n+/n) / (N + j) E[(N+ + X + 1) 1(X <= count - 1)],
     and both E[1(X <= c)] and E[X 1(X <= c)] follow for all j from one running sum each: drawing one item more lowers
     P(X <= c) by P(X = c) times the chance that the item is relevant.

@@ -21,15 +21,16 @@ def code_table(
     """Check codes, ids and labels.
 
     Arrays: ``query_image_codes``, ``query_text_codes``, ``database_image_codes``, ``database_text_codes`` (the suffix
-    ``_codes`` may be left out), each (n, n_bits) of -1/1, 0/1, bool or real values (a bit is 1 above 0), or packed uint8 of
-    shape (n, ceil(n_bits / 8)), least significant bit first, together with ``n_bits``; ``query_labels`` and
-    ``database_labels``, (n,) integers or (n, n_classes) 0/1; ``query_ids`` and ``database_ids``, (n,) integers. One modality
-    per part is enough for the directions that it allows.
+    ``_codes`` may be left out), each (n, n_bits) of -1/1, 0/1, bool or real values (a bit is 1 above 0), or packed
+    uint8 of shape (n, ceil(n_bits / 8)), least significant bit first, together with ``n_bits``; ``query_labels`` and
+    ``database_labels``, (n,) integers or (n, n_classes) 0/1; ``query_ids`` and ``database_ids``, (n,) integers. One
+    modality per part is enough for the directions that it allows.
 
     Args:
         arrays: Name to array.
         where: What to call the file in messages.
-        labels: Labels by id for "query" and "database", where the ids belong to a known cell; then no labels are needed.
+        labels: Labels by id for "query" and "database", where the ids belong to a known cell; then no labels are
+            needed.
 
     Returns:
         The codes, packed.
@@ -55,7 +56,8 @@ def code_table(
         lengths = {modality: len(codes) for modality, codes in packed[part].items()}
         if len(set(lengths.values())) > 1:
             raise HarnessError(
-                f"{where}: {part} has {lengths['image']} image codes and {lengths['text']} caption codes; row i must be one pair."
+                f"{where}: {part} has {lengths['image']} image codes and {lengths['text']} caption codes; row i must "
+                "be one pair."
             )
     assert n_bits is not None
     found = {
@@ -66,12 +68,14 @@ def code_table(
     }
     if found["query"][0].shape[1:] != found["database"][0].shape[1:]:
         raise HarnessError(
-            f"{where}: query_labels and database_labels must both be (n,) classes, or (n, n_classes) with as many classes."
+            f"{where}: query_labels and database_labels must both be (n,) classes, or (n, n_classes) with as many "
+            "classes."
         )
     common = np.intersect1d(found["query"][1], found["database"][1])
     if len(common) and "query_ids" in arrays and "database_ids" in arrays:
         raise HarnessError(
-            f"{where}: {len(common)} ids are both query and database, the first is {common[0]}; queries must not be in the database."
+            f"{where}: {len(common)} ids are both query and database, the first is {common[0]}; queries must not be in "
+            "the database."
         )
     return CodeTable(
         n_bits=n_bits,

@@ -1,7 +1,7 @@
 """Binary codes: from real values to packed bits and 64-bit words.
 
-Stored codes are uint8, eight bits a byte, least significant bit first (``numpy.packbits(..., bitorder="little")``); bit k of
-an item is 1 where output k is above 0. Unused bits of the last byte are 0.
+Stored codes are uint8, eight bits a byte, least significant bit first (``numpy.packbits(..., bitorder="little")``); bit
+k of an item is 1 where output k is above 0. Unused bits of the last byte are 0.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """From codes and labels to distance histograms, which is all that the metrics need.
 
-For K-bit codes there are only K+1 distances, so a ranking is K+1 bins of items that are tied. Per query, the number of items
-and of relevant items in each bin determine the expectation of every metric over random order within ties; nothing is sorted.
+For K-bit codes there are only K+1 distances, so a ranking is K+1 bins of items that are tied. Per query, the number of
+items and of relevant items in each bin determine the expectation of every metric over random order within ties; nothing
+is sorted.
 """
 
 from __future__ import annotations

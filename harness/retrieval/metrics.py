@@ -1,9 +1,9 @@
 """Retrieval metrics as exact expectations over random order within ties.
 
-Each function takes the distance histograms of some queries and returns one float64 per query, NaN where the query has no
-relevant item and the metric leaves it out. Symbols as in McSherry and Najork (ECIR 2008): a bin holds n items, n+ of them
-relevant, after N items and N+ relevant ones in nearer bins; R relevant items in all, M items in all; J items of a bin lie
-above the cut.
+Each function takes the distance histograms of some queries and returns one float64 per query, NaN where the query has
+no relevant item and the metric leaves it out. Symbols as in McSherry and Najork (ECIR 2008): a bin holds n items, n+ of
+them relevant, after N items and N+ relevant ones in nearer bins; R relevant items in all, M items in all; J items of a
+bin lie above the cut.
 """
 
 from __future__ import annotations
@@ -46,7 +46,9 @@ def precision_sums(histogram: DistanceHistogram, above: NDArray[np.int64]) -> Fl
 
 
 def average_precision(histogram: DistanceHistogram, cutoff: int | None = None) -> Floats:
-    """Expected AP@K = sum of precision at the relevant items of the first K ranks / min(K, R); K None: the whole ranking."""
+    """Expected AP@K = sum of precision at the relevant items of the first K ranks / min(K, R);
+    K None: the whole ranking.
+    """
     total = precision_sums(histogram, _above_cut(histogram, cutoff)).sum(axis=1)
     divisor = histogram.total_relevant if cutoff is None else np.minimum(cutoff, histogram.total_relevant)
     return _left_out(total / np.maximum(divisor, 1), histogram)
@@ -121,8 +123,8 @@ def reciprocal_rank(histogram: DistanceHistogram, cutoff: int) -> Floats:
 def _first_relevant(histogram: DistanceHistogram, cutoff: int) -> Iterator[tuple[Floats, NDArray[np.int64]]]:
     """Chance that the first relevant item stands at place 1, 2, ... of its bin, with its rank; 0 beyond rank K.
 
-    It stands at place j if none of the j - 1 items before it is relevant and it is: a product of shares n+ / (n - j + 1),
-    exact where logarithms of factorials would not be.
+    It stands at place j if none of the j - 1 items before it is relevant and it is: a product of shares
+    n+ / (n - j + 1), exact where logarithms of factorials would not be.
     """
     first = histogram.bin_of_relevant(np.ones(len(histogram), dtype=np.int64))
     before = histogram.at(histogram.items_before, first)
@@ -160,8 +162,8 @@ def precision_recall_by_radius(histogram: DistanceHistogram) -> tuple[Floats, Fl
         histogram: The histograms.
 
     Returns:
-        Mean precision (empty balls count 0), mean recall, and the share of empty balls; each (n_bits + 1,), NaN where no
-        query has a relevant item.
+        Mean precision (empty balls count 0), mean recall, and the share of empty balls; each (n_bits + 1,), NaN where
+        no query has a relevant item.
     """
     items = np.cumsum(histogram.items, axis=1)
     relevant = np.cumsum(histogram.relevant, axis=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -29,10 +30,10 @@ def batches(
 
     n = len(rows)
     shuffled = rows[torch.randperm(n, generator=generator, device=rows.device)]
-    edges = list(range(0, n, batch_size)) + [n]
+    edges = [*range(0, n, batch_size), n]
     if len(edges) > 2 and (drop_last and edges[-1] - edges[-2] < batch_size):
         edges.pop()
     elif len(edges) > 2 and edges[-1] - edges[-2] < smallest:
         edges.pop(-2)
-    for start, stop in zip(edges, edges[1:], strict=False):
+    for start, stop in pairwise(edges):
         yield shuffled[start:stop]

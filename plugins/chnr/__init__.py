@@ -1,17 +1,17 @@
 """CHNR (Mikriukov, Ravanbakhsh, Demir, ICIP 2022, arXiv 2202.13117) and its ablations.
 
 The parts are usable on their own: detector ``adversarial``, hasher ``contrastive``, objective ``nt-xent``. Two presets:
-``described`` is the paper's method with the bugs of the published program mended; ``released`` is what the program does.
-Each of its deviations is one parameter (B1 to B8 as in docs/architecture.md, section "The released program"):
+``described`` is the paper's method with the bugs of the published program mended; ``released`` is what the program
+does. Each of its deviations is one parameter (B1 to B8 as in docs/architecture.md, section "The released program"):
 
-======  =============================================================================  ================================
-B1, B2  the augmented caption is never used (B1), its file is the plain one (B2);      ``detector.augmented_text=ignore``
-        both have the same effect: the caption is its own augmented view               ``hasher.augmented_text=ignore``
-B6      mismatched pairs are drawn with class labels                                   ``detector.mismatches=other-class``
-B3      those labels are read at the wrong place                                       ``...=other-class-misread``
-B7      weights and threshold are computed with dropout, weights anew for each batch   ``detector.dropout_in_weights=true``
-B8      the buffer of target codes is indexed by position in the phase's own list      ``hasher.code_buffer=positions``
-======  =============================================================================  ================================
+====== ============================================================================ ====================================
+B1, B2 the augmented caption is never used (B1), its file is the plain one (B2);    ``detector.augmented_text=ignore``
+       both have the same effect: the caption is its own augmented view             ``hasher.augmented_text=ignore``
+B6     mismatched pairs are drawn with class labels                                 ``detector.mismatches=other-class``
+B3     those labels are read at the wrong place                                     ``...=other-class-misread``
+B7     weights and threshold are computed with dropout, weights anew for each batch ``detector.dropout_in_weights=true``
+B8     the buffer of target codes is indexed by position in the phase's own list    ``hasher.code_buffer=positions``
+====== ============================================================================ ====================================
 """
 
 from __future__ import annotations
@@ -51,7 +51,8 @@ def register_detectors(register):
         needs=Need.TRUSTED,
         parameters=[
             Parameter(
-                "weights", "normal", "Weight from the probability p that a pair is right: p, p^3 ('exponential' in the paper), "
+                "weights", "normal",
+                "Weight from the probability p that a pair is right: p, p^3 ('exponential' in the paper), "
                 "1 if p is above the threshold of the trusted phase, or 1.", ("normal", "cubed", "discrete", "ones"),
             ),
             Parameter("epochs", 75, "Epochs on the trusted pairs (the length of the warm-up in the paper).", minimum=1),
@@ -62,11 +63,14 @@ def register_detectors(register):
             Parameter("penalty", 10.0, "Factor of the gradient penalty.", minimum=0),
             AUGMENTED_TEXT,
             Parameter(
-                "mismatches", "any", "Which captions make a mismatched pair: any other of the batch; one of another class (B6); or "
+                "mismatches", "any",
+                "Which captions make a mismatched pair: any other of the batch; one of another class (B6); or "
                 "the latter with labels read at the wrong place (B3).", ("any", "other-class", "other-class-misread"),
                 needs={"other-class": Need.CLASS_LABELS, "other-class-misread": Need.CLASS_LABELS | Need.SOURCE_ORDER},
             ),
-            Parameter("dropout_in_weights", False, "Leave dropout on when weights are computed, anew for each batch (B7)."),
+            Parameter(
+                "dropout_in_weights", False, "Leave dropout on when weights are computed, anew for each batch (B7).",
+            ),
         ],
     )  # fmt: skip
 
@@ -105,12 +109,15 @@ def register_hashers(register):
             Parameter("beta", 1e-3, "Weight of the quantisation loss.", minimum=0),
             Parameter("intra_image", 0.0, "Weight of the objective between image and augmented image.", minimum=0),
             Parameter("intra_text", 0.0, "Weight of the objective between caption and augmented caption.", minimum=0),
-            Parameter("step_epochs", 50, "The learning rate falls after epochs 0, N, 2N, ... (counted from 0).", minimum=1),
+            Parameter(
+                "step_epochs", 50, "The learning rate falls after epochs 0, N, 2N, ... (counted from 0).", minimum=1,
+            ),
             Parameter("step_factor", 0.8, "Factor by which it falls.", above=0, maximum=1),
             Parameter("smallest_learning_rate", 1e-6, "It does not fall below this.", minimum=0),
             AUGMENTED_TEXT,
             Parameter(
-                "code_buffer", "rows", "Target codes are kept for each pair, or (B8) at the pair's position in the list of the "
+                "code_buffer", "rows",
+                "Target codes are kept for each pair, or (B8) at the pair's position in the list of the "
                 "phase.", ("rows", "positions"), needs={"positions": Need.SOURCE_ORDER},
             ),
         ],

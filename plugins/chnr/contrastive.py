@@ -21,16 +21,17 @@ def quantisation(target: Tensor, *outputs: Tensor) -> Tensor:
 class ContrastiveHasher:
     """Loss of a batch: objective(image, caption) + intra-modal terms + beta x quantisation (paper, equation 6).
 
-    B = sign of the mean of the four outputs (image, augmented image, caption, augmented caption) of each pair, as they were
-    during the last epoch. It is random in the very first epoch. When a phase starts, the codes of pairs that the phase
-    before did not train on come from the networks as they are.
+    B = sign of the mean of the four outputs (image, augmented image, caption, augmented caption) of each pair, as they
+    were during the last epoch. It is random in the very first epoch. When a phase starts, the codes of pairs that the
+    phase before did not train on come from the networks as they are.
     """
 
     smallest_batch = 2  # batch normalisation
 
     def __init__(
-        self, *, objective, hidden: int, batch_size: int, learning_rate: float, weight_decay: float, beta: float, intra_image: float,
-        intra_text: float, step_epochs: int, step_factor: float, smallest_learning_rate: float, augmented_text: str, code_buffer: str,
+        self, *, objective, hidden: int, batch_size: int, learning_rate: float, weight_decay: float, beta: float,
+        intra_image: float, intra_text: float, step_epochs: int, step_factor: float, smallest_learning_rate: float,
+        augmented_text: str, code_buffer: str,
     ) -> None:  # fmt: skip
         self.objective = objective
         self.hidden, self.batch_size = hidden, batch_size
@@ -61,8 +62,8 @@ class ContrastiveHasher:
     def begin_phase(self, phase: Phase, pairs: TrainingPairs, rows: Tensor) -> None:
         """Choose where target codes are kept, and give codes to pairs that have none yet."""
         if self.code_buffer == "positions":
-            # B8: the program indexes its buffer by position in the list of the phase, so that codes of the trusted phase lie
-            # at the places of other pairs afterwards, and all other places hold sign(0) = 0.
+            # B8: the program indexes its buffer by position in the list of the phase, so that codes of the trusted
+            # phase lie at the places of other pairs afterwards, and all other places hold sign(0) = 0.
             order = pairs.granted[Need.SOURCE_ORDER]
             self.slot = torch.empty(len(pairs), dtype=torch.int64, device=rows.device)
             self.slot[rows] = order[rows].argsort().argsort()

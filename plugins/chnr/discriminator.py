@@ -1,8 +1,8 @@
 """CHNR's noise discriminator (paper, section 2.1; published ``UHND.py`` and ``controller_UNHD.py``).
 
 A network on concatenated image and caption features that is trained on the trusted pairs against mismatched ones, with
-binary cross-entropy and a gradient penalty. It never sees codes and is not updated after the trusted phase, so it can serve
-any hasher.
+binary cross-entropy and a gradient penalty. It never sees codes and is not updated after the trusted phase, so it can
+serve any hasher.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ class Discriminator(nn.Module):
     def input_gradient(self, pairs: Tensor) -> Tensor:
         """(n, d) gradient of each logit by its input, differentiable by the weights.
 
-        For a ReLU network it is a product of masked weight matrices, W1' m1 W2' m2 W3' m3 w, where the masks m (ReLU and
-        dropout) have no gradient: the same numbers as double backward, without it.
+        For a ReLU network it is a product of masked weight matrices, W1' m1 W2' m2 W3' m3 w, where the masks m (ReLU
+        and dropout) have no gradient: the same numbers as double backward, without it.
         """
         masks = []
         with torch.no_grad():
@@ -69,11 +69,13 @@ def discriminator_loss(network: Discriminator, real: Tensor, fake: Tensor, mix: 
 
 
 class AdversarialDetector:
-    """Trains the discriminator on the trusted pairs; weight of a pair = probability that it is right, or a function of it."""
+    """Trains the discriminator on the trusted pairs; weight of a pair = probability that it is right,
+    or a function of it.
+    """
 
     def __init__(
-        self, *, weights: str, epochs: int, batch_size: int, learning_rate: float, weight_decay: float, dropout: float, penalty: float,
-        augmented_text: str, mismatches: str, dropout_in_weights: bool,
+        self, *, weights: str, epochs: int, batch_size: int, learning_rate: float, weight_decay: float, dropout: float,
+        penalty: float, augmented_text: str, mismatches: str, dropout_in_weights: bool,
     ) -> None:  # fmt: skip
         self.weights, self.epochs, self.batch_size = weights, epochs, batch_size
         self.learning_rate, self.weight_decay, self.dropout, self.penalty = (
@@ -89,7 +91,8 @@ class AdversarialDetector:
         rows = torch.nonzero(pairs.trusted)[:, 0]
         if len(rows) < 2:
             raise HarnessError(
-                f"detector 'adversarial' needs at least 2 trusted pairs to mismatch them; there is {len(rows)}: raise --trusted."
+                f"detector 'adversarial' needs at least 2 trusted pairs to mismatch them; there is {len(rows)}: raise "
+                "--trusted."
             )
         trusted = pairs.as_trusted()
         self.labels = self._labels(pairs, rows)
@@ -156,7 +159,9 @@ class AdversarialDetector:
         return misread
 
     def _pairs_of(self, batch: Batch) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
-        """Right and mismatched pairs of a batch, (b, d) each, in the four combinations of original and augmented views."""
+        """Right and mismatched pairs of a batch, (b, d) each,
+        in the four combinations of original and augmented views.
+        """
         image = batch.image
         image_view = batch.image_views[0] if batch.image_views else image
         text = batch.text

@@ -14,8 +14,8 @@ def nt_xent(z_image: Tensor, z_text: Tensor, temperature: float, epsilon: float)
 
     For the 2n vectors z = [z_image; z_text], normalised to length 1, and anchor a with positive p(a):
     -log( exp(z_a . z_p(a) / T) / (sum over j != a of exp(z_a . z_j / T) + epsilon) ).
-    Items of the own modality are negatives too. The self-similarity is left out exactly, at any temperature (the program
-    subtracts e, which is right for T = 1 alone, the only value it uses).
+    Items of the own modality are negatives too. The self-similarity is left out exactly, at any temperature (the
+    program subtracts e, which is right for T = 1 alone, the only value it uses).
 
     Args:
         z_image: (n, n_bits) image outputs.

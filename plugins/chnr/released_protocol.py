@@ -15,10 +15,11 @@ EXEMPT_SHARE = 0.2
 def chnr_released(pairs: PairsToCorrupt, rate: float) -> NDArray[np.int64]:
     """Each pair becomes wrong with probability ``rate``; then 20 % of all pairs are made right again.
 
-    A wrong caption is that of a training image of another class, drawn with replacement. The exempt pairs are the first 20 %
-    of an order that starts with the trusted ones, as in the program, where both sets come from one generator: with fewer
-    than 20 % trusted, untrusted pairs are exempt too; with more, some trusted pairs are wrong in the second phase. The
-    realised rate is therefore about 0.8 times the one asked for. Unlike in the program, masks are nested over rates.
+    A wrong caption is that of a training image of another class, drawn with replacement. The exempt pairs are the first
+    20 % of an order that starts with the trusted ones, as in the program, where both sets come from one generator: with
+    fewer than 20 % trusted, untrusted pairs are exempt too; with more, some trusted pairs are wrong in the second
+    phase. The realised rate is therefore about 0.8 times the one asked for. Unlike in the program, masks are nested
+    over rates.
 
     Args:
         pairs: The training pairs.

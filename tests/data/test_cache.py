@@ -90,7 +90,8 @@ def test_the_order_of_the_keys_does_not_matter():
 
 
 def test_a_key_that_json_writes_differently_is_found_again():
-    # once: a tuple comes back from JSON as a list and a number used as key as a string, so such an entry is never found.
+    # once: a tuple comes back from JSON as a list and a number used as key as a string, so such an entry is never
+    # found.
     for key in ({"parameters": {"size": (64, 64)}}, {"parameters": {1: "a"}}):
         cached_arrays(key, Compute())
         assert cached_arrays(key, Compute())[1]

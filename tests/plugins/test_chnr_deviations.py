@@ -1,4 +1,6 @@
-"""What the published CHNR program does otherwise than described: each deviation is one parameter that changes the codes."""
+"""What the published CHNR program does otherwise than described:
+each deviation is one parameter that changes the codes.
+"""
 
 from __future__ import annotations
 

@@ -35,8 +35,8 @@ def make_pairs(n: int = 20, d_image: int = 7, d_text: int = 5, text_view: bool =
 def make_hasher(**changed) -> ContrastiveHasher:
     settings = {
         "objective": NTXent(temperature=1.0, epsilon=1e-6), "hidden": 11, "batch_size": 8, "learning_rate": 1e-4,
-        "weight_decay": 5e-4, "beta": 1e-3, "intra_image": 0.0, "intra_text": 0.0, "step_epochs": 50, "step_factor": 0.8,
-        "smallest_learning_rate": 1e-6, "augmented_text": "use", "code_buffer": "rows",
+        "weight_decay": 5e-4, "beta": 1e-3, "intra_image": 0.0, "intra_text": 0.0, "step_epochs": 50,
+        "step_factor": 0.8, "smallest_learning_rate": 1e-6, "augmented_text": "use", "code_buffer": "rows",
     }  # fmt: skip
     return ContrastiveHasher(**{**settings, **changed})
 
@@ -148,8 +148,8 @@ def test_learning_rate_falls_after_epochs_0_50_100_and_not_below_its_floor():
 
 def detector(**changed) -> AdversarialDetector:
     settings = {
-        "weights": "normal", "epochs": 3, "batch_size": 256, "learning_rate": 1e-4, "weight_decay": 1e-3, "dropout": 0.2,
-        "penalty": 10.0, "augmented_text": "use", "mismatches": "any", "dropout_in_weights": False,
+        "weights": "normal", "epochs": 3, "batch_size": 256, "learning_rate": 1e-4, "weight_decay": 1e-3,
+        "dropout": 0.2, "penalty": 10.0, "augmented_text": "use", "mismatches": "any", "dropout_in_weights": False,
     }  # fmt: skip
     return AdversarialDetector(**{**settings, **changed})
 

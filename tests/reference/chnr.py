@@ -1,7 +1,7 @@
 """CHNR's published program, restated slowly and plainly from its description: what the plugins are compared with.
 
-Formulas as in the program's loss and controller (1.3 to 1.5 of the field notes): sums over Python loops where that is clearer,
-gradients by automatic differentiation, no shortcut shared with the plugins.
+Formulas as in the program's loss and controller (1.3 to 1.5 of the field notes): sums over Python loops where that is
+clearer, gradients by automatic differentiation, no shortcut shared with the plugins.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from torch import Tensor, nn
 
 
 def nt_xent_sum(out_1: Tensor, out_2: Tensor, weights: Tensor, temperature: float = 1.0, eps: float = 1e-6) -> Tensor:
-    """Sum over the 2n anchors of w * -log(exp(z_a z_p / T) / (max(sum_j exp(z_a z_j / T) - e, eps) + eps)), anchor by anchor."""
+    """Sum over the 2n anchors of w * -log(exp(z_a z_p / T) / (max(sum_j exp(z_a z_j / T) - e, eps) + eps)),
+    anchor by anchor.
+    """
     z = torch.cat([out_1 / out_1.norm(dim=1, keepdim=True), out_2 / out_2.norm(dim=1, keepdim=True)])
     n = len(out_1)
     total = z.new_zeros(())
@@ -42,7 +44,8 @@ def make_discriminator(d: int, dropout: float) -> nn.Sequential:
 def discriminator_step(network: nn.Module, reals: list[Tensor], fakes: list[Tensor], mixes: list[Tensor]) -> Tensor:
     """One batch: for each of the four combinations two cross-entropies and a gradient penalty by double backward.
 
-    Gradients are added into the parameters, as the program does with one ``backward`` for each term; the loss is returned.
+    Gradients are added into the parameters, as the program does with one ``backward`` for each term; the loss is
+    returned.
     """
     total = torch.zeros(())
     for real, fake, mix in zip(reals, fakes, mixes, strict=True):
@@ -67,7 +70,9 @@ def make_hash_network(d: int, hidden: int, n_bits: int) -> nn.Sequential:
 
 
 class HashTraining:
-    """The hash networks' part of the program: forward four times, loss, Adam, buffers of outputs, learning-rate steps."""
+    """The hash networks' part of the program: forward four times, loss, Adam, buffers of outputs,
+    learning-rate steps.
+    """
 
     def __init__(self, image: nn.Sequential, text: nn.Sequential, n: int, codes: Tensor, beta: float = 0.001) -> None:
         self.image, self.text, self.beta = image, text, beta
