@@ -161,13 +161,14 @@ class Evidence:
     Attributes:
         epoch: Number of epochs finished so far, counted over all phases, from 1.
         phase: Name of the phase.
-        pair_loss: (n,) float32 loss of each pair under the current hasher.
+        pair_loss: (n,) float32 loss of each pair under the current hasher; None where the hasher does not offer
+            ``PAIR_LOSSES``, which a detector that needs them declares.
         similarity: ``similarity(slice)`` gives rows of the (n, n) cosine matrix between image and caption outputs.
     """
 
     epoch: int
     phase: str
-    pair_loss: Tensor
+    pair_loss: Tensor | None
     similarity: Callable[[slice], Tensor]
 
 

@@ -26,5 +26,7 @@ def register_datasets(register):
     # have one: a checkout on sys.path would then shadow Hugging Face's `datasets`.
     spec = find_spec("harness_datasets")
     folders = [Path(place) for place in (spec.submodule_search_locations or [])] if spec else []
-    for card in sorted(card for folder in folders if folder.is_dir() for card in folder.glob("*.toml")):
+    # The folder may stand at two places of the path (installed, and a checkout); the first one found is meant.
+    cards = {card.name: card for folder in reversed(folders) if folder.is_dir() for card in folder.glob("*.toml")}
+    for _, card in sorted(cards.items()):
         register(card)

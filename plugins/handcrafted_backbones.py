@@ -1,4 +1,4 @@
-"""Backbones that need no weights: HOG and colour for images, TF-IDF and truncated SVD for captions."""
+"""Backbones that need no weights: shape, texture and colour for images, TF-IDF and truncated SVD for captions."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ def register_backbones(register):
     """Register both."""
     register(
         "handcrafted",
-        "harness_plugins.handcrafted_features:HogAndColour",
+        "harness_plugins.handcrafted_features:ShapeTextureColour",
         modality="image",
-        summary="histogram of oriented gradients and HSV colour histogram (scikit-image)",
-        paper="Dalal and Triggs, Histograms of oriented gradients for human detection, CVPR 2005",
+        summary="oriented gradients, local binary patterns and HSV colours (scikit-image), scaled by training images",
+        paper="Dalal and Triggs, CVPR 2005 (oriented gradients); Ojala et al., TPAMI 2002 (local binary patterns)",
         parameters=[
             Parameter("size", 64, "Images are scaled to size x size pixels after the centre crop.", minimum=16),
             Parameter("cell", 16, "Pixels per side of a HOG cell.", minimum=2),
@@ -24,7 +24,16 @@ def register_backbones(register):
         "tfidf-svd",
         "harness_plugins.handcrafted_features:TfidfSvd",
         modality="text",
-        summary="TF-IDF of words and word pairs, then truncated SVD (scikit-learn), fitted on the training captions",
+        summary="TF-IDF of words, then truncated SVD (scikit-learn), fitted on the training captions",
         paper="Deerwester et al., Indexing by latent semantic analysis, JASIS 1990",
-        parameters=[Parameter("dimension", 128, "Dimensions kept, at most what the captions allow.", minimum=1)],
+        parameters=[
+            Parameter("dimension", 128, "Dimensions kept, at most what the captions allow.", minimum=1),
+            Parameter("words", 1, "Longest run of words that counts as a term: 2 adds pairs of words.", minimum=1),
+            Parameter(
+                "stop_words",
+                "english",
+                "Leave scikit-learn's English stop words out, or keep all.",
+                choices=("english", "keep"),
+            ),
+        ],
     )

@@ -1,73 +1,127 @@
-"""HOG and colour histograms, and TF-IDF with truncated SVD."""
+"""Shape, texture and colour of images, and TF-IDF with truncated SVD."""
 
 from __future__ import annotations
+
+from itertools import product
 
 import numpy as np
 from PIL import Image
 from skimage.color import rgb2hsv
-from skimage.feature import hog
+from skimage.feature import hog, local_binary_pattern
+
+from harness import HarnessError
 
 CENTRE = 200 / 256
 """Share of the shorter side that is kept, as in the CHNR features (centre crop of 200 of 256 pixels)."""
 
 
-class HogAndColour:
-    """(n, d) float32: HOG of the grey image, L2-normalised blocks, and HSV histograms of the four quarters."""
+class ShapeTextureColour:
+    """(n, d) float32: what an image looks like, without any learned weights.
+
+    Five parts, so that no single one decides: histograms of oriented gradients by place, and pooled over places with
+    the strongest direction first (aerial images have no upright); uniform local binary patterns at three scales;
+    colours of the four quarters, channel by channel; joint colours of the whole image. Each part is centred, and
+    divided by its root mean square norm, both over the training images, so that all parts weigh the same.
+    """
 
     def __init__(self, *, size: int, cell: int, bins: int) -> None:
         self.size, self.cell, self.bins = size, cell, bins
 
+    def fit(self, training, run):
+        """Centre and spread of each part over the training images."""
+        parts = self._parts(training, run, "images (fit)")
+        self.centres = [part.mean(axis=0) for part in parts]
+        self.spreads = [
+            max(float(np.sqrt(np.square(part - centre).sum(axis=1).mean())), 1e-12)
+            for part, centre in zip(parts, self.centres, strict=True)
+        ]
+
     def encode(self, raw, run):
         """PIL RGB images to features."""
-        features = []
-        for image in raw:
-            features.append(self._one(image))
-            if len(features) % 50 == 0 or len(features) == len(raw):
-                run.report(phase="images", epoch=len(features), epochs=len(raw))
-        return np.stack(features).astype(np.float32)
+        parts = zip(self._parts(raw, run, "images"), self.centres, self.spreads, strict=True)
+        return np.hstack([(part - centre) / spread for part, centre, spread in parts]).astype(np.float32)
 
-    def _one(self, image: Image.Image) -> np.ndarray:
+    def _parts(self, raw, run, phase: str) -> list[np.ndarray]:
+        """The five parts, (n, d_part) each."""
+        rows = []
+        for image in raw:
+            rows.append(self._parts_of(image))
+            if len(rows) % 50 == 0 or len(rows) == len(raw):
+                run.report(phase=phase, epoch=len(rows), epochs=len(raw))
+        return [np.stack(part) for part in zip(*rows, strict=True)]
+
+    def _parts_of(self, image: Image.Image) -> list[np.ndarray]:
         side = min(image.size) * CENTRE
         left, top = (image.width - side) / 2, (image.height - side) / 2
         scaled = image.resize(
             (self.size, self.size), Image.Resampling.BILINEAR, box=(left, top, left + side, top + side)
         )
         pixels = np.asarray(scaled, dtype=np.float64) / 255
-        gradients = hog(
-            pixels.mean(axis=2),
-            orientations=9,
-            pixels_per_cell=(self.cell, self.cell),
-            cells_per_block=(2, 2),
-            feature_vector=True,
+        grey, hsv = pixels.mean(axis=2), rgb2hsv(pixels)
+        by_place = hog(grey, orientations=9, pixels_per_cell=(self.cell, self.cell), cells_per_block=(2, 2))
+        return [by_place, _pooled_gradients(grey), _patterns(grey), self._colours_by_quarter(hsv), _joint_colours(hsv)]
+
+    def _colours_by_quarter(self, hsv: np.ndarray) -> np.ndarray:
+        half = len(hsv) // 2
+        quarters = [hsv[rows, columns] for rows, columns in product((slice(0, half), slice(half, None)), repeat=2)]
+        return np.concatenate(
+            [_shares(quarter[..., channel], self.bins, (0, 1)) for quarter in quarters for channel in range(3)]
         )
-        hsv = rgb2hsv(pixels)
-        half = self.size // 2
-        quarters = [
-            hsv[rows, columns]
-            for rows in (slice(0, half), slice(half, None))
-            for columns in (slice(0, half), slice(half, None))
+
+
+def _shares(values: np.ndarray, bins: int, limits: tuple[float, float]) -> np.ndarray:
+    return np.histogram(values, bins=bins, range=limits)[0] / values.size
+
+
+def _pooled_gradients(grey: np.ndarray) -> np.ndarray:
+    """(18,) mean and deviation over places of the histogram of orientations, its largest mean turned to the front."""
+    cells = hog(grey, orientations=9, pixels_per_cell=(8, 8), cells_per_block=(1, 1)).reshape(-1, 9)
+    mean, deviation = cells.mean(axis=0), cells.std(axis=0)
+    turn = -int(mean.argmax())
+    return np.concatenate([np.roll(mean, turn), np.roll(deviation, turn)])
+
+
+def _patterns(grey: np.ndarray) -> np.ndarray:
+    """(46,) square roots of the shares of uniform local binary patterns (Ojala et al. 2002) at three scales."""
+    levels = (grey * 255).astype(np.uint8)
+    return np.concatenate(
+        [
+            np.sqrt(_shares(local_binary_pattern(levels, points, radius, "uniform"), points + 2, (0, points + 2)))
+            for radius, points in ((1, 8), (2, 16), (4, 16))
         ]
-        colours = [
-            np.histogram(quarter[..., channel], bins=self.bins, range=(0, 1))[0] / quarter[..., channel].size
-            for quarter in quarters
-            for channel in range(3)
-        ]
-        return np.concatenate([gradients, *colours])
+    )
+
+
+def _joint_colours(hsv: np.ndarray) -> np.ndarray:
+    """(72,) square roots of the shares of 8 x 3 x 3 boxes of hue, saturation and value."""
+    counts = np.histogramdd(hsv.reshape(-1, 3), bins=(8, 3, 3), range=((0, 1),) * 3)[0]
+    return np.sqrt(counts.ravel() / counts.sum())
 
 
 class TfidfSvd:
     """(n, d) float32 from captions; vocabulary, weights and directions come from the training captions alone."""
 
-    def __init__(self, *, dimension: int) -> None:
-        self.dimension = dimension
+    def __init__(self, *, dimension: int, words: int, stop_words: str) -> None:
+        self.dimension, self.words, self.stop_words = dimension, words, stop_words
 
     def fit(self, training, run):
         """Fit on the captions of the training images."""
         from sklearn.decomposition import TruncatedSVD
         from sklearn.feature_extraction.text import TfidfVectorizer
 
-        self.vectorizer = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, token_pattern=r"(?u)\b\w+\b")
-        weighted = self.vectorizer.fit_transform(training)
+        self.vectorizer = TfidfVectorizer(
+            ngram_range=(1, self.words),
+            sublinear_tf=True,
+            token_pattern=r"(?u)\b\w+\b",
+            stop_words=None if self.stop_words == "keep" else self.stop_words,
+        )
+        try:
+            weighted = self.vectorizer.fit_transform(training)
+        except ValueError as error:  # "empty vocabulary"
+            raise HarnessError(
+                "text backbone 'tfidf-svd' found no word to count in the training captions (stop words do not count): "
+                "use --set text-backbone.stop_words=keep, or another text backbone."
+            ) from error
         components = max(1, min(self.dimension, min(weighted.shape) - 1))
         self.svd = TruncatedSVD(components, algorithm="randomized", random_state=0).fit(weighted)
 

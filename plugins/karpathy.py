@@ -83,9 +83,13 @@ def _entries(annotations: Path) -> list[dict]:
     if not isinstance(entries, list) or not entries:
         raise HarnessError(f"{annotations} has no list 'images'.")
     for number, entry in enumerate(entries):
+        if not isinstance(entry, dict):
+            raise HarnessError(f"{annotations}: images[{number}] is no object.")
         for key in ("filename", "classcode", "sentences"):
             if key not in entry:
                 raise HarnessError(f"{annotations}: images[{number}] lacks {key!r}.")
+        if not isinstance(entry["sentences"], list):
+            raise HarnessError(f"{annotations}: images[{number}].sentences is no list.")
         if not entry["sentences"]:
             raise HarnessError(f"{annotations}: images[{number}] ({entry['filename']}) has no caption.")
         if not isinstance(entry["classcode"], int):

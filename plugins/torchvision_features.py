@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from itertools import islice
 from pathlib import Path
 
@@ -58,6 +59,11 @@ def read_state(path: Path) -> dict[str, torch.Tensor]:
 
             return load_file(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:  # torch's own message says how to run the code all the same
+        raise HarnessError(
+            f"--image-weights {path} cannot be read as weights: it is damaged or holds more than tensors, and code in "
+            "a weights file is never run."
+        ) from error
     except Exception as error:  # zip, pickle, header and OS errors alike mean: not a weights file
         raise HarnessError(
             f"--image-weights {path} cannot be read as weights: {' '.join(str(error).split())[:200]}."

@@ -158,9 +158,11 @@ def _encode(
     }
 
     def compute() -> list[NDArray]:
+        from torch.utils.data import Subset
+
         backbone = choice.make()
         if fitted:
-            backbone.fit([items[int(row)] for row in training], run)
+            backbone.fit(Subset(items, training.tolist()), run)  # one image at a time, however many there are
         return _checked([backbone.encode(view, run) for view in views], len(items), choice.name)
 
     arrays, _ = cached_arrays(key, compute)

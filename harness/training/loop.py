@@ -89,9 +89,10 @@ def train(teams: Sequence[Team], pairs: TrainingPairs, phases: Sequence[Phase], 
             bad = torch.zeros((), dtype=torch.bool, device=pairs.image.device)
             for chosen in _epoch_batches(teams[0].learner, rows, order):
                 batch = phase_pairs.rows(chosen)
-                for place, team in enumerate(teams):
-                    teacher = teams[1 - place] if len(teams) == 2 else team
-                    trust = ones.at(chosen) if phase.trust == "ones" else _trust_in(batch, teacher)
+                # Both say what they trust before either learns from this batch: the exchange has no first and second.
+                teachers = teams[::-1]
+                trusts = [ones.at(chosen) if phase.trust == "ones" else _trust_in(batch, team) for team in teachers]
+                for place, (team, trust) in enumerate(zip(teams, trusts, strict=True)):
                     bad |= outside(trust)
                     losses[place].append(team.learner.step(batch, trust))
             refuse_outside(bad, teams[0].detector_name)
@@ -135,12 +136,12 @@ def _mean(losses: Sequence[Tensor]) -> float:
 def _observe(teams: Sequence[Team], pairs: TrainingPairs, phase: Phase, epoch: int, curves: Curves) -> None:
     """Show each detector the evidence of its own learner."""
     for place, team in enumerate(teams):
-        if team.detector is None:
+        if getattr(team.detector, "observe", None) is None:
             continue
         # Whatever the detector draws, the learner's own random numbers stay the same.
         with team.run.frozen_randomness():
             evidence = collect_evidence(team.learner, pairs, phase, epoch)
-            changed = _optional(team.detector, "observe", evidence, team.run)
+            changed = team.detector.observe(evidence, team.run)
         if changed is not None:
             team.trust = trust_of_shape(changed, len(pairs), team.detector_name)
             refuse_outside(outside(team.trust), team.detector_name)
@@ -154,12 +155,14 @@ def collect_evidence(learner: Learner, pairs: TrainingPairs, phase: Phase, epoch
 
     n = len(pairs)
     size = max(learner.batch_size, 1)
-    with torch.no_grad():
-        parts = [
-            learner.pair_losses(pairs.rows(torch.arange(at, min(at + size, n), device=pairs.image.device)))
-            for at in range(0, n, size)
-        ]
-        pair_loss = torch.cat(parts).detach().float()
+    pair_loss = None
+    if hasattr(learner, "pair_losses"):
+        with torch.no_grad():
+            parts = [
+                learner.pair_losses(pairs.rows(torch.arange(at, min(at + size, n), device=pairs.image.device)))
+                for at in range(0, n, size)
+            ]
+            pair_loss = torch.cat(parts).detach().float()
     outputs: list[Tensor] = []
 
     def similarity(rows: slice) -> Tensor:

@@ -213,10 +213,14 @@ _SAID: dict[str, dict[str | int, tuple[str, ...]]] = {
 
 
 def captions(scene: Scene) -> tuple[str, ...]:
-    """The five captions of a scene, each of 5 to 14 words, ending in " ."; the same every time."""
+    """The five captions of a scene, all different, each of 5 to 14 words, ending in " ."; the same every time."""
     rng = stream(scene.class_name, scene.seed, _WORDS)
-    said = (_vague if rng.random() < VAGUE_SHARE else _clear for _ in range(5))
-    return tuple(_finish(say(scene, rng)) for say in said)
+    said: list[str] = []
+    while len(said) < 5:
+        sentence = _finish((_vague if rng.random() < VAGUE_SHARE else _clear)(scene, rng))
+        if sentence not in said:
+            said.append(sentence)
+    return tuple(said)
 
 
 def _pick(rng: np.random.Generator, options: tuple[str, ...]) -> str:
