@@ -79,6 +79,9 @@ def main() -> None:
     logger = logging.getLogger("harness")
     logger.propagate = False
     logger.handlers = [_Notes()]
+    # OpenMP's threads spin while they wait for each other; where another program has one of the cores, that made the
+    # same cell up to ten times as slow (docs/benchmarks.md). It must be said before torch is imported.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         code = cli.main(prog_name="harness", standalone_mode=False)
     except click.exceptions.Abort:
