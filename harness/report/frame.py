@@ -28,7 +28,7 @@ SETTING = (
 """Columns that must be equal for numbers to stand in one table."""
 
 
-def load_records(results: Path = Path("results")) -> pd.DataFrame:
+def load_records(results: Path | str = "results") -> pd.DataFrame:
     """All records of a results folder.
 
     Args:
@@ -37,7 +37,7 @@ def load_records(results: Path = Path("results")) -> pd.DataFrame:
     Returns:
         As :func:`records_frame`.
     """
-    return records_frame(stored.record for stored in RunStore(results).all())
+    return records_frame(stored.record for stored in RunStore(Path(results)).all())
 
 
 def records_frame(records: Iterable[RunRecord]) -> pd.DataFrame:

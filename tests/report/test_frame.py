@@ -48,7 +48,7 @@ def test_folder_is_read_into_one_row_for_each_record(folder, record):
 
 def test_what_is_read_equals_what_was_in_memory(folder, record):
     made = [record(hash=f"{seed:012x}", cell={"seed": seed}) for seed in range(3)]
-    pd.testing.assert_frame_equal(load_records(folder(*made)), records_frame(made))
+    pd.testing.assert_frame_equal(load_records(str(folder(*made))), records_frame(made))
 
 
 def test_metrics_become_columns_named_by_direction_or_group(record):
