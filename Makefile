@@ -3,7 +3,7 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3.13 python3; do command 
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test lint bench clean
+.PHONY: run test lint bench bench-compare clean
 
 run: $(VENV)/.installed
 	$(BIN)/harness run --method chnr --noise 0.4
@@ -15,6 +15,13 @@ lint: $(VENV)/.installed-for-tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
+
+# Saved under .benchmarks/, numbered; `bench-compare` measures again and shows both, slower ones marked.
+bench: $(VENV)/.installed-for-tests
+	$(BIN)/pytest tests/benchmarks --benchmark-only --benchmark-autosave -q
+
+bench-compare: $(VENV)/.installed-for-tests
+	$(BIN)/pytest tests/benchmarks --benchmark-only --benchmark-compare --benchmark-columns=min,median,rounds -q
 
 $(VENV)/.made:
 	@test -n "$(PYTHON)" || { echo "No Python 3.11, 3.12 or 3.13 found: install one, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3.12" >&2; exit 1; }
