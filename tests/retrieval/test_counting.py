@@ -120,6 +120,15 @@ def test_negative_large_and_mixed_label_values(path, query_dtype, dtype):
 
 
 @every_path
+def test_the_whole_range_of_small_integers_as_labels(path):
+    for dtype in (np.int8, np.uint8, np.int16, np.uint16):
+        limits = np.iinfo(dtype)
+        labels = np.array([limits.max, limits.min, 0, 1, limits.max - 1, limits.max, limits.min], dtype=dtype)
+        query, database, _, _ = drawn(4, 7, 9)
+        check(path, query, database, labels[:4], labels)
+
+
+@every_path
 def test_every_query_of_a_class_of_its_own_and_all_of_one_class(path):
     query, database, _, _ = drawn(7, 30, 20)
     check(path, query, database, np.arange(7)[::-1].copy(), np.arange(30) % 11)
