@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -122,9 +122,9 @@ def threads() -> int:
     return max(1, min(limits))
 
 
-def in_threads(function: Callable[[Any], Any], work: Iterable[Any], number: int) -> list[Any]:
-    """The results of ``function`` for each piece of work, in order, from ``number`` threads."""
-    if number == 1:
+def in_threads(function: Callable[[Any], Any], work: Sequence[Any], number: int) -> list[Any]:
+    """The results of ``function`` for each piece of work, in order, from at most ``number`` threads."""
+    if number == 1 or len(work) < 2:
         return [function(piece) for piece in work]
     with ThreadPoolExecutor(number, thread_name_prefix="evaluation") as pool:
         return list(pool.map(function, work))
