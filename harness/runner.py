@@ -264,7 +264,7 @@ def run_job(
     with _timed(seconds, "encode", device), global_randomness(run.seed, "encode"):
         codes = code_table(data, fitted.hasher, run, job.method.hasher.name)
     with _timed(seconds, "evaluate"):
-        evaluation = evaluate(codes, metrics)
+        evaluation = evaluate(codes, metrics, device)
     trust = np.empty(len(data.plan), dtype=np.float32)
     trust[data.order] = fitted.trust.weight.cpu().numpy()
     changed = class_changed(data.plan, table.caption_image, table.label_matrix)

@@ -120,7 +120,7 @@ def test_every_entry_point_exists_and_every_plugin_module_is_light():
         "import sys; from harness.plugins import load_registry; registry = load_registry();"
         "print([state.error for state in registry.plugins if state.error]);"
         "print(sorted(set(sys.modules) & "
-        "{'torch', 'numpy', 'pandas', 'sklearn', 'skimage', 'transformers', 'pydantic', 'PIL'}))"
+        "{'torch', 'numpy', 'numba', 'pandas', 'sklearn', 'skimage', 'transformers', 'pydantic', 'PIL'}))"
     )
     done = python("-c", program, folder=ROOT / "tests")
     assert done.stdout.split("\n")[:2] == ["[]", "[]"], done.stdout + done.stderr

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.declarations import MetricDeclaration
-from harness.retrieval.histograms import distance_histogram
+from harness.retrieval.counting import in_threads, threads
+from harness.retrieval.histograms import DistanceHistogram
 from harness.retrieval.metrics import precision_recall_by_radius
+from harness.retrieval.relevance import Relevance
+
+if TYPE_CHECKING:
+    import torch
 
 DIRECTIONS = {"i2t": ("image", "text"), "t2i": ("text", "image"), "i2i": ("image", "image"), "t2t": ("text", "text")}
 """Direction to the modality of the query and of the database."""
@@ -62,42 +68,74 @@ PER_QUERY_KEPT = ("map", "map_relevant@20")
 """Metrics whose per-query values are kept for paired statistics; any other can be recomputed from the stored codes."""
 
 
-def evaluate(table: CodeTable, declared: Sequence[MetricDeclaration]) -> Evaluation:
+def evaluate(
+    table: CodeTable, declared: Sequence[MetricDeclaration], device: torch.device | str | None = None
+) -> Evaluation:
     """Score codes in every direction for which both modalities are there.
+
+    Labels are sorted once and codes are put in their order once, whatever the number of directions; all metrics of a
+    direction come from one histogram.
 
     Args:
         table: Codes, ids and labels.
         declared: The metrics to compute.
+        device: A CUDA device to count distances on; otherwise the processor counts.
 
     Returns:
         Metrics, per-query values and curves.
     """
-    functions = [(declaration, declaration.load()) for declaration in declared]
+    functions = {
+        metric_id: (declaration.load(), cutoff)
+        for declaration in declared
+        for metric_id, cutoff in zip(declaration.ids, declaration.cutoffs, strict=True)
+    }
     result = Evaluation(queries={"total": len(table.query_labels)})
-    for direction, (query_modality, database_modality) in DIRECTIONS.items():
-        if query_modality not in table.query or database_modality not in table.database:
-            continue
-        histogram = distance_histogram(
-            table.query[query_modality],
-            table.database[database_modality],
-            table.n_bits,
-            table.query_labels,
-            table.database_labels,
-        )
+    directions = {
+        name: (query, database)
+        for name, (query, database) in DIRECTIONS.items()
+        if query in table.query and database in table.database
+    }
+    relevance = Relevance.of(table.query_labels, table.database_labels)
+    queries = {name: relevance.query_words(table.query[name]) for name in {query for query, _ in directions.values()}}
+    databases = {
+        name: relevance.database_words(table.database[name]) for name in {name for _, name in directions.values()}
+    }
+    for direction, (query, database) in directions.items():
+        histogram = DistanceHistogram.counted(relevance, queries[query], databases[database], table.n_bits, device)
         result.queries["without_relevant"] = int((histogram.total_relevant == 0).sum())
-        values: dict[str, float | None] = {}
-        for declaration, function in functions:
-            for metric_id, cutoff in zip(declaration.ids, declaration.cutoffs, strict=True):
-                per_query = function(histogram) if cutoff is None else function(histogram, cutoff)
-                values[metric_id] = _mean(per_query)
-                if metric_id in PER_QUERY_KEPT:
-                    result.per_query[f"{direction}/{metric_id}"] = per_query
-        result.metrics[direction] = values
+        per_query = values_per_query(histogram, functions)
+        result.metrics[direction] = {metric_id: _mean(values) for metric_id, values in per_query.items()}
+        for metric_id in PER_QUERY_KEPT:
+            if metric_id in per_query:
+                result.per_query[f"{direction}/{metric_id}"] = per_query[metric_id]
         precisions, recalls, empty = precision_recall_by_radius(histogram)
         result.curves[f"{direction}/precision_by_radius"] = precisions
         result.curves[f"{direction}/recall_by_radius"] = recalls
         result.curves[f"{direction}/empty_by_radius"] = empty
     return result
+
+
+def values_per_query(
+    histogram: DistanceHistogram, functions: Mapping[str, tuple[Callable, int | None]]
+) -> dict[str, NDArray[np.float64]]:
+    """Every metric of every query, some queries at a time.
+
+    Args:
+        histogram: The histograms.
+        functions: Metric id to function and cutoff.
+
+    Returns:
+        Metric id to (n_query,) values.
+    """
+
+    def score(part: DistanceHistogram) -> dict[str, NDArray[np.float64]]:
+        return {
+            metric_id: function(part) if cutoff is None else function(part, cutoff)
+            for metric_id, (function, cutoff) in functions.items()
+        }
+
+    parts = in_threads(score, histogram.parts(), threads())
+    return {metric_id: np.concatenate([part[metric_id] for part in parts]) for metric_id in functions}
 
 
 def _mean(per_query: NDArray[np.float64]) -> float | None:

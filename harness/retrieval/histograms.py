@@ -2,21 +2,51 @@
 
 For K-bit codes there are only K+1 distances, so a ranking is K+1 bins of items that are tied. Per query, the number of
 items and of relevant items in each bin determine the expectation of every metric over random order within ties; nothing
-is sorted.
+is sorted by distance.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.retrieval.codes import words
+from harness.retrieval.counting import counts, worth_compiling
+from harness.retrieval.relevance import Relevance, Words
+from harness.retrieval.tables import harmonic_numbers
 
-CHUNK = 1 << 22
-"""Distances held at a time: bounds memory to some tens of megabytes whatever the sizes."""
+if TYPE_CHECKING:
+    import torch
+
+Value = TypeVar("Value")
+
+PART = 1 << 15
+"""Bins that metrics go through at a time: their intermediate arrays stay in the second cache and memory is bounded."""
+
+
+@dataclass(frozen=True)
+class Cut:
+    """The bin of each query that holds rank K, or the last rank of a smaller database. All (n_query,) int64.
+
+    Attributes:
+        bins: Its number.
+        items: n, the items in it.
+        relevant: n+, the relevant ones among them.
+        items_before: N, items in nearer bins.
+        relevant_before: N+, relevant items in nearer bins.
+        above: J, items of the bin that lie within the first K ranks.
+    """
+
+    bins: NDArray[np.int64]
+    items: NDArray[np.int64]
+    relevant: NDArray[np.int64]
+    items_before: NDArray[np.int64]
+    relevant_before: NDArray[np.int64]
+    above: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -26,10 +56,12 @@ class DistanceHistogram:
     Attributes:
         items: (n_query, n_bits + 1) int64, database items at each distance.
         relevant: (n_query, n_bits + 1) int64, relevant ones among them.
+        large: Whether these queries belong to a product of queries and items that is worth compiled code.
     """
 
     items: NDArray[np.int64]
     relevant: NDArray[np.int64]
+    large: bool = False
 
     def __post_init__(self) -> None:
         if self.items.shape != self.relevant.shape or self.items.ndim != 2:
@@ -43,14 +75,24 @@ class DistanceHistogram:
         return self.items.shape[0]
 
     @cached_property
+    def items_within(self) -> NDArray[np.int64]:
+        """(n_query, bins) items up to and including each bin."""
+        return np.cumsum(self.items, axis=1)
+
+    @cached_property
+    def relevant_within(self) -> NDArray[np.int64]:
+        """(n_query, bins) relevant items up to and including each bin."""
+        return np.cumsum(self.relevant, axis=1)
+
+    @cached_property
     def items_before(self) -> NDArray[np.int64]:
         """(n_query, bins) items in nearer bins, N in the formulas."""
-        return np.cumsum(self.items, axis=1) - self.items
+        return self.items_within - self.items
 
     @cached_property
     def relevant_before(self) -> NDArray[np.int64]:
         """(n_query, bins) relevant items in nearer bins, N+ in the formulas."""
-        return np.cumsum(self.relevant, axis=1) - self.relevant
+        return self.relevant_within - self.relevant
 
     @cached_property
     def total_items(self) -> NDArray[np.int64]:
@@ -65,43 +107,67 @@ class DistanceHistogram:
     @cached_property
     def harmonic(self) -> NDArray[np.float64]:
         """H(0), H(1), ..., H(largest database size)."""
-        largest = int(self.total_items.max(initial=0))
-        return np.concatenate([[0.0], np.cumsum(1.0 / np.arange(1, largest + 1))])
-
-    @cached_property
-    def log_factorial(self) -> NDArray[np.float64]:
-        """log 0!, log 1!, ..., log (largest database size)!."""
-        largest = int(self.total_items.max(initial=0))
-        return np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, largest + 1)))])
+        return harmonic_numbers(int(self.total_items.max(initial=0)))
 
     def bin_containing(self, rank: NDArray[np.int64]) -> NDArray[np.int64]:
         """(n_query,) the bin in which rank 1, 2, ... of each query lies; ranks beyond the end give the last bin."""
-        last = self.items_before + self.items
-        return np.minimum((last < rank[:, None]).sum(axis=1), self.items.shape[1] - 1)
+        return _first_reaching(self.items_within, rank)
 
     def bin_of_relevant(self, index: NDArray[np.int64]) -> NDArray[np.int64]:
         """(n_query,) the bin that holds the index-th (from 1) relevant item; indices beyond R give the last bin."""
-        last = self.relevant_before + self.relevant
-        return np.minimum((last < index[:, None]).sum(axis=1), self.items.shape[1] - 1)
+        return _first_reaching(self.relevant_within, index)
 
     def at(self, values: NDArray, bins: NDArray[np.int64]) -> NDArray:
         """(n_query,) the entry of each row of ``values``, (n_query, bins), at the bin given for it."""
-        return np.take_along_axis(values, bins[:, None], axis=1)[:, 0]
+        return values[np.arange(len(values)), bins]
+
+    def cut(self, cutoff: int) -> Cut:
+        """The bin that holds rank ``cutoff``, found once for all metrics."""
+
+        def find() -> Cut:
+            rank = np.minimum(cutoff, self.total_items)
+            bins = self.bin_containing(np.maximum(rank, 1))
+            arrays = (self.items, self.relevant, self.items_before, self.relevant_before)
+            items, relevant, items_before, relevant_before = (self.at(values, bins) for values in arrays)
+            return Cut(bins, items, relevant, items_before, relevant_before, rank - items_before)
+
+        return self.once(("cut", cutoff), find)
+
+    def once(self, key: Hashable, make: Callable[[], Value]) -> Value:
+        """What ``make`` gives, made at the first call with this key: metrics share intermediate arrays through it."""
+        if key not in self._made:
+            self._made[key] = make()
+        return self._made[key]
+
+    @cached_property
+    def _made(self) -> dict[Hashable, Any]:
+        return {}
+
+    def parts(self) -> list[DistanceHistogram]:
+        """This histogram as several of some queries each, in order. What they compute is forgotten with them."""
+        rows = max(1, PART // max(1, self.items.shape[1]))
+        starts = range(0, max(1, len(self)), rows)
+        return [
+            DistanceHistogram(self.items[at : at + rows], self.relevant[at : at + rows], self.large) for at in starts
+        ]
+
+    @classmethod
+    def counted(
+        cls,
+        relevance: Relevance,
+        queries: Words,
+        database: Words,
+        n_bits: int,
+        device: torch.device | str | None = None,
+    ) -> DistanceHistogram:
+        """Histograms of codes in the order of ``relevance``; see :func:`harness.retrieval.counting.counts`."""
+        items, relevant = counts(relevance, queries, database, n_bits + 1, device)
+        return cls(items, relevant, worth_compiling(queries.shape[1], database.shape[1]))
 
 
-def relevance(query_labels: NDArray, database_labels: NDArray) -> NDArray[np.bool_]:
-    """Which items are relevant to which query: the same class, or at least one label shared.
-
-    Args:
-        query_labels: (n_query,) integers, or (n_query, n_classes) 0/1.
-        database_labels: As ``query_labels``.
-
-    Returns:
-        (n_query, n_database) bool.
-    """
-    if query_labels.ndim == 1:
-        return query_labels[:, None] == database_labels[None, :]
-    return (query_labels.astype(np.float32) @ database_labels.astype(np.float32).T) > 0
+def _first_reaching(within: NDArray[np.int64], number: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(n_query,) the first bin up to which there are ``number`` items, or the last bin."""
+    return np.minimum(np.count_nonzero(within < number[:, None], axis=1), within.shape[1] - 1)
 
 
 def distance_histogram(
@@ -110,6 +176,7 @@ def distance_histogram(
     n_bits: int,
     query_labels: NDArray,
     database_labels: NDArray,
+    device: torch.device | str | None = None,
 ) -> DistanceHistogram:
     """Count items and relevant items at each Hamming distance.
 
@@ -119,26 +186,11 @@ def distance_histogram(
         n_bits: Code length.
         query_labels: (n_query,) integers or (n_query, n_classes) 0/1.
         database_labels: As ``query_labels``.
+        device: A CUDA device to count on; otherwise the processor counts.
 
     Returns:
         The histograms.
     """
-    query, database = words(query_codes), words(database_codes)
-    n_query, n_database, bins = len(query), len(database), n_bits + 1
-    items = np.zeros((n_query, bins), dtype=np.int64)
-    relevant = np.zeros((n_query, bins), dtype=np.int64)
-    database_rows = max(1, min(n_database, CHUNK))
-    query_rows = max(1, CHUNK // database_rows)
-    for start in range(0, n_query, query_rows):
-        part = slice(start, start + query_rows)
-        offset = np.arange(len(query[part]), dtype=np.int64)[:, None] * bins
-        size = len(query[part]) * bins
-        for at in range(0, n_database, database_rows):
-            block = slice(at, at + database_rows)
-            slot = np.broadcast_to(offset, (len(query[part]), len(database[block]))).copy()
-            for word in range(query.shape[1]):
-                slot += np.bitwise_count(query[part, None, word] ^ database[None, block, word])
-            hits = relevance(query_labels[part], database_labels[block])
-            items[part] += np.bincount(slot.ravel(), minlength=size).reshape(-1, bins)
-            relevant[part] += np.bincount(slot[hits], minlength=size).reshape(-1, bins)
-    return DistanceHistogram(items, relevant)
+    relevance = Relevance.of(query_labels, database_labels)
+    queries, database = relevance.query_words(query_codes), relevance.database_words(database_codes)
+    return DistanceHistogram.counted(relevance, queries, database, n_bits, device)

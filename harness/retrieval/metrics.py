@@ -8,15 +8,18 @@ bin lie above the cut.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.retrieval.boundary import expected_hits_precision, expected_prefix_of_relevant
 from harness.retrieval.histograms import DistanceHistogram
+from harness.retrieval.tables import discount_sums
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+PLACES = 128
+"""Places of a bin for which the chance of the first relevant item is worked out at once; more where K asks for it."""
 
 
 def _left_out(values: Floats, histogram: DistanceHistogram) -> Floats:
@@ -24,33 +27,49 @@ def _left_out(values: Floats, histogram: DistanceHistogram) -> Floats:
     return np.where(histogram.total_relevant > 0, values, np.nan)
 
 
-def _above_cut(histogram: DistanceHistogram, cutoff: int | None) -> NDArray[np.int64]:
-    """(n_query, bins) J: items of each bin that lie within the first ``cutoff`` ranks."""
-    if cutoff is None:
-        return histogram.items
-    return np.clip(cutoff - histogram.items_before, 0, histogram.items)
-
-
-def precision_sums(histogram: DistanceHistogram, above: NDArray[np.int64]) -> Floats:
-    """(n_query, bins) expected sum of precision at the relevant items among the first J of each bin.
+def precision_sums(
+    harmonic: Floats, items: Ints, relevant: Ints, before: Ints, plus_before: Ints, above: Ints
+) -> Floats:
+    """Expected sum of precision at the relevant items among the first J of a bin; arrays of any one shape.
 
     (n+/n) {(N+ + 1)(H(N+J) - H(N)) + q [J - (N+1)(H(N+J) - H(N))]} with q = (n+ - 1)/(n - 1): the closed form of
     McSherry and Najork's expected average precision.
     """
-    n, n_plus = histogram.items, histogram.relevant
-    before, plus_before, harmonic = histogram.items_before, histogram.relevant_before, histogram.harmonic
     reciprocal = harmonic[before + above] - harmonic[before]
-    q = np.where(n > 1, (n_plus - 1) / np.maximum(n - 1, 1), 0.0)
+    q = np.where(items > 1, (relevant - 1) / np.maximum(items - 1, 1), 0.0)
     inner = (plus_before + 1) * reciprocal + q * (above - (before + 1) * reciprocal)
-    return np.where(n > 0, n_plus / np.maximum(n, 1), 0.0) * inner
+    return relevant / np.maximum(items, 1) * inner
+
+
+def _whole(histogram: DistanceHistogram) -> Floats:
+    """(n_query, bins) expected sums of precision of whole bins."""
+
+    def make() -> Floats:
+        items = histogram.items
+        before, plus_before = histogram.items_before, histogram.relevant_before
+        return precision_sums(histogram.harmonic, items, histogram.relevant, before, plus_before, items)
+
+    return histogram.once("precision sums", make)
+
+
+def _earlier(histogram: DistanceHistogram, bins: Ints) -> Floats:
+    """(n_query,) expected sum of precision in all bins before the given one."""
+    within = histogram.once("precision sums within", lambda: np.cumsum(_whole(histogram), axis=1))
+    return np.where(bins > 0, histogram.at(within, np.maximum(bins - 1, 0)), 0.0)
 
 
 def average_precision(histogram: DistanceHistogram, cutoff: int | None = None) -> Floats:
     """Expected AP@K = sum of precision at the relevant items of the first K ranks / min(K, R);
     K None: the whole ranking.
     """
-    total = precision_sums(histogram, _above_cut(histogram, cutoff)).sum(axis=1)
-    divisor = histogram.total_relevant if cutoff is None else np.minimum(cutoff, histogram.total_relevant)
+    if cutoff is None:
+        total, divisor = _whole(histogram).sum(axis=1), histogram.total_relevant
+    else:
+        cut = histogram.cut(cutoff)
+        inside = precision_sums(
+            histogram.harmonic, cut.items, cut.relevant, cut.items_before, cut.relevant_before, cut.above
+        )
+        total, divisor = _earlier(histogram, cut.bins) + inside, np.minimum(cutoff, histogram.total_relevant)
     return _left_out(total / np.maximum(divisor, 1), histogram)
 
 
@@ -61,7 +80,7 @@ def average_precision_optimistic(histogram: DistanceHistogram) -> Floats:
 
 def average_precision_pessimistic(histogram: DistanceHistogram) -> Floats:
     """AP with the relevant items last in every tie: the smallest AP that any order of the ties gives."""
-    return _bound(histogram, histogram.items_before + histogram.items - histogram.relevant)
+    return _bound(histogram, histogram.items_within - histogram.relevant)
 
 
 def _bound(histogram: DistanceHistogram, before: NDArray[np.int64]) -> Floats:
@@ -76,7 +95,8 @@ def average_precision_hits(histogram: DistanceHistogram, cutoff: int) -> Floats:
 
     The form of the DJSRH line of code ("calculate_top_map"). Only the bin that contains the cut is random.
     """
-    return expected_hits_precision(histogram, precision_sums(histogram, histogram.items), cutoff)
+    cut = histogram.cut(cutoff)
+    return expected_hits_precision(histogram.harmonic, cut, _earlier(histogram, cut.bins))
 
 
 def average_precision_relevant(histogram: DistanceHistogram, cutoff: int) -> Floats:
@@ -86,18 +106,16 @@ def average_precision_relevant(histogram: DistanceHistogram, cutoff: int) -> Flo
     """
     counted = np.minimum(cutoff, histogram.total_relevant)
     last = histogram.bin_of_relevant(np.maximum(counted, 1))
-    whole = precision_sums(histogram, histogram.items)
-    below = np.arange(whole.shape[1])[None, :] < last[:, None]
-    total = np.where(below, whole, 0.0).sum(axis=1)
     within = counted - histogram.at(histogram.relevant_before, last)
-    total += expected_prefix_of_relevant(histogram, last, within, histogram.at(whole, last))
+    total = _earlier(histogram, last)
+    total += expected_prefix_of_relevant(histogram, last, within, histogram.at(_whole(histogram), last))
     return np.where(counted > 0, total / np.maximum(counted, 1), 0.0)
 
 
 def _expected_hits(histogram: DistanceHistogram, cutoff: int) -> Floats:
     """(n_query,) expected number of relevant items in the first K ranks."""
-    share = np.where(histogram.items > 0, histogram.relevant / np.maximum(histogram.items, 1), 0.0)
-    return (share * _above_cut(histogram, cutoff)).sum(axis=1)
+    cut = histogram.cut(cutoff)
+    return cut.relevant_before + cut.above * cut.relevant / np.maximum(cut.items, 1)
 
 
 def precision(histogram: DistanceHistogram, cutoff: int) -> Floats:
@@ -112,46 +130,57 @@ def recall(histogram: DistanceHistogram, cutoff: int) -> Floats:
 
 def hit(histogram: DistanceHistogram, cutoff: int) -> Floats:
     """Probability that the first K ranks hold a relevant item (the "Recall@K" of caption retrieval)."""
-    return _left_out(sum(chance for chance, _ in _first_relevant(histogram, cutoff)), histogram)
+    return _left_out(_within_first(histogram, cutoff, "chance"), histogram)
 
 
 def reciprocal_rank(histogram: DistanceHistogram, cutoff: int) -> Floats:
     """Expected 1 / rank of the first relevant item, 0 where that rank is beyond K."""
-    return _left_out(sum(chance / rank for chance, rank in _first_relevant(histogram, cutoff)), histogram)
+    return _left_out(_within_first(histogram, cutoff, "reciprocal"), histogram)
 
 
-def _first_relevant(histogram: DistanceHistogram, cutoff: int) -> Iterator[tuple[Floats, NDArray[np.int64]]]:
-    """Chance that the first relevant item stands at place 1, 2, ... of its bin, with its rank; 0 beyond rank K.
+def _within_first(histogram: DistanceHistogram, cutoff: int, what: str) -> Floats:
+    """(n_query,) over the places of the first relevant item within K: the sum of their chances, or of chance / rank."""
+    places = max(PLACES, cutoff)
+    before, sums = histogram.once(("first relevant", places), lambda: _first_relevant(histogram, places))
+    allowed = np.clip(cutoff - before, 0, places)
+    return np.where(allowed > 0, histogram.at(sums[what], np.maximum(allowed - 1, 0)), 0.0)
+
+
+def _first_relevant(histogram: DistanceHistogram, places: int) -> tuple[Ints, dict[str, Floats]]:
+    """N of the bin with the first relevant item, and running sums over its places: of the chance that the first
+    relevant item stands there, and of chance / rank; each (n_query, places).
 
     It stands at place j if none of the j - 1 items before it is relevant and it is: a product of shares
     n+ / (n - j + 1), exact where logarithms of factorials would not be.
     """
     first = histogram.bin_of_relevant(np.ones(len(histogram), dtype=np.int64))
     before = histogram.at(histogram.items_before, first)
-    n, n_plus = histogram.at(histogram.items, first), histogram.at(histogram.relevant, first)
-    none_yet = np.ones(len(histogram))
-    for place in range(1, cutoff + 1):
-        left = n - place + 1
-        share = np.where(left > 0, np.minimum(n_plus / np.maximum(left, 1), 1.0), 0.0)
-        yield np.where(before + place <= cutoff, none_yet * share, 0.0), before + place
-        none_yet = none_yet * (1.0 - share)
+    items, relevant = (histogram.at(values, first)[:, None] for values in (histogram.items, histogram.relevant))
+    place = np.arange(places)
+    share = np.minimum(relevant / np.maximum(items - place, 1), 1.0)
+    share[place >= items] = 0.0
+    chance = share.copy()
+    chance[:, 1:] *= np.cumprod(1.0 - share[:, :-1], axis=1)
+    reciprocal = chance / (before[:, None] + place + 1)
+    return before, {"chance": np.cumsum(chance, axis=1), "reciprocal": np.cumsum(reciprocal, axis=1)}
 
 
 def ndcg(histogram: DistanceHistogram, cutoff: int) -> Floats:
     """Expected DCG@K with gains 0 and 1 and discount 1 / log2(rank + 1), over the best DCG@K possible."""
-    largest = max(int(histogram.total_items.max(initial=0)), cutoff)
-    discounts = np.concatenate([[0.0], np.cumsum(1.0 / np.log2(np.arange(2, largest + 2)))])
-    share = np.where(histogram.items > 0, histogram.relevant / np.maximum(histogram.items, 1), 0.0)
-    before, above = histogram.items_before, _above_cut(histogram, cutoff)
-    gained = (share * (discounts[before + above] - discounts[before])).sum(axis=1)
+    discounts = discount_sums(cutoff)
+    columns = slice(0, int(histogram.cut(cutoff).bins.max(initial=0)) + 1)  # later bins lie beyond rank K
+    items, relevant = histogram.items[:, columns], histogram.relevant[:, columns]
+    before = np.minimum(histogram.items_before[:, columns], cutoff)
+    within = np.minimum(histogram.items_within[:, columns], cutoff)
+    gained = (relevant / np.maximum(items, 1) * (discounts[within] - discounts[before])).sum(axis=1)
     best = discounts[np.minimum(cutoff, histogram.total_relevant)]
     return _left_out(gained / np.where(best > 0, best, 1.0), histogram)
 
 
 def precision_in_radius(histogram: DistanceHistogram, radius: int) -> Floats:
     """Share of relevant items within Hamming distance ``radius``; 0 where the ball is empty."""
-    inside = slice(0, radius + 1)
-    items, relevant = histogram.items[:, inside].sum(axis=1), histogram.relevant[:, inside].sum(axis=1)
+    last = min(radius, histogram.items.shape[1] - 1)
+    items, relevant = histogram.items_within[:, last], histogram.relevant_within[:, last]
     return _left_out(relevant / np.maximum(items, 1), histogram)
 
 
@@ -165,13 +194,13 @@ def precision_recall_by_radius(histogram: DistanceHistogram) -> tuple[Floats, Fl
         Mean precision (empty balls count 0), mean recall, and the share of empty balls; each (n_bits + 1,), NaN where
         no query has a relevant item.
     """
-    items = np.cumsum(histogram.items, axis=1)
-    relevant = np.cumsum(histogram.relevant, axis=1)
-    answerable = histogram.total_relevant > 0
-    if not answerable.any():
-        nothing = np.full(items.shape[1], np.nan)
-        return nothing, nothing, nothing
-    empty = (items == 0)[answerable].mean(axis=0)
-    precisions = (relevant / np.maximum(items, 1))[answerable].mean(axis=0)
-    recalls = (relevant[answerable] / histogram.total_relevant[answerable, None]).mean(axis=0)
+    answerable = int((histogram.total_relevant > 0).sum())
+    sums = np.zeros((3, histogram.items.shape[1]))
+    for part in histogram.parts():
+        known = part.total_relevant > 0
+        items, relevant = part.items_within[known], part.relevant_within[known]
+        sums[0] += (relevant / np.maximum(items, 1)).sum(axis=0)
+        sums[1] += (relevant / part.total_relevant[known, None]).sum(axis=0)
+        sums[2] += np.count_nonzero(items == 0, axis=0)
+    precisions, recalls, empty = sums / answerable if answerable else np.full_like(sums, np.nan)
     return precisions, recalls, empty

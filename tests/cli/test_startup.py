@@ -26,6 +26,7 @@ HEAVY = {
     "tabulate",
     "rich",
     "pluggy",
+    "numba",
 }
 
 
