@@ -268,7 +268,8 @@ def _forget_pending(manager: pluggy.PluginManager) -> None:
 
 
 def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+    text = error.msg if isinstance(error, SyntaxError) else str(error)  # str() names the place, which is named anyway
+    return " ".join(text.split()) or type(error).__name__
 
 
 def _place(error: BaseException, file: Path | None) -> str:
@@ -277,7 +278,7 @@ def _place(error: BaseException, file: Path | None) -> str:
     traceback = error.__traceback__
     while traceback is not None:
         name = traceback.tb_frame.f_code.co_filename
-        if file is None or Path(name) == file:
+        if file is None or Path(name).resolve() == file.resolve():
             place = f"{name}, line {traceback.tb_lineno}"
         traceback = traceback.tb_next
     if isinstance(error, SyntaxError) and error.filename:

@@ -21,6 +21,7 @@ from harness.compatibility import granted_beyond_the_wall
 from harness.context import Progress, RunContext, ignore_progress
 from harness.data.assemble import CellData, assemble, training_pairs
 from harness.declarations import MetricDeclaration
+from harness.encoding import code_table
 from harness.environment import environment
 from harness.errors import HarnessError
 from harness.interfaces import Hasher, Need, PairTrust, TrainingPairs
@@ -28,18 +29,15 @@ from harness.methods import ResolvedMethod
 from harness.noise.plan import class_changed, realised_rates
 from harness.noise.scores import detector_scores
 from harness.records.schema import CellFacts, Failure, RunRecord
-from harness.retrieval.codes import pack_checked
 from harness.retrieval.evaluate import CodeTable, Evaluation, definitions, evaluate
 from harness.seeding import global_randomness
 from harness.training.loop import Curves, Team, train
 from harness.training.trust import outside, refuse_outside, trust_of_shape
+from harness.wording import counted
 from harness.workbench import Job
 
 if TYPE_CHECKING:
     import torch
-
-ENCODE_ROWS = 8192
-"""Items encoded at a time."""
 
 
 @dataclass
@@ -163,65 +161,6 @@ def _select(pairs: TrainingPairs, chosen: torch.Tensor) -> TrainingPairs:
     )
 
 
-def encode(
-    hasher: Hasher, modality: str, features: NDArray[np.float32], run: RunContext, who: str
-) -> NDArray[np.uint8]:
-    """Codes of items of one modality.
-
-    Args:
-        hasher: A fitted hasher.
-        modality: "image" or "text".
-        features: (m, d) standardised features.
-        run: Device and code length.
-        who: Name of the hasher, for messages.
-
-    Returns:
-        (m, ceil(n_bits / 8)) packed codes.
-
-    Raises:
-        HarnessError: Outputs of the wrong shape, or NaN.
-    """
-    import torch
-
-    function = hasher.encode_image if modality == "image" else hasher.encode_text
-    parts = []
-    with torch.no_grad():
-        for at in range(0, len(features), ENCODE_ROWS):
-            block = torch.from_numpy(features[at : at + ENCODE_ROWS]).to(run.device)
-            values = function(block)
-            if not isinstance(values, torch.Tensor):
-                raise HarnessError(
-                    f"hasher {who!r}: encode_{modality} must return a torch tensor, not {type(values).__name__}."
-                )
-            if tuple(values.shape) != (len(block), run.n_bits):
-                raise HarnessError(
-                    f"hasher {who!r}: encode_{modality} must return ({len(block)}, {run.n_bits}); it returned "
-                    f"{tuple(values.shape)}."
-                )
-            parts.append(pack_checked(values.float().cpu().numpy(), f"hasher {who!r}, encode_{modality}"))
-    return np.concatenate(parts)
-
-
-def code_table(data: CellData, hasher: Hasher, run: RunContext, who: str) -> CodeTable:
-    """Codes of queries and database in both modalities, with ids and labels."""
-    table = data.table
-    parts: dict[str, dict[str, NDArray[np.uint8]]] = {"query": {}, "database": {}}
-    for part, images in (("query", data.queries), ("database", data.database)):
-        parts[part]["image"] = encode(hasher, "image", data.image_standardiser(table.image[images]), run, who)
-        parts[part]["text"] = encode(
-            hasher, "text", data.text_standardiser(table.text[data.caption_of[images]]), run, who
-        )
-    return CodeTable(
-        n_bits=run.n_bits,
-        query=parts["query"],
-        database=parts["database"],
-        query_labels=table.labels[data.queries],
-        database_labels=table.labels[data.database],
-        query_ids=data.queries,
-        database_ids=data.database,
-    )
-
-
 def run_job(
     job: Job,
     metrics: list[MetricDeclaration],
@@ -287,7 +226,7 @@ def run_job(
         metric_definitions=definitions(metrics),
         queries=evaluation.queries,
         plan=data.plan.fingerprint,
-        notes=[*job.notes, *fitted.notes, *_noise_notes(data)],
+        notes=[*job.notes, *fitted.notes, *_noise_notes(data), *_query_notes(evaluation)],
         timings={key: round(value, 6) for key, value in seconds.items()},
         environment=environment(device),
         started=started,
@@ -301,6 +240,15 @@ def _noise_notes(data: CellData) -> list[str]:
     if not plan.rate or plan.wrong is None or plan.wrong.any():
         return []
     return [f"noise {plan.rate:g} was asked for and no pair is wrong: {int((~plan.trusted).sum())} pairs are untrusted"]
+
+
+def _query_notes(evaluation: Evaluation) -> list[str]:
+    """A remark where metrics leave queries out."""
+    total, without = evaluation.queries["total"], evaluation.queries.get("without_relevant", 0)
+    if not without:
+        return []
+    missing = "; map and most other metrics are not defined" if without == total else ""
+    return [f"{without} of {counted(total, 'query', 'queries')} have no relevant item in the database{missing}"]
 
 
 def evaluation_arrays(codes: CodeTable, evaluation: Evaluation) -> dict[str, NDArray]:

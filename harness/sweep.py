@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
@@ -136,16 +137,39 @@ def _run_one(job: Job, metrics: list[MetricDeclaration], device: torch.device, l
     """Run one cell; an error becomes a failed record."""
     started = datetime.now(UTC)
     try:
-        return run_job(job, metrics, device, listener.progressed)
+        with settings_kept():
+            return run_job(job, metrics, device, listener.progressed)
     except (Exception, SystemExit) as error:  # a component that calls sys.exit must not end the grid
         status = "oom" if _is_out_of_memory(error) else "failed"
         tail = [] if isinstance(error, HarnessError) else traceback.format_exc().splitlines()[-20:]
-        message = (
-            str(error) if isinstance(error, HarnessError) else f"{type(error).__name__}: {' '.join(str(error).split())}"
-        )
+        message = str(error) if isinstance(error, HarnessError) else _what_and_where(error)
         failure = Failure(kind=type(error).__name__, message=message, traceback=tail)
         record = make_record(job, status=status, started=started, error=failure, environment=environment(device))
         return Outcome(record, log=tail or [message])
+
+
+def _what_and_where(error: BaseException) -> str:
+    """Kind, text and place of a component's own error: the last line that is not inside a library."""
+    lines = traceback.extract_tb(error.__traceback__)
+    ours = [line for line in lines if "site-packages" not in line.filename] or lines
+    where = f" ({ours[-1].filename}, line {ours[-1].lineno})" if ours else ""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}{where}"
+
+
+@contextmanager
+def settings_kept() -> Iterator[None]:
+    """Put torch's global settings back afterwards, so that a component which changes them spoils its own cell alone."""
+    import torch
+
+    dtype, threads, gradients = torch.get_default_dtype(), torch.get_num_threads(), torch.is_grad_enabled()
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(dtype)
+        torch.set_num_threads(threads)
+        torch.set_grad_enabled(gradients)
+        torch.use_deterministic_algorithms(deterministic)
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 
-def counted(number: int, noun: str) -> str:
-    """``1 run``, ``2 runs``."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+def counted(number: int, noun: str, nouns: str = "") -> str:
+    """``1 run``, ``2 runs``; ``nouns`` where the plural takes more than an s."""
+    return f"{number} {noun}" if number == 1 else f"{number} {nouns or noun + 's'}"

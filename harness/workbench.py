@@ -272,8 +272,8 @@ class Workbench:
             rate = None
         elif source.brings_noise:
             raise HarnessError(
-                f"{source.name} says itself which pairs are wrong; use --protocol given and leave out --noise, or "
-                "remove the array 'wrong' from the file."
+                f"the features {source.name!r} say themselves which pairs are wrong (array 'wrong'): use --protocol "
+                "given and leave out --noise, or remove that array."
             )
         return Protocol(declaration, rate, _given_trusted(request), request.data_seed, request.standardise)
 
@@ -300,7 +300,7 @@ def _trusted(
     if not source_brings_trusted(source, protocol):
         return trusted
     if request.trusted is not None and abs(request.trusted - trusted.mean()) > 0.5 / max(len(trusted), 1):
-        brought = "the noise plan" if protocol.plan is not None else source.name
+        brought = "the noise plan" if protocol.plan is not None else f"the features {source.name!r}"
         notes.append(
             f"--trusted {request.trusted:g} is not used: {brought} says which pairs are trusted ({int(trusted.sum())} "
             f"of {len(trusted)})"

@@ -29,10 +29,10 @@ class TransformersText:
         except (
             Exception
         ) as error:  # missing files, no network, wrong architecture: all mean that these weights do not serve
-            first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            first = (str(error).strip() or type(error).__name__).splitlines()[0][:300].rstrip(" .:")
             raise HarnessError(
-                f"--text-weights {self.weights} cannot be loaded by transformers: {first[:300]} Give the folder of a "
-                "text encoder with config.json, tokenizer files and model.safetensors, or use --text-backbone "
+                f"--text-weights {self.weights} cannot be loaded by transformers: {first}. Give the folder of a text "
+                "encoder with config.json, tokenizer files and model.safetensors, or use --text-backbone "
                 "tfidf-svd, which needs no weights."
             ) from error
         if getattr(network.config, "is_encoder_decoder", False):

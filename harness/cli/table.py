@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from harness.cli.options import RESULTS
+from harness.wording import counted
 
 FORMATS = ("simple", "github", "plain", "latex_booktabs", "html", "tsv")
 
@@ -64,7 +65,11 @@ def command(
 
         columns = ["hash", "status", "row", "dataset", "protocol", "noise", "bits", "seed", "data_seed", "finished"]
         click.echo(
-            tabulate(frame[columns].astype(object).fillna("").values.tolist(), headers=columns, disable_numparse=True)
+            tabulate(
+                frame[columns].convert_dtypes().astype(object).fillna("").values.tolist(),
+                headers=columns,
+                disable_numparse=True,
+            )
         )
         return
     printed = False
@@ -73,14 +78,14 @@ def command(
             click.echo(("\n" if printed else "") + render(table, style))
             printed = True
     counts = {
-        f"{int((frame['status'] != 'ok').sum())} runs that failed are left out": (frame["status"] != "ok").any(),
-        f"{int(frame['limit'].notna().sum())} runs on a limited number of images are left out": frame["limit"]
+        f"{counted(int((frame['status'] != 'ok').sum()), 'run')} that failed": (frame["status"] != "ok").any(),
+        f"{counted(int(frame['limit'].notna().sum()), 'run')} on a limited number of images": frame["limit"]
         .notna()
         .any(),
     }
     for text, applies in counts.items():
         if applies:
-            click.echo(f"note: {text}; `harness table --runs` lists them.", err=True)
+            click.echo(f"note: left out: {text}; `harness table --runs` lists them.", err=True)
     if not printed:
         raise HarnessError(
             f"no finished run in {results}/runs has {', '.join(metric_ids)}; `harness table --runs` lists what is "

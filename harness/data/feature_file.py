@@ -48,8 +48,14 @@ def read_feature_file(path: Path) -> FeatureTable:
         log.warning("%s: not used: %s (known are %s).", where, _join(unused), _join((*REQUIRED, *OPTIONAL)))
     header = header_of(arrays)
     table = table_from_arrays(arrays, path.stem, where)
-    origin = "" if header is None else str(header.get("data", ""))
-    return replace(table, origin=origin, holds_plan="plan_header" in arrays)
+    header = header or {}
+    limit = header.get("limit")
+    return replace(
+        table,
+        origin=str(header.get("data", "")),
+        holds_plan="plan_header" in arrays,
+        limited=limit if isinstance(limit, int) else None,
+    )
 
 
 def table_from_arrays(arrays: Mapping[str, NDArray], name: str, where: str) -> FeatureTable:

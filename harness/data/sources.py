@@ -106,7 +106,7 @@ def features_source(path: Path, limit: int | None, data_seed: int) -> DataSource
     """
     is_authors = path.is_dir() or path.suffix in (".h5", ".hdf5", ".json")
     table = read_authors_files(path) if is_authors else read_feature_file(path)
-    limited = None
+    limited = table.limited
     if limit is not None and limit < len(table):
         table = subset_table(table, stratified_limit(table.labels, limit, data_seed))
         table = replace(table, fingerprint=f"{table.fingerprint}-limit-{limit}-{data_seed}")

@@ -31,6 +31,7 @@ class FeatureTable:
         captions: The strings, or None.
         filenames: Names of the images, or None.
         fingerprint: Hash of the data (not of the features where they are computed here).
+        limited: The file holds this many images of a larger data set (``--limit`` of its export), or None.
         holds_plan: The file that they came from holds a noise plan, too.
         origin: For features that ``harness data export`` wrote: fingerprint of the data they were made from.
     """
@@ -51,6 +52,7 @@ class FeatureTable:
     fingerprint: str = ""
     origin: str = ""
     holds_plan: bool = False
+    limited: int | None = None
 
     def __len__(self) -> int:
         return len(self.image)

@@ -15,6 +15,9 @@ import pandas as pd
 from harness.report.frame import SETTING
 from harness.wording import counted
 
+TELLING = ("class-labels", "noise-mask")
+"""Grants after which a method is not unsupervised; the source order says nothing of what is right."""
+
 DIRECTIONS = ("i2t", "t2i")
 
 
@@ -85,7 +88,9 @@ def _table(setting: dict[str, Any], group: pd.DataFrame, metric: str) -> Table:
         marked = f"{name} †" if runs["granted"].str.len().max() > 0 else name
         rows.append([marked, *cells, _range(counts)])
         if marked != name:
-            notes.append(f"† {name} was granted {', '.join(sorted(set(runs['granted']) - {''}))}: not unsupervised.")
+            granted = ", ".join(sorted(set(runs["granted"]) - {""}))
+            told = any(word in granted for word in TELLING)
+            notes.append(f"† {name} was granted {granted}{': not unsupervised' if told else ''}.")
     return Table(_title(setting, metric), header, rows, notes)
 
 

@@ -6,9 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from harness.errors import HarnessError
 from harness.interfaces import Batch, Evidence, Learner, PairTrust, Phase, Run, TrainingPairs
 from harness.training.batches import batches
 from harness.training.trust import outside, refuse_outside, trust_of_shape, weight_of_shape
+from harness.wording import counted
 
 if TYPE_CHECKING:
     import torch
@@ -82,6 +84,12 @@ def train(teams: Sequence[Team], pairs: TrainingPairs, phases: Sequence[Phase], 
             if phase.pairs == "trusted"
             else torch.arange(len(pairs), device=pairs.image.device)
         )
+        smallest = getattr(teams[0].learner, "smallest_batch", 1)
+        if phase.epochs and len(rows) < smallest:
+            raise HarnessError(
+                f"phase {phase.name!r} has {counted(len(rows), 'training pair')}, and the hasher needs at least "
+                f"{smallest} in a batch: use more images{', or raise --trusted' if phase.pairs == 'trusted' else ''}."
+            )
         for team in teams:
             _optional(team.learner, "begin_phase", phase, phase_pairs, rows)
         for epoch_in_phase in range(phase.epochs):

@@ -83,7 +83,7 @@ def test_table_of_failed_runs_only_says_so(harness, features, moody):
     result = harness("table")
     assert result.code == 2
     assert "no finished run" in result.err
-    assert "1 runs that failed" in result.err
+    assert "left out: 1 run that failed;" in result.err
 
 
 @pytest.fixture

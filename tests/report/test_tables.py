@@ -178,6 +178,11 @@ def test_rows_that_were_granted_something_are_marked_and_explained(run):
     assert note in render(table)
 
 
+def test_source_order_is_marked_but_tells_nothing_of_what_is_right(run):
+    (table,) = tables([run(0.9, row="duch-noisy [preset=released]", granted=["source-order"])])
+    assert table.notes == ["† duch-noisy [preset=released] was granted source-order."]
+
+
 def test_runs_by_earlier_code_are_left_out_with_a_note(run):
     (table,) = tables(
         [run(0.1, code="old"), run(0.3, code="old", seed=1), run(0.8, code="new"), run(0.5, method="chnr", code="old")]
@@ -253,8 +258,8 @@ def test_table_in_every_format(harness, results, style, sign):
 
 def test_what_is_left_out_is_told_on_standard_error(harness, results):
     result = harness("table", "--results", results)
-    assert "1 runs that failed" in result.err
-    assert "1 runs on a limited number of images" in result.err
+    assert "left out: 1 run that failed;" in result.err
+    assert "left out: 1 run on a limited number of images;" in result.err
     assert "note" not in result.out
 
 

@@ -1,0 +1,105 @@
+"""Codes of queries and database from a fitted hasher, one modality at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.context import RunContext
+from harness.data.assemble import CellData
+from harness.errors import HarnessError
+from harness.interfaces import Hasher
+from harness.retrieval.codes import pack_checked
+from harness.retrieval.evaluate import CodeTable
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+PROBE_ROWS = 8
+"""Items that are encoded once more, to see that their codes do not depend on their company."""
+
+ENCODE_ROWS = 8192
+"""Items encoded at a time."""
+
+
+def encode(
+    hasher: Hasher, modality: str, features: NDArray[np.float32], run: RunContext, who: str
+) -> NDArray[np.uint8]:
+    """Codes of items of one modality.
+
+    Args:
+        hasher: A fitted hasher.
+        modality: "image" or "text".
+        features: (m, d) standardised features.
+        run: Device and code length.
+        who: Name of the hasher, for messages.
+
+    Returns:
+        (m, ceil(n_bits / 8)) packed codes.
+
+    Raises:
+        HarnessError: Outputs of the wrong shape, or NaN.
+    """
+    import torch
+
+    function = hasher.encode_image if modality == "image" else hasher.encode_text
+    parts = []
+    with torch.no_grad():
+        for at in range(0, len(features), ENCODE_ROWS):
+            block = torch.from_numpy(features[at : at + ENCODE_ROWS]).to(run.device)
+            values = function(block)
+            if not isinstance(values, torch.Tensor):
+                raise HarnessError(
+                    f"hasher {who!r}: encode_{modality} must return a torch tensor, not {type(values).__name__}."
+                )
+            if tuple(values.shape) != (len(block), run.n_bits):
+                raise HarnessError(
+                    f"hasher {who!r}: encode_{modality} must return ({len(block)}, {run.n_bits}); it returned "
+                    f"{tuple(values.shape)}."
+                )
+            if at == 0:
+                _refuse_batch_dependence(function, block, values, f"hasher {who!r}: encode_{modality}")
+            parts.append(pack_checked(values.float().cpu().numpy(), f"hasher {who!r}, encode_{modality}"))
+    return np.concatenate(parts)
+
+
+def _refuse_batch_dependence(function: Callable[[Tensor], Tensor], block: Tensor, values: Tensor, what: str) -> None:
+    """An item has the same code in whatever batch it comes: a few are encoded once more, in other company.
+
+    Otherwise the code of a query would depend on the other queries, and that of an item on the database. Outputs next
+    to zero may change sign with the order of summation, so they decide nothing.
+
+    Raises:
+        HarnessError: Codes differ.
+    """
+    few = block[:PROBE_ROWS].flip(0)
+    alone, together = function(few).float(), values[:PROBE_ROWS].flip(0).float()
+    clear = together.abs() > 1e-3 * together.abs().amax(dim=1, keepdim=True)
+    if alone.shape != together.shape or bool(((alone > 0) != (together > 0))[clear].any()):
+        raise HarnessError(
+            f"{what} gives items another code in another batch: compute means, medians and batch statistics in "
+            "fit, and use networks in eval mode."
+        )
+
+
+def code_table(data: CellData, hasher: Hasher, run: RunContext, who: str) -> CodeTable:
+    """Codes of queries and database in both modalities, with ids and labels."""
+    table = data.table
+    parts: dict[str, dict[str, NDArray[np.uint8]]] = {"query": {}, "database": {}}
+    for part, images in (("query", data.queries), ("database", data.database)):
+        parts[part]["image"] = encode(hasher, "image", data.image_standardiser(table.image[images]), run, who)
+        parts[part]["text"] = encode(
+            hasher, "text", data.text_standardiser(table.text[data.caption_of[images]]), run, who
+        )
+    return CodeTable(
+        n_bits=run.n_bits,
+        query=parts["query"],
+        database=parts["database"],
+        query_labels=table.labels[data.queries],
+        database_labels=table.labels[data.database],
+        query_ids=data.queries,
+        database_ids=data.database,
+    )
