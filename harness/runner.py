@@ -27,6 +27,7 @@ from harness.interfaces import Hasher, Need, PairTrust, TrainingPairs
 from harness.methods import ResolvedMethod
 from harness.noise.plan import class_changed, realised_rates
 from harness.noise.scores import detector_scores
+from harness.precision import float32_products
 from harness.records.schema import CellFacts, Failure, RunRecord
 from harness.retrieval.codes import pack_checked
 from harness.retrieval.evaluate import CodeTable, Evaluation, definitions, evaluate
@@ -103,6 +104,11 @@ def fit_method(method: ResolvedMethod, pairs: TrainingPairs, run: RunContext) ->
     Raises:
         HarnessError: A component broke its contract.
     """
+    with float32_products(run.precision):
+        return _fit_method(method, pairs, run)
+
+
+def _fit_method(method: ResolvedMethod, pairs: TrainingPairs, run: RunContext) -> Fitted:
     seconds: dict[str, float] = {}
     teams = []
     notes: list[str] = []
@@ -253,7 +259,8 @@ def run_job(
         listener(progress)
 
     begin = time.perf_counter()
-    run = RunContext(job.request.bits, device, job.request.seed, listener=listen)
+    precision = job.cell.facts["precision"]
+    run = RunContext(job.request.bits, device, job.request.seed, precision=precision, listener=listen)
     with _timed(seconds, "features"), global_randomness(0, "backbones"):
         table = job.data.source.table(job.data.split, replace(run, seed=0))
     with _timed(seconds, "data"):
