@@ -38,5 +38,9 @@ $(VENV)/.installed-for-tests: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test]"
 	@touch $@
 
+# Ratios to a plain loop in the same run; one thread for each core.
+bench: $(VENV)/.installed-for-tests
+	$(BIN)/pytest tests/benchmarks --benchmark-only --benchmark-group-by=func --benchmark-columns=min,median,rounds
+
 clean:
 	rm -rf $(VENV) build *.egg-info

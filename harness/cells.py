@@ -43,6 +43,7 @@ class CellRequest:
         data_seed: Data seed.
         standardise: Standardisation.
         limit: Images to keep.
+        precision: "auto", "fp32", "bf16" or "tf32".
         plugins: Files named with ``--plugin``, for the command that repeats the cell.
     """
 
@@ -64,12 +65,13 @@ class CellRequest:
     data_seed: int = 0
     standardise: str = "scalar"
     limit: int | None = None
+    precision: str = "auto"
     plugins: tuple[Path, ...] = ()
 
     @property
     def data_key(self) -> CellRequest:
-        """What of the request concerns the data: equal for requests that differ in method, bits and seed alone."""
-        return replace(self, method=MethodRequest("none"), bits=64, seed=0)
+        """What of the request concerns the data, as opposed to method, bits, seed and precision."""
+        return replace(self, method=MethodRequest("none"), bits=64, seed=0, precision="auto")
 
 
 def grid(axes: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
@@ -118,6 +120,7 @@ class Cell:
             "data_seed": (0,),
             "standardise": ("scalar",),
             "limit": (None,),
+            "precision": ("fp32",),
         }
         parts += [f"{key.replace('_', ' ')} {facts[key]}" for key, usual in unusual.items() if facts[key] not in usual]
         return ", ".join(parts)

@@ -46,6 +46,7 @@ def command_of(request: CellRequest) -> str:
         "--seed": request.seed,
         "--data-seed": request.data_seed,
         "--standardise": None if request.standardise == "scalar" else request.standardise,
+        "--precision": None if request.precision == "auto" else request.precision,
         "--limit": request.limit,
     }
     words = ["harness", "run"]

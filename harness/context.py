@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from harness.errors import HarnessError
+from harness.precision import BF16, FP32
 from harness.seeding import frozen_global_randomness, numpy_generator, torch_generator
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class RunContext:
         device: Where the tensors are.
         seed: Training seed.
         member: Prefix of stream names, so that two co-taught learners differ.
+        precision: Format of products while training: "fp32", "bf16" or "tf32".
         listener: Called with each :class:`Progress`.
     """
 
@@ -53,6 +55,7 @@ class RunContext:
     device: torch.device
     seed: int = 0
     member: str = ""
+    precision: str = FP32
     listener: Callable[[Progress], None] = ignore_progress
 
     def generator(self, stream: str) -> torch.Generator:
@@ -66,6 +69,14 @@ class RunContext:
     def report(self, *, phase: str, epoch: int, epochs: int, loss: float | torch.Tensor | None = None) -> None:
         """Pass progress on to whoever listens."""
         self.listener(Progress(phase, epoch, epochs, None if loss is None else float(loss)))
+
+    def autocast(self) -> AbstractContextManager[None]:
+        """Products in bf16 while this lasts, under precision bf16; nothing changes under the others."""
+        if self.precision != BF16:
+            return nullcontext()
+        import torch
+
+        return torch.autocast(self.device.type, dtype=torch.bfloat16)
 
     def frozen_randomness(self) -> AbstractContextManager[None]:
         """Global random numbers drawn meanwhile leave the training's streams untouched."""

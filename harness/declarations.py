@@ -11,6 +11,7 @@ from typing import Any
 from harness.errors import HarnessError
 from harness.interfaces import NOTHING, Need, Phase, Recipe
 from harness.parameters import Parameter, parameters_from_signature
+from harness.precision import FP32
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class Component(Declaration):
     target: Any = None
     declared_parameters: tuple[Parameter, ...] | None = None
     needs: Need = NOTHING
+    precisions: tuple[str, ...] = (FP32,)
 
     @cached_property
     def parameters(self) -> tuple[Parameter, ...]:

@@ -67,6 +67,7 @@ class RegisterHasher(Protocol):
         uses_weights: bool = True,
         takes_objective: bool = False,
         phases: tuple[Phase, ...] = (),
+        precisions: tuple[str, ...] = ("fp32",),
     ) -> None:
         """Register a hasher (:class:`harness.interfaces.Hasher` or :class:`harness.interfaces.Learner`).
 
@@ -83,6 +84,9 @@ class RegisterHasher(Protocol):
                 record says so.
             takes_objective: True if its loss can be chosen; the objective is passed as keyword argument ``objective``.
             phases: Training phases for recipes that name none; only for Learners.
+            precisions: Number formats it can train in, of ``"fp32"``, ``"bf16"`` and ``"tf32"``: name what its
+                ``run.autocast()`` or ``run.precision`` makes a difference for. A method computes in fp32 unless one of
+                its components declares what ``--precision`` asks for.
         """
 
 
@@ -98,6 +102,7 @@ class RegisterComponent(Protocol):
         paper: str = "",
         parameters: Iterable[Parameter] | None = None,
         needs: Need = NOTHING,
+        precisions: tuple[str, ...] = ("fp32",),
     ) -> None:
         """Register a noise detector or an objective; arguments as for hashers."""
 

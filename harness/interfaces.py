@@ -234,6 +234,16 @@ class Run(Protocol):
 
     n_bits: int
     device: torch.device
+    precision: str
+    """"fp32", "bf16" or "tf32"; "fp32" for a method none of whose components declared another one."""
+
+    def autocast(self) -> AbstractContextManager[None]:
+        """For the forward pass of a network while training: under precision bf16 its products are bf16 meanwhile.
+
+        Keep losses and similarities outside, on ``outputs.float()``. Under fp32 and tf32 nothing happens here (under
+        tf32 the core has told torch to use TF32 for the float32 products of the whole training). A component that uses
+        this declares it: ``register(..., precisions=("fp32", "bf16", "tf32"))``.
+        """
 
     def generator(self, stream: str) -> torch.Generator:
         """A seeded generator on the run's device; the same stream name gives the same numbers in every run of a seed.

@@ -41,6 +41,11 @@ class ResolvedMethod:
     needs: Need
 
     @property
+    def precisions(self) -> frozenset[str]:
+        """Number formats that at least one component can train in."""
+        return frozenset(name for component in self.components.values() for name in component.precisions)
+
+    @property
     def hasher(self) -> HasherDeclaration:
         """The hasher's declaration."""
         declaration = self.components["hasher"]

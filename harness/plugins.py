@@ -33,6 +33,7 @@ from harness.declarations import (
     ProtocolDeclaration,
 )
 from harness.errors import HarnessError, unknown_name
+from harness.precision import FP32, PRECISIONS
 from harness.source_hash import LOOSE_PREFIX
 
 ENTRY_POINT_GROUP = "harness.plugins"
@@ -311,6 +312,8 @@ def _register_functions(registry: Registry, common: dict[str, Any]) -> dict[str,
         if "parameters" in facts:
             declared = facts.pop("parameters")
             facts["declared_parameters"] = None if declared is None else tuple(declared)
+        if "precisions" in facts:
+            facts["precisions"] = _checked_precisions(name, facts["precisions"])
         registry.add(made(kind, _checked(name), summary, facts.pop("paper", ""), target=target, **common, **facts))
 
     def dataset(card: Path) -> None:
@@ -327,6 +330,16 @@ def _register_functions(registry: Registry, common: dict[str, Any]) -> dict[str,
         "register_metrics": partial(component, "metric", MetricDeclaration),
         "register_protocols": partial(component, "protocol", ProtocolDeclaration),
     }
+
+
+def _checked_precisions(name: str, precisions: Any) -> tuple[str, ...]:
+    """fp32, which everything must offer, and others that exist."""
+    found = (precisions,) if isinstance(precisions, str) else tuple(precisions)
+    if FP32 not in found or not set(found) <= set(PRECISIONS):
+        raise HarnessError(
+            f"{name!r}: precisions must be some of {', '.join(PRECISIONS)}, fp32 among them, not {precisions!r}."
+        )
+    return found
 
 
 def _checked(name: str) -> str:

@@ -28,6 +28,7 @@ from harness.interfaces import Hasher, Need, PairTrust, TrainingPairs
 from harness.methods import ResolvedMethod
 from harness.noise.plan import class_changed, realised_rates
 from harness.noise.scores import detector_scores
+from harness.precision import float32_products
 from harness.records.schema import CellFacts, Failure, RunRecord
 from harness.retrieval.evaluate import CodeTable, Evaluation, definitions, evaluate
 from harness.seeding import global_randomness
@@ -101,6 +102,11 @@ def fit_method(method: ResolvedMethod, pairs: TrainingPairs, run: RunContext) ->
     Raises:
         HarnessError: A component broke its contract.
     """
+    with float32_products(run.precision):
+        return _fit_method(method, pairs, run)
+
+
+def _fit_method(method: ResolvedMethod, pairs: TrainingPairs, run: RunContext) -> Fitted:
     seconds: dict[str, float] = {}
     teams = []
     notes: list[str] = []
@@ -192,7 +198,8 @@ def run_job(
         listener(progress)
 
     begin = time.perf_counter()
-    run = RunContext(job.request.bits, device, job.request.seed, listener=listen)
+    precision = job.cell.facts["precision"]
+    run = RunContext(job.request.bits, device, job.request.seed, precision=precision, listener=listen)
     with _timed(seconds, "features"), global_randomness(0, "backbones"):
         table = job.data.source.table(job.data.split, replace(run, seed=0))
     with _timed(seconds, "data"):

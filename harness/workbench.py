@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from harness.cells import CORE_VERSIONS, DEFAULT_TRUSTED, Cell, CellRequest
 from harness.compatibility import DataFacts, check_combination, granted_beyond_the_wall
+from harness.context import choose_device
 from harness.data.assemble import Protocol, check_plan, trusted_rows
 from harness.data.sources import DataSource, backbone_choice, card_of, features_source, raw_dataset, raw_source
 from harness.data.splits import database_images, query_images, training_images
@@ -23,11 +24,14 @@ from harness.errors import HarnessError, unknown_name
 from harness.methods import ResolvedMethod, resolve_method
 from harness.noise.plan import NoisePlan, read_plan
 from harness.plugins import Registry
+from harness.precision import AUTO, FP32, check_precision, resolve_precision
 from harness.source_hash import hash_of_component
 
 log = logging.getLogger(__name__)
 
-PRECISION = "fp32"
+
+NOT_IN_THE_HASH = ("row", "preset", "images", "granted", "precisions")
+"""Facts that follow from others."""
 
 
 @dataclass(frozen=True)
@@ -79,9 +83,11 @@ class Workbench:
 
     Attributes:
         registry: What is registered.
+        device: Where cells will be trained, as ``--device`` says it; decides what ``--precision auto`` is.
     """
 
     registry: Registry
+    device: str = "auto"
     _sources: dict[tuple[object, ...], DataSource] = field(default_factory=dict)
     _plans: dict[Path, NoisePlan] = field(default_factory=dict)
     _packages: set[str] | None = None
@@ -122,7 +128,6 @@ class Workbench:
             "trusted": round(float(trusted.mean()), 6) if source_brings_trusted(source, protocol) else protocol.trusted,
             "data_seed": request.data_seed,
             "standardise": request.standardise,
-            "precision": PRECISION,
             "limit": source.limited,
             "backbones": source.backbones(),
             "images": {
@@ -150,6 +155,7 @@ class Workbench:
         method = resolve_method(self.registry, request.method)
         data = self.prepare_data(request)
         check_combination(method, data.offered)
+        precision = self._precision(request, method)
         source, protocol = data.source, data.protocol
         facts = {
             "row": method.row,
@@ -163,9 +169,11 @@ class Workbench:
             "granted": list(granted_beyond_the_wall(method).names),
             "parameters": dict(method.parameters),
             **data.facts,
+            "precision": precision,
+            "precisions": sorted(method.precisions),
         }
         identity = {
-            **{key: value for key, value in facts.items() if key not in ("row", "preset", "images", "granted")},
+            **{key: value for key, value in facts.items() if key not in NOT_IN_THE_HASH},
             "phases": [[phase.name, phase.pairs, phase.trust, phase.epochs, phase.restart] for phase in method.phases],
             "learners": method.learners,
             "data": source.data.fingerprint,
@@ -183,7 +191,16 @@ class Workbench:
             },
             "versions": CORE_VERSIONS,
         }
+        # The command that repeats the cell names what auto was, where there is a choice.
+        request = replace(request, precision=AUTO if method.precisions == {FP32} else precision)
         return Job(request, Cell(facts, identity), method, data)
+
+    def _precision(self, request: CellRequest, method: ResolvedMethod) -> str:
+        """What the cell is computed in. Nothing is asked of torch where the answer is fp32 anyway."""
+        check_precision(request.precision)
+        if request.precision == FP32 or (request.precision == AUTO and method.precisions == {FP32}):
+            return FP32
+        return resolve_precision(request.precision, method.precisions, choose_device(self.device))
 
     def _source_hash(self, component: object) -> str:
         from harness.declarations import Component

@@ -22,7 +22,6 @@ DATA_FACTS = (
     "trusted",
     "data_seed",
     "standardise",
-    "precision",
     "limit",
     "backbones",
     "images",
@@ -173,7 +172,7 @@ def _facts(
     """Facts of the record: from the cell, otherwise from the options; a contradiction is an error."""
     from harness.errors import HarnessError
 
-    facts: dict[str, Any] = dict.fromkeys(DATA_FACTS)
+    facts: dict[str, Any] = dict.fromkeys((*DATA_FACTS, "precision"))
     facts.update(
         dataset="external", backbones={}, images={"query": len(table.query_ids), "database": len(table.database_ids)}
     )

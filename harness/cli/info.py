@@ -72,6 +72,8 @@ def _describe(declaration: Any, registry: Registry) -> dict[str, Any]:
         )
     elif isinstance(declaration, Component):
         facts["needs"] = list(declaration.needs.names)
+        if declaration.kind in ("hasher", "detector", "objective"):
+            facts["precisions"] = list(declaration.precisions)
         facts["parameters"] = [_parameter(parameter, parameter.default) for parameter in declaration.parameters]
         if isinstance(declaration, HasherDeclaration):
             facts.update(

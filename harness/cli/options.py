@@ -49,6 +49,8 @@ CELL_OPTIONS: list[Decorator] = [
                  help="Folder of the data sets.  [default: $HARNESS_DATA]"),
     _axis("--standardise", "Feature standardisation: scalar, feature, center or none.  [axis; default scalar]",
           metavar="HOW"),
+    _axis("--precision", "Number format of training: auto, fp32, bf16 or tf32.  [axis; default auto: bf16 where it is "
+          "fast, otherwise fp32]", metavar="FORMAT"),
     _axis("--preset", "Named parameters of the method, for example released.  [axis; default described]",
           metavar="NAME"),
     click.option("--set", "settings", multiple=True, metavar="KEY=VALUE",
@@ -109,6 +111,7 @@ def requests_of(options: Mapping[str, Any]) -> list[CellRequest]:
             "trusted": axes.numbers("--trusted", options["trusted"], float) or [None],
             "noise": axes.numbers("--noise", options["noise"], float) or [None],
             "bits": axes.numbers("--bits", options["bits"], int) or [64],
+            "precision": axes.texts(options["precision"], "--precision") or ["auto"],
             "method": methods,
             "preset": axes.texts(options["preset"], "--preset") or [DEFAULT_PRESET],
             "hasher": axes.texts(options["hasher"], "--hasher") or [None],

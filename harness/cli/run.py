@@ -62,7 +62,7 @@ def command(ctx: click.Context, /, **options: Any) -> None:
     check_metrics(registry, metric_ids)
     requests = requests_of(options)
     store = RunStore(options["results"])
-    workbench = Workbench(registry)
+    workbench = Workbench(registry, options["device"])
     if options["dry_run"]:
         jobs, refused = prepare_all(workbench, requests)
         _show_plan(jobs, refused, store, options["overwrite"], options["as_json"])

@@ -34,6 +34,9 @@ class CellFacts(BaseModel):
     data_seed: int | None
     standardise: str | None
     precision: str | None
+    """What was computed in: "fp32", "bf16" or "tf32"; None for codes of another program."""
+    precisions: tuple[str, ...] = ("fp32",)
+    """What the method can compute in. With fp32 alone its numbers are the same whatever ``--precision`` asks for."""
     limit: int | None
     """Images kept by ``--limit``; such records never enter tables."""
     granted: list[str]

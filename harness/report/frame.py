@@ -76,6 +76,7 @@ def _row(record: RunRecord) -> dict[str, Any]:
         "bits": cell.bits,
         "standardise": cell.standardise,
         "precision": cell.precision,
+        "precision_chosen": len(cell.precisions) > 1,
         "image_backbone": _backbone(cell.backbones.get("image")),
         "text_backbone": _backbone(cell.backbones.get("text")),
         "plan": identity.get("plan"),

@@ -55,11 +55,22 @@ def comparison_tables(frame: pd.DataFrame, metric: str, *, limited: bool = False
     finished = frame[(frame["status"] == "ok")]
     if not limited:
         finished = finished[finished["limit"].isna()]
+    finished = _beside_each_precision(finished)
     tables = []
     for setting, group in finished.groupby(list(SETTING), dropna=False, sort=True):
         described = dict(zip(SETTING, setting if isinstance(setting, tuple) else (setting,), strict=True))
         tables.append((described, _table(described, group, metric)))
     return _distinct_titles(tables)
+
+
+def _beside_each_precision(frame: pd.DataFrame) -> pd.DataFrame:
+    """Methods without a choice of precision (closed forms, codes of other programs) stand in the table of each one."""
+    parts = []
+    for _, group in frame.groupby([key for key in SETTING if key != "precision"], dropna=False, sort=False):
+        chosen = group["precision_chosen"].astype(bool)
+        for precision in sorted(group.loc[chosen, "precision"].unique()) or ["fp32"]:
+            parts.append(group[~chosen | (group["precision"] == precision)].assign(precision=precision))
+    return pd.concat(parts) if parts else frame
 
 
 def _distinct_titles(tables: list[tuple[dict[str, Any], Table]]) -> list[Table]:
@@ -153,6 +164,8 @@ def _title(setting: dict[str, Any], metric: str) -> str:
         parts.append(f"{_short(setting['image_backbone'])} + {_short(setting['text_backbone'])}")
     if isinstance(setting["standardise"], str) and setting["standardise"] != "scalar":
         parts.append(f"standardise {setting['standardise']}")
+    if setting["precision"] != "fp32":
+        parts.append(f"precision {setting['precision']}")
     if isinstance(setting["plan"], str):
         parts.append(f"noise plan {setting['plan']}")
     if not pd.isna(setting["limit"]):

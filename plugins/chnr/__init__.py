@@ -29,6 +29,8 @@ AUGMENTED_TEXT = Parameter(
     ("use", "ignore"),
 )
 
+PRECISIONS = ("fp32", "bf16", "tf32")
+
 WARM_UP = Phase("warm-up", 75, pairs="trusted", trust="ones")
 NOISY = Phase("noisy", 75, pairs="all", trust="detector")
 
@@ -49,6 +51,7 @@ def register_detectors(register):
         summary="CHNR's noise discriminator on concatenated features, trained on trusted against mismatched pairs",
         paper=PAPER,
         needs=Need.TRUSTED,
+        precisions=PRECISIONS,
         parameters=[
             Parameter(
                 "weights", "normal",
@@ -101,6 +104,7 @@ def register_hashers(register):
         offers=Need.EPOCHS | Need.PAIR_LOSSES | Need.TWO_LEARNERS,
         takes_objective=True,
         phases=(Phase("training", 150),),
+        precisions=PRECISIONS,
         parameters=[
             Parameter("hidden", 4096, "Width of the hidden layer.", minimum=1),
             Parameter("batch_size", 256, "Pairs per batch.", minimum=2),

@@ -4,13 +4,37 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import batch_norm
 
 from harness import Batch, Need, PairTrust, Phase, TrainingPairs
 
 
 def hash_network(d: int, hidden: int, n_bits: int) -> nn.Sequential:
     """d -> hidden, batch normalisation, ReLU -> n_bits, tanh."""
-    return nn.Sequential(nn.Linear(d, hidden), nn.BatchNorm1d(hidden), nn.ReLU(), nn.Linear(hidden, n_bits), nn.Tanh())
+    return nn.Sequential(
+        nn.Linear(d, hidden), nn.BatchNorm1d(hidden), nn.ReLU(inplace=True), nn.Linear(hidden, n_bits), nn.Tanh()
+    )
+
+
+def train_outputs(network: nn.Sequential, views: list[Tensor]) -> tuple[Tensor, Tensor]:
+    """Outputs of the original and the augmented view while training, (b, n_bits) each.
+
+    Both views pass the linear layers in one product, and batch normalisation as batches of their own. A view that
+    stands for both is encoded once; the running statistics then move as if it had been encoded twice.
+
+    Args:
+        network: From :func:`hash_network`.
+        views: One or two tensors (b, d).
+    """
+    first, norm, relu, last, tanh = network
+    momentum = norm.momentum if len(views) == 2 else 1 - (1 - norm.momentum) ** 2
+    norm.num_batches_tracked += 2
+    statistics = (norm.running_mean, norm.running_var, norm.weight, norm.bias, True, momentum, norm.eps)
+    before = first(torch.cat(views) if len(views) == 2 else views[0]).split(len(views[0]))
+    hidden = torch.cat([batch_norm(view, *statistics) for view in before])
+    # Under autocast the products come in bf16; everything after them is float32 again.
+    outputs = tanh(last(relu(hidden)).to(first.weight.dtype)).split(len(views[0]))
+    return outputs[0], outputs[-1]
 
 
 def quantisation(target: Tensor, *outputs: Tensor) -> Tensor:
@@ -52,7 +76,11 @@ class ContrastiveHasher:
         """Networks, optimiser, and random target codes."""
         self._make_networks(pairs.image.shape[1], pairs.text.shape[1], run.n_bits, run.device)
         parameters = [*self.image_network.parameters(), *self.text_network.parameters()]
-        self.optimiser = torch.optim.Adam(parameters, lr=self.learning_rate, weight_decay=self.weight_decay)
+        fused = run.device.type in ("cpu", "cuda")
+        self.optimiser = torch.optim.Adam(
+            parameters, lr=self.learning_rate, weight_decay=self.weight_decay, fused=fused
+        )
+        self.run = run
         shape = (len(pairs), run.n_bits)
         self.codes = torch.randn(shape, generator=run.generator("target-codes"), device=run.device).sign()
         self.outputs = torch.zeros(shape, device=run.device)
@@ -88,8 +116,9 @@ class ContrastiveHasher:
 
     def step(self, batch: Batch, trust: PairTrust) -> Tensor:
         """One step of Adam on both networks."""
-        h_image, h_image_view = self._encode_views(self.image_network, self._image_views(batch))
-        h_text, h_text_view = self._encode_views(self.text_network, self._text_views(batch))
+        with self.run.autocast():
+            h_image, h_image_view = train_outputs(self.image_network, self._image_views(batch))
+            h_text, h_text_view = train_outputs(self.text_network, self._text_views(batch))
         loss = self.objective(h_image, h_text, trust).sum()
         mean_trust = PairTrust(trust.weight.mean().expand(len(batch)))
         if self.intra_image:
@@ -105,21 +134,6 @@ class ContrastiveHasher:
             self.outputs[slots] = (h_image + h_image_view + h_text + h_text_view) / 4
             self.trained[batch.rows] = True
         return loss.detach()
-
-    @staticmethod
-    def _encode_views(network: nn.Sequential, views: list[Tensor]) -> tuple[Tensor, Tensor]:
-        """Outputs of the original and the augmented view, encoded one after the other as batches of their own.
-
-        A view that stands for both is encoded once; the running statistics then move as if it had been encoded twice.
-        """
-        network.train()
-        if len(views) == 2:
-            return network(views[0]), network(views[1])
-        norm = network[1]
-        momentum, norm.momentum = norm.momentum, 1 - (1 - norm.momentum) ** 2
-        output = network(views[0])
-        norm.momentum = momentum
-        return output, output
 
     def pair_losses(self, batch: Batch) -> Tensor:
         """The objective of each pair, fully trusted."""

@@ -7,11 +7,9 @@ serve any hasher.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
+from harness_plugins.chnr.discriminator_gradients import COMBINATIONS, DiscriminatorStep
 from torch import Tensor, nn
-from torch.nn.functional import softplus
 
 from harness import Batch, HarnessError, Need, PairTrust, TrainingPairs
 from harness.training import batches
@@ -31,41 +29,6 @@ class Discriminator(nn.Module):
         for layer in self.layers:
             pairs = self.dropout(layer(pairs).relu())
         return self.last(pairs)[:, 0]
-
-    def input_gradient(self, pairs: Tensor) -> Tensor:
-        """(n, d) gradient of each logit by its input, differentiable by the weights.
-
-        For a ReLU network it is a product of masked weight matrices, W1' m1 W2' m2 W3' m3 w, where the masks m (ReLU
-        and dropout) have no gradient: the same numbers as double backward, without it.
-        """
-        masks = []
-        with torch.no_grad():
-            for layer in self.layers:
-                before = layer(pairs)
-                masks.append(self.dropout((before > 0).to(pairs.dtype)))
-                pairs = before * masks[-1]
-        gradient = self.last.weight.expand(len(pairs), -1)
-        for layer, mask in zip(reversed(self.layers), reversed(masks), strict=True):
-            gradient = (gradient * mask) @ layer.weight
-        return gradient
-
-
-def discriminator_loss(network: Discriminator, real: Tensor, fake: Tensor, mix: Tensor, penalty: float) -> Tensor:
-    """-mean log s(D(real)) - mean log(1 - s(D(fake))) + penalty x mean (||grad D(u)||_2 - 1)^2.
-
-    Args:
-        network: The discriminator.
-        real: (n, d) right pairs.
-        fake: (n, d) mismatched pairs.
-        mix: (n, d) uniform in [0, 1], one for each element: u = mix x real + (1 - mix) x fake.
-        penalty: Factor of the gradient penalty.
-
-    Returns:
-        The loss, 0-d.
-    """
-    wrong = softplus(-network(real)).mean() + softplus(network(fake)).mean()
-    gradient = network.input_gradient(mix * real + (1 - mix) * fake)
-    return wrong + penalty * ((gradient.norm(2, dim=1) - 1) ** 2).mean()
 
 
 class AdversarialDetector:
@@ -95,30 +58,37 @@ class AdversarialDetector:
                 "--trusted."
             )
         trusted = pairs.as_trusted()
+        self.run = run
         self.labels = self._labels(pairs, rows)
         self.network = Discriminator(pairs.image.shape[1] + pairs.text.shape[1], self.dropout).to(run.device)
         optimiser = torch.optim.AdamW(
-            self.network.parameters(), lr=self.learning_rate, betas=(0.5, 0.9), weight_decay=self.weight_decay
+            self.network.parameters(),
+            lr=self.learning_rate,
+            betas=(0.5, 0.9),
+            weight_decay=self.weight_decay,
+            fused=run.device.type in ("cpu", "cuda"),
         )
-        order = run.generator("detector-batches")
+        order, chance = run.generator("detector-batches"), run.generator("detector-mix")
+        dtype = torch.bfloat16 if run.precision == "bf16" else pairs.image.dtype
+        images, texts = ([view.to(dtype) for view in views] for views in self._views(trusted))
+        step = DiscriminatorStep(self.network, self.penalty, dtype, run.generator("detector-dropout"))
         for epoch in range(self.epochs):
             losses, probabilities = [], []
             for chosen in batches(rows, self.batch_size, order, smallest=2):
-                reals, fakes = self._pairs_of(trusted.rows(chosen))
-                optimiser.zero_grad()
-                loss = sum(
-                    discriminator_loss(self.network, real, fake, torch.rand_like(real), self.penalty)
-                    for real, fake in zip(reals, fakes, strict=True)
+                batch = trusted.rows(chosen)
+                partners = self._partners(batch)
+                mixes = torch.rand(*partners.shape, texts[0].shape[1], generator=chance, device=run.device).to(dtype)
+                losses.append(
+                    step([view[chosen] for view in images], [view[chosen] for view in texts], partners, mixes)
                 )
-                loss.backward()
                 optimiser.step()
-                losses.append(loss.detach())
                 if epoch == self.epochs - 1 and self.dropout_in_weights:
-                    probabilities.append(self._probability(torch.cat([reals[0], fakes[0]])))
+                    probabilities.append(self._right_and_mismatched(batch, partners[0]))
             run.report(phase="detector", epoch=epoch + 1, epochs=self.epochs, loss=torch.stack(losses).mean())
         self.network.train(self.dropout_in_weights)
         if not self.dropout_in_weights:
-            probabilities = [self._probability(torch.cat([view[0] for view in self._pairs_of(trusted.rows(rows))]))]
+            batch = trusted.rows(rows)
+            probabilities = [self._right_and_mismatched(batch, self._partners(batch)[0])]
         # Half way between right and mismatched trusted pairs; each tensor holds as many of one as of the other.
         self.threshold = torch.cat(probabilities).mean()
         return PairTrust(
@@ -132,11 +102,24 @@ class AdversarialDetector:
         return self._weight(batch) if self.dropout_in_weights else None
 
     @torch.no_grad()
-    def _probability(self, concatenated: Tensor) -> Tensor:
-        return self.network(concatenated).sigmoid()
+    def _probability(self, image: Tensor, text: Tensor) -> Tensor:
+        """(n,) probability that pairs are right.
+
+        In full precision where it is computed once; with dropout (B7) it is noisy anyhow and computed for each batch.
+        """
+        concatenated = torch.cat([image, text], dim=1)
+        if not self.dropout_in_weights:
+            return self.network(concatenated).sigmoid()
+        with self.run.autocast():
+            return self.network(concatenated).to(image.dtype).sigmoid()
+
+    def _right_and_mismatched(self, batch: Batch, partners: Tensor) -> Tensor:
+        """(2b,) probabilities of the pairs of a batch, then of the mismatched ones."""
+        text = batch.text
+        return torch.cat([self._probability(batch.image, text), self._probability(batch.image, text[partners])])
 
     def _weight(self, batch: Batch) -> Tensor:
-        probability = self._probability(torch.cat([batch.image, batch.text], dim=1))
+        probability = self._probability(batch.image, batch.text)
         if self.weights == "cubed":
             return probability**3
         if self.weights == "discrete":
@@ -158,29 +141,20 @@ class AdversarialDetector:
         misread[rows[order[rows].argsort()]] = labels[order.argsort()][: len(rows)]
         return misread
 
-    def _pairs_of(self, batch: Batch) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
-        """Right and mismatched pairs of a batch, (b, d) each,
-        in the four combinations of original and augmented views.
-        """
-        image = batch.image
-        image_view = batch.image_views[0] if batch.image_views else image
-        text = batch.text
-        text_view = batch.text_views[0] if batch.text_views and self.augmented_text == "use" else text
-        combinations = [(image, text), (image_view, text_view), (image, text_view), (image_view, text)]
-        reals = [torch.cat(pair, dim=1) for pair in combinations]
-        fakes = [torch.cat([left, right[self._partners(batch)]], dim=1) for left, right in combinations]
-        return reals, fakes
+    def _views(self, pairs: TrainingPairs) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+        """The image and its augmented view, the caption and its own; one tensor where the original stands for both."""
+        augmented_text = pairs.text_views[:1] if self.augmented_text == "use" else ()
+        return (pairs.image, *pairs.image_views[:1]), (pairs.text, *augmented_text)
 
     def _partners(self, batch: Batch) -> Tensor:
-        """(b,) for each row another row of the batch, drawn evenly among those allowed, with replacement."""
+        """(4, b) for each combination and row another row, drawn evenly among those allowed, with replacement."""
         n = len(batch)
         place = torch.arange(n, device=batch.rows.device)
         if self.labels is None:
-            return (place + torch.randint(1, n, (n,), device=place.device)) % n
+            return (place + torch.randint(1, n, (len(COMBINATIONS), n), device=place.device)) % n
         labels = self.labels[batch.rows].float()
-        allowed = (labels @ labels.T == 0).float()
+        allowed = labels @ labels.T == 0
         # Where a batch holds one class only, the program never ends (B11); any other row serves here.
-        lonely = allowed.sum(dim=1) == 0
-        allowed[lonely] = 1.0
-        allowed[lonely, place[lonely]] = 0.0
-        return torch.multinomial(allowed, 1)[:, 0]
+        lonely = ~allowed.any(dim=1, keepdim=True)
+        allowed = torch.where(lonely, place[:, None] != place, allowed)
+        return torch.multinomial(allowed.float(), len(COMBINATIONS), replacement=True).T

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 from harness_plugins.chnr.contrastive import ContrastiveHasher
-from harness_plugins.chnr.discriminator import AdversarialDetector, Discriminator, discriminator_loss
+from harness_plugins.chnr.discriminator import AdversarialDetector, Discriminator
+from harness_plugins.chnr.discriminator_gradients import COMBINATIONS, DiscriminatorStep
 from harness_plugins.chnr.nt_xent import NTXent, nt_xent
 from reference import chnr as reference
 
@@ -77,30 +78,122 @@ def discriminators(d: int, dropout: float = 0.0):
     return ours, slow, linear
 
 
-def test_discriminator_loss_and_gradients_equal_double_backward():
-    d, n = 12, 10
-    ours, slow, linear = discriminators(d)
-    reals, fakes = [torch.randn(n, d) for _ in range(4)], [torch.randn(n, d) for _ in range(4)]
-    mixes = [torch.rand(n, d) for _ in range(4)]
-    fast = sum(
-        discriminator_loss(ours, real, fake, mix, 10.0) for real, fake, mix in zip(reals, fakes, mixes, strict=True)
+def discriminator_batch(n: int, image_views: int, text_views: int, d_image: int = 7, d_text: int = 5):
+    """Views, partners (never the row itself) and mixing factors of a batch."""
+    images, texts = (
+        [torch.randn(n, d_image) for _ in range(image_views)],
+        [torch.randn(n, d_text) for _ in range(text_views)],
     )
-    fast.backward()
-    expected = reference.discriminator_step(slow, reals, fakes, mixes)
+    partners = (torch.arange(n) + torch.randint(1, n, (4, n))) % n
+    return images, texts, partners, torch.rand(4, n, d_image + d_text)
+
+
+def concatenated(images, texts, partners):
+    """The four combinations of right and mismatched pairs, (n, d) each; the original stands in for a missing view."""
+    views = [(images[min(i, len(images) - 1)], texts[min(t, len(texts) - 1)]) for i, t in COMBINATIONS]
+    reals = [torch.cat(pair, dim=1) for pair in views]
+    fakes = [torch.cat([image, text[rows]], dim=1) for (image, text), rows in zip(views, partners, strict=True)]
+    return reals, fakes
+
+
+@pytest.mark.parametrize("n", [2, 3, 10])
+@pytest.mark.parametrize(("image_views", "text_views"), [(1, 1), (2, 1), (1, 2), (2, 2)])
+def test_discriminator_loss_and_gradients_equal_double_backward(n, image_views, text_views):
+    """Four combinations one by one, gradient penalty by double backward, against the stacked products."""
+    ours, slow, linear = discriminators(12)
+    images, texts, partners, mixes = discriminator_batch(n, image_views, text_views)
+    step = DiscriminatorStep(ours, 10.0, torch.float64, torch.Generator())
+    fast = step(images, texts, partners, mixes[:, :, 7:])
+    expected = reference.discriminator_step(slow, *concatenated(images, texts, partners), list(mixes))
     assert fast.item() == pytest.approx(expected.item(), rel=1e-10)
     for mine, theirs in zip([*ours.layers, ours.last], linear, strict=True):
-        assert torch.allclose(mine.weight.grad, theirs.weight.grad, rtol=1e-9, atol=1e-12)
-        assert torch.allclose(mine.bias.grad, theirs.bias.grad, rtol=1e-9, atol=1e-12)
+        assert torch.allclose(mine.weight.grad, theirs.weight.grad, rtol=1e-10, atol=1e-12)
+        assert torch.allclose(mine.bias.grad, theirs.bias.grad, rtol=1e-10, atol=1e-12)
 
 
-def test_input_gradient_with_dropout_equals_autograd_under_the_same_masks():
-    ours = Discriminator(12, 0.4)
-    pairs = torch.randn(10, 12, requires_grad=True)
-    torch.manual_seed(5)
-    fast = ours.input_gradient(pairs.detach())
-    torch.manual_seed(5)
-    (slow,) = torch.autograd.grad(ours(pairs).sum(), pairs)
-    assert torch.allclose(fast, slow, rtol=1e-12)
+def test_a_smaller_batch_after_a_larger_one_finds_nothing_left_over_in_the_buffers():
+    ours, _, _ = discriminators(12)
+    used, fresh = (DiscriminatorStep(ours, 10.0, torch.float64, torch.Generator()) for _ in range(2))
+    found = []
+    large, small = discriminator_batch(9, 2, 2), discriminator_batch(2, 2, 2)
+    for step, batches in ((used, (large, small)), (fresh, (small,))):
+        for images, texts, partners, mixes in batches:
+            step(images, texts, partners, mixes[:, :, 7:])
+        found.append([parameter.grad.clone() for parameter in ours.parameters()])
+    assert all(torch.equal(a, b) for a, b in zip(*found, strict=True))
+
+
+def dropped_out(step: DiscriminatorStep, layers, rows: torch.Tensor, gates: list[torch.Tensor]) -> torch.Tensor:
+    """Logits of rows under given gates' dropout, by automatic differentiation's own operations."""
+    for layer, gate in zip(layers.layers, gates, strict=True):
+        rows = layer(rows).relu() * gate
+    return layers.last(rows)[:, 0]
+
+
+def test_discriminator_step_with_dropout_equals_autograd_under_the_same_masks():
+    """The masks are read from the step's buffers; equal right pairs share theirs and count twice."""
+    n = 6
+    images, texts, partners, mixes = discriminator_batch(n, 2, 1)
+    ours, _, _ = discriminators(12, dropout=0.4)
+    step = DiscriminatorStep(ours, 10.0, torch.float64, torch.Generator().manual_seed(3))
+    fast = step(images, texts, partners, mixes[:, :, 7:])
+    gradients = [parameter.grad.clone() for parameter in ours.parameters()]
+    reals, fakes = concatenated(images, texts, partners)
+    mixed = [mix * real + (1 - mix) * fake for mix, real, fake in zip(mixes, reals, fakes, strict=True)]
+    rows = torch.cat([*reals[:2], *fakes, *mixed]).requires_grad_()
+    # Gates hold 0 where ReLU closed the unit too; there dropout makes no difference.
+    logits = dropped_out(step, ours, rows, [step.buffers[f"gates{layer}"][: len(rows)] for layer in (1, 2, 3)])
+    real, fake = logits[: 2 * n].view(2, n), logits[2 * n : 6 * n].view(4, n)
+    loss = 2 * torch.nn.functional.softplus(-real).mean(1).sum() + torch.nn.functional.softplus(fake).mean(1).sum()
+    (slope,) = torch.autograd.grad(logits[6 * n :].sum(), rows, create_graph=True)
+    loss = loss + 10 * ((slope[6 * n :].norm(dim=1) - 1) ** 2).view(4, n).mean(1).sum()
+    assert fast.item() == pytest.approx(loss.item(), rel=1e-10)
+    for mine, theirs in zip(gradients, torch.autograd.grad(loss, list(ours.parameters())), strict=True):
+        assert torch.allclose(mine, theirs, rtol=1e-10, atol=1e-12)
+
+
+def test_dropout_masks_drop_the_asked_share_and_keep_the_mean():
+    ours, _, _ = discriminators(12, dropout=0.2)
+    step = DiscriminatorStep(ours, 10.0, torch.float64, torch.Generator().manual_seed(1))
+    gates = step._gates("gates1", torch.ones(400, 503))
+    assert set(gates.unique().tolist()) == {0.0, 1.25}
+    assert (gates == 0).double().mean().item() == pytest.approx(0.2, abs=0.005)
+    assert step._gates("gates1", -torch.ones(4, 503)).sum() == 0
+
+
+def test_bf16_stays_close_to_fp32_on_one_discriminator_step():
+    torch.set_default_dtype(torch.float32)
+    ours, _, _ = discriminators(12)
+    images, texts, partners, mixes = discriminator_batch(40, 2, 2)
+    gradients, losses = [], []
+    for dtype in (torch.float32, torch.bfloat16):
+        step = DiscriminatorStep(ours, 10.0, dtype, torch.Generator())
+        views = [[view.to(dtype) for view in group] for group in (images, texts)]
+        losses.append(step(*views, partners, mixes[:, :, 7:].to(dtype)))
+        gradients.append([parameter.grad.clone() for parameter in ours.parameters()])
+    assert losses[1].dtype == torch.float32
+    assert losses[1].item() == pytest.approx(losses[0].item(), rel=0.02)
+    assert all(gradient.dtype == torch.float32 for gradient in gradients[1])
+    full, half = (torch.cat([gradient.flatten() for gradient in kind]) for kind in gradients)
+    assert (full - half).norm() < 0.03 * full.norm()
+
+
+def test_bf16_stays_close_to_fp32_on_one_hasher_step_and_keeps_weights_and_codes_in_float32():
+    torch.set_default_dtype(torch.float32)
+    pairs, weight, states, losses = make_pairs(40), torch.rand(40), [], []
+    for precision in ("fp32", "bf16"):
+        torch.manual_seed(0)
+        hasher = make_hasher(learning_rate=0.01)
+        hasher.begin(pairs, (), RunContext(6, torch.device("cpu"), precision=precision))
+        hasher.begin_phase(Phase("noisy", 1), pairs, torch.arange(40))
+        losses.append(hasher.step(pairs.rows(torch.arange(40)), PairTrust(weight)))
+        states.append(hasher.state())
+        assert all(tensor.dtype in (torch.float32, torch.int64) for tensor in states[-1].values())
+        assert hasher.encode_image(pairs.image).dtype == torch.float32
+    assert losses[1].dtype == torch.float32
+    assert losses[1].item() == pytest.approx(losses[0].item(), rel=0.02)
+    statistics = [key for key in states[0] if "running" in key]
+    assert all(torch.allclose(states[0][key], states[1][key], rtol=0.02, atol=0.01) for key in statistics)
 
 
 @pytest.mark.parametrize("text_view", [True, False])
@@ -173,10 +266,10 @@ def test_mismatched_partners_are_never_the_pair_itself_and_never_of_the_same_cla
     batch = pairs.rows(torch.arange(30))
     fitted.labels = None
     for _ in range(20):
-        assert (fitted._partners(batch) != torch.arange(30)).all()
+        assert (fitted._partners(batch) != torch.arange(30)[None, :]).all()
     classes = torch.arange(30) // 10
     fitted.labels = classes[:, None] == torch.arange(3)[None, :]
-    seen = torch.stack([fitted._partners(batch) for _ in range(200)])
+    seen = torch.cat([fitted._partners(batch) for _ in range(50)])
     assert (classes[seen] != classes[None, :]).all()
     assert {int(partner) for partner in seen[:, 0]} == set(range(10, 30)), "every row of another class can be drawn"
 
@@ -185,4 +278,4 @@ def test_a_batch_of_one_class_still_gets_mismatches():
     fitted = detector()
     fitted.labels = torch.ones(6, 1, dtype=torch.bool)
     partners = fitted._partners(make_pairs(6).rows(torch.arange(6)))
-    assert (partners != torch.arange(6)).all()
+    assert (partners != torch.arange(6)[None, :]).all()
