@@ -49,6 +49,7 @@ class DiscriminatorStep:
         self.dtype = dtype
         self.wide = torch.promote_types(torch.float32, dtype)
         self.buffers: dict[str, Tensor] = {}
+        self.constants: dict[tuple[int, ...], tuple[Tensor, Tensor]] = {}
 
     def _buffer(self, name: str, rows: int, columns: int, dtype: torch.dtype | None = None) -> Tensor:
         """(rows, columns), contents left from before; large temporary tensors cost page faults on a CPU."""
@@ -75,6 +76,20 @@ class DiscriminatorStep:
         gates.mul_(1 / (1 - dropped))
         # gates where before > 0, otherwise 0, in one pass.
         return torch.ops.aten.threshold_backward.grad_input(gates, before, 0, grad_input=gates)
+
+    def _counts_and_signs(self, counts: Sequence[int], n_right: int, b: int) -> tuple[Tensor, Tensor]:
+        """(n_judged,) how often each row counts in the mean, and -1 for right, 1 for mismatched pairs.
+
+        Kept, because making a tensor from numbers would wait for the device at each step.
+        """
+        key = (*counts, n_right, b)
+        if key not in self.constants:
+            device = self.network.last.weight.device
+            signs = [-1.0] * n_right + [1.0] * (len(counts) - n_right)
+            made = (torch.tensor(values, dtype=self.wide, device=device) for values in (counts, signs))
+            times, sign = (values.repeat_interleave(b) for values in made)
+            self.constants[key] = (times / b, sign)
+        return self.constants[key]
 
     @torch.no_grad()
     def __call__(self, images: Sequence[Tensor], texts: Sequence[Tensor], partners: Tensor, mixes: Tensor) -> Tensor:
@@ -129,9 +144,7 @@ class DiscriminatorStep:
         h3[:n_judged].mul_(gates3[:n_judged])
         last = network.last.weight[0]
         logits = h3[:n_judged].to(self.wide) @ last + network.last.bias
-        times = torch.tensor([*counts.values(), *([1] * len(pairs))], device=last.device).repeat_interleave(b) / b
-        sign = torch.ones_like(logits)
-        sign[:n_real] = -1
+        times, sign = self._counts_and_signs([*counts.values(), *([1] * len(pairs))], len(counts), b)
         loss = (times * softplus(sign * logits)).sum()
         slope = (times * sign * (sign * logits).sigmoid())[:, None]  # dL/dlogit
 
