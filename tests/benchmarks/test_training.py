@@ -14,7 +14,7 @@ from harness.interfaces import PairTrust
 from harness.precision import processor_multiplies_bf16
 
 PRECISIONS = ["fp32", *(["bf16"] if processor_multiplies_bf16() else [])]
-EPOCHS = 8
+EPOCHS = 4
 """Of 150, half on trusted pairs and half on all, for both sides."""
 
 
