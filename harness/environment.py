@@ -15,6 +15,7 @@ from typing import Any
 LIBRARIES = (
     "torch",
     "numpy",
+    "numba",
     "scipy",
     "scikit-learn",
     "scikit-image",
