@@ -254,18 +254,9 @@ def _load_one(
         registry.remove_plugin(plugin_name)
         if manager.is_registered(plugin):
             manager.unregister(plugin)
-        _forget_pending(manager)
     state = PluginState(plugin_name, origin, file, error)
     registry.plugins.append(state)
     return state
-
-
-def _forget_pending(manager: pluggy.PluginManager) -> None:
-    """Drop hooks without specification that a refused plugin left behind, or every later check would fail on them."""
-    for hook_name in [name for name in vars(manager.hook) if not name.startswith("_")]:
-        hook = getattr(manager.hook, hook_name)
-        if not hook.has_spec():
-            delattr(manager.hook, hook_name)
 
 
 def _one_line(error: BaseException) -> str:

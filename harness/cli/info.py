@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.options import JSON
+from harness.cli.options import JSON, PLUGIN
 
 if TYPE_CHECKING:
     from harness.plugins import Registry
@@ -16,14 +16,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("name", metavar="NAME")
-@click.option(
-    "--plugin",
-    "plugins",
-    multiple=True,
-    metavar="FILE.py",
-    type=click.Path(path_type=Path),
-    help="Load a one-file plugin.",
-)
+@PLUGIN
 @JSON
 def command(name: str, plugins: tuple[Path, ...], as_json: bool) -> None:
     """Show parameters (type, default, meaning), needs, paper and file of everything called NAME."""

@@ -8,21 +8,14 @@ from typing import Any
 
 import click
 
-from harness.cli.options import JSON
+from harness.cli.options import JSON, PLUGIN
 
 LISTED = ("methods", "detectors", "hashers", "objectives", "backbones", "datasets", "metrics", "protocols", "plugins")
 
 
 @click.command()
 @click.argument("what", metavar="WHAT")
-@click.option(
-    "--plugin",
-    "plugins",
-    multiple=True,
-    metavar="FILE.py",
-    type=click.Path(path_type=Path),
-    help="Load a one-file plugin.",
-)
+@PLUGIN
 @JSON
 def command(what: str, plugins: tuple[Path, ...], as_json: bool) -> None:
     """List methods, detectors, hashers, objectives, backbones, datasets, metrics, protocols or plugins."""

@@ -23,6 +23,15 @@ def _axis(name: str, help_text: str, **settings: Any) -> Decorator:
     return click.option(name, multiple=True, help=help_text, **settings)
 
 
+PLUGIN = click.option(
+    "--plugin",
+    "plugins",
+    multiple=True,
+    metavar="FILE.py",
+    type=click.Path(path_type=Path),
+    help="Load a one-file plugin.",
+)
+
 CELL_OPTIONS: list[Decorator] = [
     _axis("--method", "Method, as `harness list methods` shows.  [axis]", metavar="NAME"),
     _axis("--noise", "Share of untrusted training pairs that get a wrong caption, 0 <= rate < 1.  [axis; default 0]",
@@ -57,8 +66,7 @@ CELL_OPTIONS: list[Decorator] = [
                  help="Parameter of a component (hasher.beta=0.01, phase.warm-up.epochs=50). A comma list is an axis."),
     click.option("--epochs", type=int, metavar="N", help="Total epochs, divided in the method's proportion."),
     click.option("--limit", type=int, metavar="N", help="Use N images only; such runs never enter tables."),
-    click.option("--plugin", "plugins", multiple=True, metavar="FILE.py", type=click.Path(path_type=Path),
-                 help="Load a one-file plugin."),
+    PLUGIN,
 ]  # fmt: skip
 """Everything that chooses cells."""
 

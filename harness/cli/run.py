@@ -63,11 +63,10 @@ def command(ctx: click.Context, /, **options: Any) -> None:
     requests = requests_of(options)
     store = RunStore(options["results"])
     workbench = Workbench(registry, options["device"])
+    jobs, refused = prepare_all(workbench, requests)
     if options["dry_run"]:
-        jobs, refused = prepare_all(workbench, requests)
         _show_plan(jobs, refused, store, options["overwrite"], options["as_json"])
         return
-    jobs, refused = prepare_all(workbench, requests)
     from harness.cli.progress import make_listener
     from harness.context import choose_device
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import RESULTS
+from harness.cli.options import PLUGIN, RESULTS
 from harness.wording import counted
 
 FORMATS = ("simple", "github", "plain", "latex_booktabs", "html", "tsv")
@@ -20,14 +20,7 @@ FORMATS = ("simple", "github", "plain", "latex_booktabs", "html", "tsv")
 @click.option(
     "--format", "style", default="simple", show_default=True, metavar="NAME", help=f"One of {', '.join(FORMATS)}."
 )
-@click.option(
-    "--plugin",
-    "plugins",
-    multiple=True,
-    metavar="FILE.py",
-    type=click.Path(path_type=Path),
-    help="Load a one-file plugin (for its metrics).",
-)
+@PLUGIN
 @click.option("--runs", is_flag=True, help="List the runs instead, with their hashes.")
 def command(
     results: Path,

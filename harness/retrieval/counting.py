@@ -14,15 +14,11 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from harness.retrieval.relevance import Relevance
+from harness.retrieval.relevance import Ints, Relevance, Words
 
 if TYPE_CHECKING:
     import torch
-
-Ints = NDArray[np.int64]
-Words = NDArray[np.uint64]
 
 log = logging.getLogger(__name__)
 

@@ -8,12 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from harness.retrieval.relevance import Relevance
-
-Ints = NDArray[np.int64]
-Words = NDArray[np.uint64]
+from harness.retrieval.relevance import Ints, Relevance, Words
 
 COLUMNS = 1 << 18
 """Items at a time."""
