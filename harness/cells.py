@@ -13,8 +13,8 @@ from typing import Any
 from harness.methods import MethodRequest
 from harness.wording import counted
 
-SCHEMA = 1
-"""Version of the record's layout."""
+SCHEMA = 2
+"""Version of the record's layout; harness/records/migrations.py brings older records up to it."""
 
 CORE_VERSIONS = {"split": 1, "standardise": 1, "noise_order": 1, "training_loop": 1}
 """Raise an entry when the core turns the same cell into another result; it is part of every hash."""

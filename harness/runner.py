@@ -320,6 +320,7 @@ def make_record(job: Job, *, started: datetime, error: Failure | None = None, **
         "plan": None,
         "notes": list(job.notes),
         "timings": {},
+        "cost": {},
         "environment": {},
     }
     return RunRecord(

@@ -128,7 +128,7 @@ def record():
         content = {
             "hash": "0123456789ab", "status": "ok", "metrics": {"i2t": {"map": 0.5}, "t2i": {"map": None}},
             "metric_definitions": {"map": "in words"}, "queries": {"total": 2}, "identity": {"data": "d"}, "plan": None,
-            "notes": [], "timings": {"total": 1.5}, "environment": {"host": "h"},
+            "notes": [], "timings": {"total": 1.5}, "cost": {}, "environment": {"host": "h"},
             "started": "2026-01-01T00:00:00+00:00",
             "finished": "2026-01-01T00:00:02+00:00", "command": "harness run", "error": None,
         }  # fmt: skip

@@ -112,6 +112,7 @@ def command(
         plan=frame["plan"] if frame else None,
         notes=[f"codes of another program, read from {codes}"],
         timings={},
+        cost={},
         environment=environment(None),
         started=started.isoformat(timespec="milliseconds"),
         finished=datetime.now(UTC).isoformat(timespec="milliseconds"),

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from harness.cells import SCHEMA
+from harness.records.migrations import migrated
 
 Status = Literal["ok", "failed", "timeout", "oom", "invalid"]
 
@@ -56,6 +57,8 @@ class Failure(BaseModel):
     message: str
     traceback: list[str]
     """Last lines of the traceback; empty for a mistake of the user."""
+    log: list[str] = []
+    """Last lines of the cell's log."""
 
 
 class RunRecord(BaseModel):
@@ -77,6 +80,10 @@ class RunRecord(BaseModel):
     notes: list[str]
     timings: dict[str, float]
     """Wall-clock seconds of each stage."""
+    cost: dict[str, Any]
+    """What the cell took (docs/protocols-and-metrics.md); empty for failed cells and codes of another program."""
+    attempt: int = 1
+    """2 for a cell that ran out of device memory beside others and was tried again alone."""
     environment: dict[str, Any]
     started: str
     finished: str
@@ -94,10 +101,7 @@ def record_from_json(content: dict[str, Any]) -> RunRecord:
     """The inverse of :meth:`RunRecord.to_json`.
 
     Raises:
-        ValueError: A key is missing, unknown or of the wrong type (pydantic's message), or the schema is another.
+        ValueError: A key is missing, unknown or of the wrong type (pydantic's message), or the schema is none of ours.
     """
-    content = dict(content)
-    schema = content.pop("schema", None)
-    if schema != SCHEMA:
-        raise ValueError(f"schema {schema} is not {SCHEMA}")
-    return RunRecord.model_validate({"schema_": schema, **content})
+    content = migrated(content)
+    return RunRecord.model_validate({"schema_": content.pop("schema"), **content})
