@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from harness import comma_lists
 from harness.errors import HarnessError
 
 LONGEST_RANGE = 100_000
@@ -15,14 +16,14 @@ _RANGE = re.compile(r"^(\d+)-(\d+)$")
 
 
 def texts(values: Iterable[str], option: str = "") -> list[str]:
-    """``("a,b", "c")`` to ``["a", "b", "c"]``, each once, in order.
+    """``("a,b", "c")`` to ``["a", "b", "c"]``, each once, in order; ``a\\,b`` is one value with a comma in it.
 
     Raises:
         HarnessError: There are values, and all are empty (an unset variable of a script).
     """
-    parts = [part.strip() for value in values for part in value.split(",")]
-    found = list(dict.fromkeys(part for part in parts if part))
-    if parts and not found:
+    values = tuple(values)
+    found = list(dict.fromkeys(part for value in values for part in comma_lists.split(value)))
+    if values and not found:
         raise HarnessError(f"{option or 'an option'} has an empty value: give one, or leave the option out.")
     return found
 
