@@ -22,7 +22,6 @@ from harness.context import Progress, RunContext, ignore_progress
 from harness.data.assemble import CellData, assemble, training_pairs
 from harness.declarations import MetricDeclaration
 from harness.encoding import code_table
-from harness.environment import environment
 from harness.errors import HarnessError
 from harness.interfaces import Hasher, Need, PairTrust, TrainingPairs
 from harness.methods import ResolvedMethod
@@ -190,16 +189,9 @@ def run_job(
     """
     started = datetime.now(UTC)
     seconds: dict[str, float] = {}
-    lines: list[str] = []
-
-    def listen(progress: Progress) -> None:
-        loss = "" if progress.loss is None else f" loss {progress.loss:.6g}"
-        lines.append(f"{time.perf_counter() - begin:9.3f}s {progress.phase} {progress.epoch}/{progress.epochs}{loss}")
-        listener(progress)
-
     begin = time.perf_counter()
     precision = job.cell.facts["precision"]
-    run = RunContext(job.request.bits, device, job.request.seed, precision=precision, listener=listen)
+    run = RunContext(job.request.bits, device, job.request.seed, precision=precision, listener=listener)
     with _timed(seconds, "features"), global_randomness(0, "backbones"):
         table = job.data.source.table(job.data.split, replace(run, seed=0))
     with _timed(seconds, "data"):
@@ -235,10 +227,9 @@ def run_job(
         plan=data.plan.fingerprint,
         notes=[*job.notes, *fitted.notes, *_noise_notes(data), *_query_notes(evaluation)],
         timings={key: round(value, 6) for key, value in seconds.items()},
-        environment=environment(device),
         started=started,
     )
-    return Outcome(record, arrays, _model(fitted.hasher, data), lines)
+    return Outcome(record, arrays, _model(fitted.hasher, data))
 
 
 def _noise_notes(data: CellData) -> list[str]:

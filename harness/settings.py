@@ -2,7 +2,22 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.errors import HarnessError
+
+if TYPE_CHECKING:
+    import torch
+
+POOLS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+"""Read by BLAS and OpenMP libraries when they are loaded; those that are loaded already are told directly."""
+
+CUBLAS_WORKSPACE = ":4096:8"
+"""One of the two workspaces under which cuBLAS is deterministic; torch refuses products on a GPU without it."""
 
 
 @dataclass(frozen=True)
@@ -14,10 +29,103 @@ class RunSettings:
         threads: Threads of one cell (torch, numba, BLAS). Sums are added up in another order with other threads, so
             results may differ in the last digits.
         deterministic: Only deterministic algorithms of torch, and an error where there is none.
-        trackers: Names of trackers that hear of the cells.
+        trackers: Trackers that hear of the cells, each as ``NAME`` or ``NAME:PARAMETER=VALUE,...``.
     """
 
     device: str = "auto"
     threads: int = 1
     deterministic: bool = False
     trackers: tuple[str, ...] = ()
+
+
+@contextmanager
+def applied(settings: RunSettings) -> Iterator[torch.device]:
+    """Run under some settings, and put everything back afterwards.
+
+    What is put back are also torch's other global settings, so that a component which changes them spoils its own
+    cell alone.
+
+    Args:
+        settings: The settings.
+
+    Yields:
+        The device.
+
+    Raises:
+        HarnessError: There is no such device here, or the number of threads is below 1.
+    """
+    if settings.threads < 1:
+        raise HarnessError(f"--threads {settings.threads}: expected at least 1.")
+    from harness.context import choose_device
+
+    device = choose_device(settings.device)
+    with ExitStack() as stack:
+        stack.enter_context(torch_settings_kept())
+        stack.enter_context(_threads(settings.threads))
+        _set_deterministic(settings.deterministic, stack)
+        yield device
+
+
+@contextmanager
+def torch_settings_kept() -> Iterator[None]:
+    """Put torch's global settings back afterwards."""
+    import torch
+
+    cudnn = torch.backends.cudnn
+    dtype, threads, gradients = torch.get_default_dtype(), torch.get_num_threads(), torch.is_grad_enabled()
+    deterministic, warn_only = (
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+    )
+    products, flags = torch.get_float32_matmul_precision(), (cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(dtype)
+        torch.set_num_threads(threads)
+        torch.set_grad_enabled(gradients)
+        torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
+        torch.set_float32_matmul_precision(products)
+        cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32 = flags
+
+
+@contextmanager
+def _threads(number: int) -> Iterator[None]:
+    """Threads of torch, numba, BLAS and OpenMP, in libraries that are loaded and in those that will be."""
+    import numba
+    import torch
+    from threadpoolctl import threadpool_limits
+
+    before = numba.get_num_threads()
+    with _environment(dict.fromkeys(POOLS, str(number))), threadpool_limits(limits=number):
+        torch.set_num_threads(number)
+        numba.set_num_threads(min(number, numba.config.NUMBA_NUM_THREADS))  # the pool never grows beyond its start
+        try:
+            yield
+        finally:
+            numba.set_num_threads(before)
+
+
+def _set_deterministic(deterministic: bool, stack: ExitStack) -> None:
+    import torch
+
+    torch.use_deterministic_algorithms(deterministic)
+    if deterministic:
+        stack.enter_context(_environment({"CUBLAS_WORKSPACE_CONFIG": CUBLAS_WORKSPACE}))
+        torch.backends.cudnn.deterministic = True
+        torch.backends.cudnn.benchmark = False
+
+
+@contextmanager
+def _environment(values: dict[str, str]) -> Iterator[None]:
+    """Environment variables for a while."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import traceback
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
+from harness.attempt import attempt
 from harness.cells import CellRequest
 from harness.context import Progress
 from harness.declarations import MetricDeclaration
-from harness.environment import environment
-from harness.errors import CombinationError, HarnessError
-from harness.records.schema import Failure, RunRecord
+from harness.errors import CombinationError
+from harness.records.schema import RunRecord
 from harness.records.store import RunStore, StoredRun
-from harness.runner import Outcome, make_record, run_job
+from harness.settings import RunSettings
 from harness.workbench import Job, Workbench
-
-if TYPE_CHECKING:
-    import torch
 
 OVERWRITE = ("never", "failed", "always")
 """What happens to cells that have a record: all stay, failed ones are tried again, all are run again."""
@@ -94,7 +88,7 @@ def run_grid(
     refused: Sequence[Refusal],
     store: RunStore,
     metrics: list[MetricDeclaration],
-    device: torch.device,
+    settings: RunSettings,
     overwrite: str,
     listener: Listener,
 ) -> list[RunRecord]:
@@ -105,7 +99,7 @@ def run_grid(
         refused: Combinations that cannot work, for the listener.
         store: Where records are.
         metrics: Metrics to compute.
-        device: Where to train.
+        settings: How to run them.
         overwrite: One of :data:`OVERWRITE`.
         listener: Shows progress.
 
@@ -124,55 +118,10 @@ def run_grid(
             records.append(stored.record)
             continue
         listener.cell_started(number, len(jobs), job)
-        outcome = _run_one(job, metrics, device, listener)
+        outcome = attempt(job, metrics, settings, None, listener.progressed)
         store.write(outcome.record, outcome.arrays, outcome.model, outcome.log)
         for note in outcome.record.notes[len(job.notes) :]:
             listener.noted(note)
         listener.cell_finished(job, outcome.record, reused=False)
         records.append(outcome.record)
     return records
-
-
-def _run_one(job: Job, metrics: list[MetricDeclaration], device: torch.device, listener: Listener) -> Outcome:
-    """Run one cell; an error becomes a failed record."""
-    started = datetime.now(UTC)
-    try:
-        with settings_kept():
-            return run_job(job, metrics, device, listener.progressed)
-    except (Exception, SystemExit) as error:  # a component that calls sys.exit must not end the grid
-        status = "oom" if _is_out_of_memory(error) else "failed"
-        tail = [] if isinstance(error, HarnessError) else traceback.format_exc().splitlines()[-20:]
-        message = str(error) if isinstance(error, HarnessError) else _what_and_where(error)
-        failure = Failure(kind=type(error).__name__, message=message, traceback=tail)
-        record = make_record(job, status=status, started=started, error=failure, environment=environment(device))
-        return Outcome(record, log=tail or [message])
-
-
-def _what_and_where(error: BaseException) -> str:
-    """Kind, text and place of a component's own error: the last line that is not inside a library."""
-    lines = traceback.extract_tb(error.__traceback__)
-    ours = [line for line in lines if "site-packages" not in line.filename] or lines
-    where = f" ({ours[-1].filename}, line {ours[-1].lineno})" if ours else ""
-    return f"{type(error).__name__}: {' '.join(str(error).split())}{where}"
-
-
-@contextmanager
-def settings_kept() -> Iterator[None]:
-    """Put torch's global settings back afterwards, so that a component which changes them spoils its own cell alone."""
-    import torch
-
-    dtype, threads, gradients = torch.get_default_dtype(), torch.get_num_threads(), torch.is_grad_enabled()
-    deterministic = torch.are_deterministic_algorithms_enabled()
-    try:
-        yield
-    finally:
-        torch.set_default_dtype(dtype)
-        torch.set_num_threads(threads)
-        torch.set_grad_enabled(gradients)
-        torch.use_deterministic_algorithms(deterministic)
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    import torch
-
-    return isinstance(error, MemoryError | torch.OutOfMemoryError)

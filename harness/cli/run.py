@@ -69,12 +69,14 @@ def command(ctx: click.Context, /, **options: Any) -> None:
         return
     from harness.cli.progress import make_listener
     from harness.context import choose_device
+    from harness.settings import RunSettings
 
-    device = choose_device(options["device"])
+    choose_device(options["device"])
+    settings = RunSettings(device=options["device"])
     store.check_writable()
     declared: Any = registry.all("metric")
     with stdout_kept_clean(options["as_json"]), make_listener() as listener:
-        records = run_grid(jobs, refused, store, declared, device, options["overwrite"], listener)
+        records = run_grid(jobs, refused, store, declared, settings, options["overwrite"], listener)
     if options["as_json"]:
         click.echo(json.dumps([record.to_json() for record in records], indent=1))
     else:

@@ -1,0 +1,158 @@
+"""One attempt at one cell: whatever happens in it, a record comes out."""
+
+from __future__ import annotations
+
+import gc
+import traceback
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from harness.cell_log import CellLog
+from harness.context import Progress, ignore_progress
+from harness.declarations import MetricDeclaration
+from harness.environment import environment
+from harness.errors import HarnessError
+from harness.records.schema import Failure, RunRecord, Status
+from harness.runner import Outcome, make_record, run_job
+from harness.settings import RunSettings, applied
+
+if TYPE_CHECKING:
+    from harness.trackers import Trackers
+    from harness.workbench import Job
+
+TRACEBACK_LINES = 20
+
+OUT_OF_MEMORY = ("can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDA error: out of memory")
+"""Signs of the RuntimeErrors that torch raises on the CPU, from cuBLAS and from the CUDA driver."""
+
+
+def attempt(
+    job: Job,
+    metrics: list[MetricDeclaration],
+    settings: RunSettings,
+    trackers: Trackers | None = None,
+    listener: Callable[[Progress], None] = ignore_progress,
+    *,
+    number: int = 1,
+    placed: Mapping[str, str] | None = None,
+    log: CellLog | None = None,
+) -> Outcome:
+    """Run a cell; an error becomes a failed record.
+
+    The caller stores the outcome, and tells the trackers (``trackers.run_finished(record, folder)``) when it is
+    stored: nothing that a tracker does may come between a result and the disk.
+
+    Args:
+        job: The prepared cell.
+        metrics: Metrics to compute.
+        settings: Device, threads, determinism.
+        trackers: Hear of start and epochs.
+        listener: Called with progress.
+        number: 2 for the second attempt, as stored in the record.
+        placed: Who runs the cell ({"executor": "local", "worker": "0"}), for the record's environment.
+        log: The cell's log; one in memory by default.
+
+    Returns:
+        What to store: status ``ok``, ``failed`` or ``oom``.
+
+    Raises:
+        KeyboardInterrupt: The user wants to stop. Nothing else, ``SystemExit`` of a component included, comes out.
+    """
+    started = datetime.now(UTC)
+    log = log or CellLog()
+    if trackers is not None:
+        trackers.run_started(job, started)
+
+    def listen(progress: Progress) -> None:
+        log.progressed(progress)
+        listener(progress)
+        if trackers is not None:
+            trackers.epoch_reported(progress)
+
+    surroundings: dict[str, object] = {}
+    try:
+        with log.listening(), applied(settings) as device:
+            surroundings = environment(device)
+            outcome = run_job(job, metrics, device, listen)
+        record = _with_facts(outcome.record, number, settings, placed, surroundings)
+        return Outcome(record, outcome.arrays, outcome.model, log.lines)
+    except (Exception, SystemExit) as error:  # a component that calls sys.exit must not end the grid
+        failure, status = failure_of(error, settings)
+        log.add(f"{status}: {failure.message}")
+        failure = failure.model_copy(update={"log": log.tail()})
+        record = make_record(job, status=status, started=started, error=failure)
+        record = _with_facts(record, number, settings, placed, surroundings or environment(None))
+        lines = [*log.lines, *failure.traceback]
+    _let_go_of_memory()
+    return Outcome(record, log=lines)
+
+
+def failure_of(error: BaseException, settings: RunSettings) -> tuple[Failure, Status]:
+    """What a record says of an error, and the status that follows from it."""
+    out_of_memory = _is_out_of_memory(error)
+    if isinstance(error, HarnessError):
+        tail, message = [], str(error)
+    elif settings.deterministic and _is_nondeterminism(error):
+        tail, message = [], _nondeterminism(error)
+    else:
+        tail, message = traceback.format_exception(error), _what_and_where(error)
+        tail = "".join(tail).splitlines()[-TRACEBACK_LINES:]
+    failure = Failure(kind=type(error).__name__, message=message, traceback=tail)
+    return failure, "oom" if out_of_memory else "failed"
+
+
+def _with_facts(
+    record: RunRecord,
+    number: int,
+    settings: RunSettings,
+    placed: Mapping[str, str] | None,
+    surroundings: Mapping[str, object],
+) -> RunRecord:
+    """The record with what this attempt knows about itself."""
+    facts = {**surroundings, "settings": {"threads": settings.threads, "deterministic": settings.deterministic}}
+    if placed:
+        facts["placed"] = dict(placed)
+    return record.model_copy(update={"attempt": number, "environment": facts})
+
+
+def _what_and_where(error: BaseException) -> str:
+    """Kind, text and place of a component's own error: the last line that is not inside a library."""
+    lines = traceback.extract_tb(error.__traceback__)
+    ours = [line for line in lines if "site-packages" not in line.filename] or lines
+    where = f" ({ours[-1].filename}, line {ours[-1].lineno})" if ours else ""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}{where}"
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    import torch
+
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
+        isinstance(error, RuntimeError) and any(sign in str(error) for sign in OUT_OF_MEMORY)
+    )
+
+
+def _is_nondeterminism(error: BaseException) -> bool:
+    """Torch raises a RuntimeError under use_deterministic_algorithms, in one of two wordings."""
+    return isinstance(error, RuntimeError) and (
+        "does not have a deterministic implementation" in str(error) or "CUBLAS_WORKSPACE_CONFIG" in str(error)
+    )
+
+
+def _nondeterminism(error: BaseException) -> str:
+    operation = str(error).partition(" does not have")[0].strip() if "does not have" in str(error) else "a product"
+    lines = [line for line in traceback.extract_tb(error.__traceback__) if "site-packages" not in line.filename]
+    where = f" ({lines[-1].filename}, line {lines[-1].lineno})" if lines else ""
+    return (
+        f"--deterministic: torch has no deterministic {operation} on this device{where}; leave the option out, or use "
+        "--device cpu."
+    )
+
+
+def _let_go_of_memory() -> None:
+    """The traceback of a failed cell held its tensors; the next cell gets the memory back."""
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
