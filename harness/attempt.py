@@ -88,6 +88,26 @@ def attempt(
     return Outcome(record, log=lines)
 
 
+def failed_without_a_word(
+    job: Job, status: Status, kind: str, reason: str, tail: list[str], settings: RunSettings, started: datetime
+) -> Outcome:
+    """What to store for a cell whose worker is gone and could not say what happened.
+
+    Args:
+        job: The cell.
+        status: "failed", "timeout" or "oom".
+        kind: Stands in the place of an exception's name.
+        reason: One sentence.
+        tail: The last lines of the cell's log, where they are known.
+        settings: How it was run.
+        started: When, at the earliest.
+    """
+    failure = Failure(kind=kind, message=reason, traceback=[], log=tail)
+    record = make_record(job, status=status, started=started, error=failure)
+    record = _with_facts(record, 1, settings, None, environment(None))
+    return Outcome(record, log=[*tail, f"{status}: {reason}"])
+
+
 def failure_of(error: BaseException, settings: RunSettings) -> tuple[Failure, Status]:
     """What a record says of an error, and the status that follows from it."""
     out_of_memory = _is_out_of_memory(error)

@@ -211,6 +211,29 @@ class RegisterProtocol(Protocol):
         """
 
 
+class RegisterExecutor(Protocol):
+    """The function handed to :func:`register_executors`."""
+
+    def __call__(
+        self,
+        name: str,
+        target: Any,
+        *,
+        summary: str,
+        paper: str = "",
+        parameters: Iterable[Parameter] | None = None,
+    ) -> None:
+        """Register an executor (:class:`harness.execution.Executor`).
+
+        Args:
+            name: Name on the command line (``--executor``).
+            target: Class, or ``"module:Class"``.
+            summary: One line.
+            paper: Reference, for example the address of the engine.
+            parameters: Its parameters (``--executor-option NAME=VALUE``); None reads them from the class.
+        """
+
+
 @hookspec
 def register_methods(register: RegisterMethod) -> None:
     """Register methods: named recipes of hasher, detector, objective, phases and parameters."""
@@ -254,3 +277,8 @@ def register_metrics(register: RegisterMetric) -> None:
 @hookspec
 def register_protocols(register: RegisterProtocol) -> None:
     """Register noise protocols."""
+
+
+@hookspec
+def register_executors(register: RegisterExecutor) -> None:
+    """Register executors, which run the cells of a sweep through an engine."""

@@ -1,39 +1,46 @@
-"""Many cells, one after the other: what is finished stays, what fails is recorded, and the grid goes on."""
+"""Many cells through an executor: what is finished stays, what fails is recorded, and the sweep goes on."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Protocol
 
-from harness.attempt import attempt
+from harness.attempt import failed_without_a_word
 from harness.cells import CellRequest
+from harness.command import command_of
 from harness.context import Progress
-from harness.declarations import MetricDeclaration
-from harness.errors import CombinationError
-from harness.records.schema import RunRecord
-from harness.records.store import RunStore, StoredRun
+from harness.errors import CombinationError, HarnessError
+from harness.execution import FINISH_RUNNING, STOP_NOW, Ended, Executor, Session, Task
+from harness.records.schema import RunRecord, Status
+from harness.records.store import RunStore
 from harness.settings import RunSettings
+from harness.standing import Standing
+from harness.sweep_state import SweepState
+from harness.worker import Assignment, Reply, adopt
 from harness.workbench import Job, Workbench
 
-OVERWRITE = ("never", "failed", "always")
-"""What happens to cells that have a record: all stay, failed ones are tried again, all are run again."""
+CARRIED = ("HARNESS_CACHE", "HARNESS_DATA", "HARNESS_PLUGINS_DIR", "HARNESS_DEBUG")
+"""Environment variables that mean the same on every machine of a shared file system."""
 
 
 class Listener(Protocol):
-    """Whoever shows the progress of a grid."""
+    """Whoever shows the progress of a sweep."""
 
     def grid_started(self, jobs: Sequence[Job], refused: Sequence[Refusal]) -> None:
         """All cells are determined; nothing has run yet."""
 
     def cell_started(self, number: int, total: int, job: Job) -> None:
-        """Cell ``number`` (from 1) of ``total`` starts."""
+        """Cell ``number`` (from 1) of ``total`` was handed to a worker."""
 
     def progressed(self, progress: Progress) -> None:
-        """News from the running cell."""
+        """News from the running cell, where it runs in this process."""
 
     def noted(self, note: str) -> None:
-        """A remark about the running cell."""
+        """A remark."""
 
     def cell_finished(self, job: Job, record: RunRecord, reused: bool) -> None:
         """A cell has a record: a new one, or one from before (``reused``)."""
@@ -45,6 +52,53 @@ class Refusal:
 
     request: CellRequest
     reason: str
+
+
+@dataclass
+class Sweep:
+    """Cells to run, and how.
+
+    Attributes:
+        jobs: The cells.
+        refused: Combinations that cannot work, for the listener.
+        store: Where records are.
+        standing: Which records stand.
+        settings: How cells are run.
+        executor: What runs them.
+        session: What the executor may know.
+        workbench: For cells that run in this process.
+        state: State folder of the sweep, or None for a single cell.
+    """
+
+    jobs: Sequence[Job]
+    refused: Sequence[Refusal]
+    store: RunStore
+    standing: Standing
+    settings: RunSettings
+    executor: Executor
+    session: Session
+    workbench: Workbench
+    state: SweepState | None = None
+
+
+@dataclass
+class Result:
+    """What became of a sweep.
+
+    Attributes:
+        statuses: Hash to status of every cell that has a record now.
+        kept: Hashes of cells whose record stood before.
+        unfinished: Cells without a record: the sweep was stopped.
+    """
+
+    statuses: dict[str, Status] = field(default_factory=dict)
+    kept: set[str] = field(default_factory=set)
+    unfinished: list[Job] = field(default_factory=list)
+
+    @property
+    def failed(self) -> int:
+        """Cells whose record is not ok."""
+        return sum(status != "ok" for status in self.statuses.values())
 
 
 def prepare_all(workbench: Workbench, requests: Sequence[CellRequest]) -> tuple[list[Job], list[Refusal]]:
@@ -76,52 +130,164 @@ def prepare_all(workbench: Workbench, requests: Sequence[CellRequest]) -> tuple[
     return list(jobs.values()), refused
 
 
-def is_done(stored: StoredRun | None, overwrite: str) -> bool:
-    """Whether a cell's record stands under an overwrite policy."""
-    if stored is None or overwrite == "always":
-        return False
-    return overwrite == "never" or stored.record.status == "ok"
-
-
-def run_grid(
-    jobs: Sequence[Job],
-    refused: Sequence[Refusal],
-    store: RunStore,
-    metrics: list[MetricDeclaration],
-    settings: RunSettings,
-    overwrite: str,
-    listener: Listener,
-) -> list[RunRecord]:
-    """Run the cells that have no standing record, and store each when it is finished.
+def split_by_standing(jobs: Sequence[Job], store: RunStore, standing: Standing) -> tuple[list[Job], list[Job]]:
+    """Cells whose record stands, and cells to run.
 
     Args:
         jobs: The cells.
-        refused: Combinations that cannot work, for the listener.
         store: Where records are.
-        metrics: Metrics to compute.
-        settings: How to run them.
-        overwrite: One of :data:`OVERWRITE`.
+        standing: Which records stand.
+    """
+    kept, to_run = [], []
+    for job in jobs:
+        stored = store.find(job.cell.facts["method"], job.cell.facts["dataset"], job.cell.hash)
+        stands = stored is not None and standing.holds(stored.record.status, stored.record.finished)
+        (kept if stands else to_run).append(job)
+    return kept, to_run
+
+
+def run_sweep(sweep: Sweep, listener: Listener) -> Result:
+    """Run the cells that have no standing record.
+
+    A cell that runs out of GPU memory is tried once more when all others have ended, alone.
+
+    Args:
+        sweep: Cells, and how to run them.
         listener: Shows progress.
 
     Returns:
-        The records of all cells in order, new and old.
+        What became of the cells.
 
     Raises:
-        HarnessError: A record could not be saved.
+        HarnessError: A record could not be saved, or the executor cannot work here. What was finished stays.
+        KeyboardInterrupt: The second Ctrl-C, while cells ran in this very process.
     """
-    listener.grid_started(jobs, refused)
-    records = []
-    for number, job in enumerate(jobs, start=1):
-        stored = store.find(job.cell.facts["method"], job.cell.facts["dataset"], job.cell.hash)
-        if stored is not None and is_done(stored, overwrite):
-            listener.cell_finished(job, stored.record, reused=True)
-            records.append(stored.record)
-            continue
-        listener.cell_started(number, len(jobs), job)
-        outcome = attempt(job, metrics, settings, None, listener.progressed)
-        store.write(outcome.record, outcome.arrays, outcome.model, outcome.log)
-        for note in outcome.record.notes[len(job.notes) :]:
-            listener.noted(note)
-        listener.cell_finished(job, outcome.record, reused=False)
-        records.append(outcome.record)
-    return records
+    listener.grid_started(sweep.jobs, sweep.refused)
+    run = _Run(sweep, listener)
+    run.keep_standing()
+    run.run_pending()
+    return run.result
+
+
+class _Run:
+    """One pass through a sweep."""
+
+    def __init__(self, sweep: Sweep, listener: Listener) -> None:
+        self.sweep, self.listener = sweep, listener
+        self.by_hash = {job.cell.hash: job for job in sweep.jobs}
+        self.number = {cell_hash: at for at, cell_hash in enumerate(self.by_hash, start=1)}
+        self.result = Result()
+        self.again: list[Job] = []
+        self.began = datetime.now(UTC)
+
+    def keep_standing(self) -> None:
+        """Cells that need not run are finished at once."""
+        store = self.sweep.store
+        kept, self.pending = split_by_standing(self.sweep.jobs, store, self.sweep.standing)
+        for job in kept:
+            stored = store.find(job.cell.facts["method"], job.cell.facts["dataset"], job.cell.hash)
+            if stored is not None:
+                self._finished(job, stored.record, reused=True)
+
+    def run_pending(self) -> None:
+        """Run what is left, then once more, one by one, what ran out of GPU memory."""
+        if not self.pending:
+            return
+        adopt(self.sweep.workbench, self.pending[0].request.plugins)
+        self._pass([self._task(job) for job in self.pending])
+        for job in self.again:
+            if self.sweep.session.stopping():
+                self._finished(job, self._stored(job))
+                continue
+            self.listener.noted(f"{job.cell.title} ran out of GPU memory and is tried again alone")
+            self._pass([self._task(job, attempt=2)])
+
+    def _task(self, job: Job, attempt: int = 1) -> Task:
+        sweep = self.sweep
+        return Assignment(
+            command=command_of(job.request),
+            hash=job.cell.hash,
+            title=job.cell.title,
+            results=sweep.store.results.absolute(),
+            standing=sweep.standing,
+            settings=sweep.settings,
+            state=None if sweep.state is None else sweep.state.workers.absolute(),
+            attempt=attempt,
+        ).task()
+
+    def _pass(self, tasks: list[Task]) -> None:
+        session = replace(self.sweep.session, progressed=self.listener.progressed, began=self._began)
+        ended_tasks: Iterator[Ended] = self.sweep.executor.run(tasks, session)
+        try:
+            for ended in ended_tasks:
+                self._settle(ended)
+        finally:
+            close = getattr(ended_tasks, "close", None)
+            if close is not None:
+                close()
+
+    def _began(self, task: Task, worker: str) -> None:
+        self.listener.cell_started(self.number[task.hash], len(self.by_hash), self.by_hash[task.hash])
+
+    def _settle(self, ended: Ended) -> None:
+        """A task has ended: its record is there, or is made here for a worker that can make none."""
+        job = self.by_hash[ended.task.hash]
+        if ended.how == "finished":
+            reply = Reply.read(ended.reply)
+            if reply.unsaved:
+                raise HarnessError(reply.unsaved)
+            if reply.refused:
+                self._finished(job, self._failure(job, "failed", "HarnessError", reply.refused, ended))
+                return
+            for note in reply.notes:
+                self.listener.noted(note)
+            if reply.retry:
+                self.again.append(job)
+                return
+            self._finished(job, self._stored(job), reused=reply.kept)
+            return
+        stored = self.sweep.store.find(job.cell.facts["method"], job.cell.facts["dataset"], job.cell.hash)
+        if stored is not None and datetime.fromisoformat(stored.record.finished) >= self.began:
+            self._finished(job, stored.record)  # its worker died after the record was written
+        elif ended.how == "stopped":
+            self.result.unfinished.append(job)
+        else:
+            status: Status = {"timeout": "timeout", "memory": "oom"}.get(ended.how, "failed")  # type: ignore[assignment]
+            kind = {"timeout": "Timeout", "memory": "MemoryLimit"}.get(ended.how, "WorkerDied")
+            self._finished(job, self._failure(job, status, kind, ended.reason, ended))
+
+    def _failure(self, job: Job, status: Status, kind: str, reason: str, ended: Ended) -> RunRecord:
+        """The record of a cell whose worker could not write one, stored."""
+        tail = [] if self.sweep.state is None else self.sweep.state.tail_of(job.cell.hash)
+        outcome = failed_without_a_word(
+            job, status, kind, reason, [*tail, *ended.log], self.sweep.settings, self.began
+        )
+        self.sweep.store.write(outcome.record, log_lines=outcome.log)
+        return outcome.record
+
+    def _stored(self, job: Job) -> RunRecord:
+        stored = self.sweep.store.find(job.cell.facts["method"], job.cell.facts["dataset"], job.cell.hash)
+        if stored is None:
+            raise HarnessError(
+                f"the record of {job.cell.title} ({job.cell.hash}) is gone from {self.sweep.store.runs}: the folder was "
+                "changed while the sweep ran, or the workers do not share it."
+            )
+        return stored.record
+
+    def _finished(self, job: Job, record: RunRecord, reused: bool = False) -> None:
+        self.result.statuses[job.cell.hash] = record.status
+        if reused:
+            self.result.kept.add(job.cell.hash)
+        self.listener.cell_finished(job, record, reused)
+
+
+def carried_environment() -> dict[str, str]:
+    """What workers on other machines must know, with absolute paths."""
+    found = {name: os.environ[name] for name in CARRIED if os.environ.get(name)}
+    folders = ("HARNESS_CACHE", "HARNESS_DATA", "HARNESS_PLUGINS_DIR")
+    return {name: str(Path(value).absolute()) if name in folders else value for name, value in found.items()}
+
+
+__all__ = ["FINISH_RUNNING", "STOP_NOW", "Listener", "Refusal", "Result", "Sweep", "prepare_all", "run_sweep"]
+
+Stopping = Callable[[], int]

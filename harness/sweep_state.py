@@ -1,0 +1,239 @@
+"""The state of a sweep on disk, which ``harness status`` reads from any terminal.
+
+``results/sweeps/<name>-<digits>/`` holds ``sweep.json`` (its cells, always the same), ``invocations/`` (one file for
+each command that worked on it, written by that command alone) and ``workers/`` (what each worker does at present). What
+became of a cell is not written here: its record says it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import socket
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from harness.errors import HarnessError, unknown_name
+from harness.worker_state import WorkerState, process_exists, read_workers
+
+FOLDER = "sweeps"
+"""Below the results folder."""
+
+
+@dataclass(frozen=True)
+class PlannedCell:
+    """A cell of a sweep: where its record belongs, and one line for people."""
+
+    hash: str
+    method: str
+    dataset: str
+    title: str
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """One command that worked on a sweep.
+
+    Attributes:
+        argv: Its words.
+        host, pid: Where it ran.
+        executor: Engine.
+        workers: Cells at a time, as far as known.
+        shard: "2/4", or "".
+        to_run: Cells that had no standing record when it began.
+        started: Seconds since 1970.
+        ended: The same; None while it runs, or if it was killed.
+        outcome: "finished", "stopped" or "failed"; "" while it runs.
+    """
+
+    argv: tuple[str, ...]
+    host: str
+    pid: int
+    executor: str
+    workers: int | None
+    shard: str
+    to_run: int
+    started: float
+    ended: float | None = None
+    outcome: str = ""
+
+    @property
+    def state(self) -> str:
+        """ "running", "finished", "stopped", "failed", or "killed" where it ended without a word."""
+        if self.outcome:
+            return self.outcome
+        if self.host != socket.gethostname():
+            return "running"  # cannot be told from here
+        return "running" if process_exists(self.pid) else "killed"
+
+
+@dataclass(frozen=True)
+class SweepState:
+    """The state folder of a sweep."""
+
+    folder: Path
+
+    @property
+    def workers(self) -> Path:
+        """Folder of the workers' files."""
+        return self.folder / "workers"
+
+    @property
+    def name(self) -> str:
+        """Name of the sweep, with the digits that tell it from others of its name."""
+        return self.folder.name
+
+    def cells(self) -> list[PlannedCell]:
+        """All cells of the sweep.
+
+        Raises:
+            HarnessError: The file cannot be read.
+        """
+        path = self.folder / "sweep.json"
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            return [PlannedCell(*cell) for cell in content["cells"]]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise HarnessError(
+                f"{path} cannot be read ({error}): start the sweep again, which writes it anew; records are not touched."
+            ) from error
+
+    def invocations(self) -> list[Invocation]:
+        """The commands that worked on it, oldest first; unreadable files are passed over."""
+        found = []
+        for path in (self.folder / "invocations").glob("*.json"):
+            try:
+                content = json.loads(path.read_text(encoding="utf-8"))
+                found.append(Invocation(**{**content, "argv": tuple(content["argv"])}))
+            except (OSError, ValueError, TypeError, KeyError):
+                continue
+        return sorted(found, key=lambda invocation: invocation.started)
+
+    def running(self) -> list[WorkerState]:
+        """Workers that work on a cell now."""
+        return [worker for worker in read_workers(self.workers) if worker.alive]
+
+    def tail_of(self, cell_hash: str) -> list[str]:
+        """The last lines of the log of a cell whose worker is gone; its file is removed."""
+        tail: list[str] = []
+        for worker in list(read_workers(self.workers)):
+            if worker.hash == cell_hash and not worker.alive:
+                tail = worker.tail
+                (self.workers / f"{worker.host}-{worker.pid}.json").unlink(missing_ok=True)
+        return tail
+
+
+def open_state(results: Path, name: str, cells: Sequence[PlannedCell]) -> SweepState:
+    """The state folder of a sweep, made if it is not there; the same cells under the same name give the same folder.
+
+    Raises:
+        HarnessError: It cannot be written.
+    """
+    digest = hashlib.sha256("\n".join(sorted(cell.hash for cell in cells)).encode()).hexdigest()[:8]
+    state = SweepState(results / FOLDER / f"{name}-{digest}")
+    try:
+        state.workers.mkdir(parents=True, exist_ok=True)
+        (state.folder / "invocations").mkdir(exist_ok=True)
+        for worker in list(read_workers(state.workers)):
+            if not worker.alive:  # of a sweep that was killed
+                (state.workers / f"{worker.host}-{worker.pid}.json").unlink(missing_ok=True)
+        if not (state.folder / "sweep.json").is_file():
+            listed = [[cell.hash, cell.method, cell.dataset, cell.title] for cell in cells]
+            _write(state.folder / "sweep.json", {"schema": 1, "name": name, "cells": listed})
+    except OSError as error:
+        raise HarnessError(
+            f"the state of the sweep cannot be written to {state.folder} ({error.strerror}): free space there, or name "
+            "another folder with --results."
+        ) from error
+    return state
+
+
+@dataclass
+class InvocationFile:
+    """The file of the command that runs now; nobody else writes it."""
+
+    state: SweepState
+    content: Invocation
+    path: Path = field(init=False)
+
+    def __post_init__(self) -> None:
+        stamp = datetime.fromtimestamp(self.content.started, UTC).strftime("%Y%m%dT%H%M%S")
+        self.path = self.state.folder / "invocations" / f"{stamp}-{self.content.host}-{self.content.pid}.json"
+        self._save()
+
+    def ended(self, outcome: str) -> None:
+        """Note how the command ended."""
+        self.content = replace(self.content, ended=time.time(), outcome=outcome)
+        self._save()
+
+    def _save(self) -> None:
+        try:
+            _write(self.path, asdict(self.content))
+        except OSError:  # the display suffers, the records do not
+            pass
+
+
+def begin_invocation(state: SweepState, executor: str, workers: int | None, shard: str, to_run: int) -> InvocationFile:
+    """Note that this process works on the sweep now."""
+    return InvocationFile(
+        state,
+        Invocation(
+            tuple(sys.argv), socket.gethostname(), os.getpid(), executor, workers, shard, to_run, started=time.time()
+        ),
+    )
+
+
+def known_sweeps(results: Path) -> list[SweepState]:
+    """All sweeps of a results folder, the one that was worked on last first."""
+    states = [SweepState(path.parent) for path in (results / FOLDER).glob("*/sweep.json")]
+
+    def last(state: SweepState) -> float:
+        return max((invocation.started for invocation in state.invocations()), default=0.0)
+
+    return sorted(states, key=last, reverse=True)
+
+
+def find_sweep(results: Path, name: str) -> SweepState:
+    """The sweep that a user means: the last one for "", or the beginning of its name.
+
+    Raises:
+        HarnessError: There is none, or several.
+    """
+    known = known_sweeps(results)
+    if not known:
+        raise HarnessError(
+            f"no sweep in {results / FOLDER}: start one with `harness sweep PLAN`, or name another folder with --results."
+        )
+    if not name:
+        return known[0]
+    matching = [state for state in known if state.name == name] or [
+        state for state in known if state.name.startswith(name)
+    ]
+    if not matching:
+        raise unknown_name("sweep", name, [state.name for state in known])
+    if len(matching) > 1:
+        raise HarnessError(
+            f"{name!r} begins the names of {len(matching)} sweeps: {', '.join(state.name for state in matching[:5])}."
+        )
+    return matching[0]
+
+
+def forget(state: SweepState) -> None:
+    """Remove the state folder of a sweep that is over; its records stay."""
+    shutil.rmtree(state.folder, ignore_errors=True)
+
+
+def _write(path: Path, content: object) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
+    temporary.write_text(json.dumps(content), encoding="utf-8")
+    temporary.replace(path)
+
+
+StatusOf = Callable[[PlannedCell], str | None]
+"""Status of a cell's record, or None where it has none."""

@@ -1,0 +1,46 @@
+"""One cell after the other, in the process of the command: nothing to start, everything to see in a debugger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from harness.errors import HarnessError
+from harness.execution import STOP_NOW, Ended, Session, Task
+
+
+class SerialExecutor:
+    """Runs cells in this process. It cannot end a cell, so it has neither time-outs nor memory limits."""
+
+    def run(self, tasks: Sequence[Task], session: Session) -> Iterator[Ended]:
+        """Run the tasks in their order; see :class:`harness.execution.Executor`.
+
+        Raises:
+            HarnessError: Something was asked for that takes a process of its own.
+            KeyboardInterrupt: The second Ctrl-C, in the middle of a cell.
+        """
+        for option, value in (
+            ("--timeout", session.timeout),
+            ("--memory-limit", session.memory_limit),
+            ("--workers", None if session.workers in (None, 1) else session.workers),
+        ):
+            if value is not None:
+                raise HarnessError(
+                    f"{option}: the serial executor runs cells one by one in this process and cannot end one: add "
+                    "--executor local."
+                )
+        from harness.worker import run_task
+
+        placed = {"executor": "serial", "worker": "0"}
+        for at, task in enumerate(tasks):
+            if session.stopping():
+                yield from (Ended(left, "stopped") for left in tasks[at:])
+                return
+            session.began(task, "0")
+            try:
+                reply = run_task(task.text, placed, session.progressed)
+            except KeyboardInterrupt:
+                if session.stopping() < STOP_NOW:  # not the user: a component raised it
+                    raise
+                yield from (Ended(left, "stopped") for left in tasks[at:])
+                return
+            yield Ended(task, "finished", reply)
