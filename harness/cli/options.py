@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
-from harness.cells import CellRequest, grid
+from harness.cells import CellRequest
 from harness.cli import axes
+from harness.command import OPTIONS, CellOption
 from harness.errors import HarnessError
-from harness.methods import DEFAULT_PRESET, MethodRequest
+from harness.methods import MethodRequest
+from harness.request_grid import span
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
-
-BACKBONE_ROLES = ("image_backbone", "text_backbone")
 
 
 def _axis(name: str, help_text: str, **settings: Any) -> Decorator:
@@ -88,11 +89,12 @@ def cell_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def requests_of(options: Mapping[str, Any]) -> list[CellRequest]:
+def requests_of(options: Mapping[str, Any], base: CellRequest | None = None) -> list[CellRequest]:
     """The grid that the options span.
 
     Args:
         options: Values of :data:`CELL_OPTIONS` by name.
+        base: The cell whose values stand where an option is not given; None for the defaults.
 
     Returns:
         One request for each point; the data axes change slowest, so that data are prepared once.
@@ -100,58 +102,22 @@ def requests_of(options: Mapping[str, Any]) -> list[CellRequest]:
     Raises:
         HarnessError: No method, or a value that cannot be read.
     """
-    methods = axes.texts(options["method"], "--method")
-    if not methods:
+    given = {option.name: _values(option, options[option.name]) for option in OPTIONS}
+    if base is None and not given["method"]:
         raise HarnessError("no method named: add --method NAME, one of those that `harness list methods` shows.")
-    if options["features"] and options["dataset"]:
+    if given["features"] and given["dataset"]:
         raise HarnessError("--dataset and --features exclude each other: features bring their own data.")
-    settings = axes.settings(options["settings"])
-    data_root = options["data_root"] or (Path(os.environ["HARNESS_DATA"]) if os.environ.get("HARNESS_DATA") else None)
-    points = grid(
-        {
-            "features": options["features"] or (None,),
-            "dataset": axes.texts(options["dataset"], "--dataset") or ["toy"],
-            "image_backbone": axes.texts(options["image_backbone"], "--image-backbone") or [None],
-            "text_backbone": axes.texts(options["text_backbone"], "--text-backbone") or [None],
-            "data_seed": axes.numbers("--data-seed", options["data_seed"], int) or [0],
-            "standardise": axes.texts(options["standardise"], "--standardise") or ["scalar"],
-            "protocol": axes.texts(options["protocol"], "--protocol") or [None],
-            "trusted": axes.numbers("--trusted", options["trusted"], float) or [None],
-            "noise": axes.numbers("--noise", options["noise"], float) or [None],
-            "bits": axes.numbers("--bits", options["bits"], int) or [64],
-            "precision": axes.texts(options["precision"], "--precision") or ["auto"],
-            "method": methods,
-            "preset": axes.texts(options["preset"], "--preset") or [DEFAULT_PRESET],
-            "hasher": axes.texts(options["hasher"], "--hasher") or [None],
-            "detector": axes.texts(options["detector"], "--detector") or [None],
-            "objective": axes.texts(options["objective"], "--objective") or [None],
-            **{f"set:{key}": values for key, values in settings.items()},
-            "seed": axes.numbers("--seed", options["seed"], int) or [0],
-        }
-    )
-    return [_request(point, options, data_root) for point in points]
+    base = base or CellRequest(MethodRequest(given["method"][0]))
+    if not given["data_root"] and base.data_root is None and os.environ.get("HARNESS_DATA"):
+        given["data_root"] = [Path(os.environ["HARNESS_DATA"])]
+    plugins = tuple(dict.fromkeys([*base.plugins, *options["plugins"]]))
+    return span(replace(base, plugins=plugins), given, axes.settings(options["settings"]))
 
 
-def _request(point: dict[str, Any], options: Mapping[str, Any], data_root: Path | None) -> CellRequest:
-    chosen = {key.removeprefix("set:"): point.pop(key) for key in list(point) if key.startswith("set:")}
-    of_backbones = {key: text for key, text in chosen.items() if key.partition(".")[0] in BACKBONE_ROLES}
-    method = MethodRequest(
-        name=point.pop("method"),
-        hasher=point.pop("hasher"),
-        detector=point.pop("detector"),
-        objective=point.pop("objective"),
-        preset=point.pop("preset"),
-        settings={key: text for key, text in chosen.items() if key not in of_backbones},
-        epochs=options["epochs"],
-    )
-    return CellRequest(
-        method=method,
-        backbone_settings=of_backbones,
-        data_root=data_root,
-        noise_plan=options["noise_plan"],
-        image_weights=options["image_weights"],
-        text_weights=options["text_weights"],
-        limit=options["limit"],
-        plugins=tuple(options["plugins"]),
-        **point,
-    )
+def _values(option: CellOption, given: Any) -> list[Any]:
+    """The values of one option; empty if it is not given."""
+    if not option.axis:
+        return list(given) if isinstance(given, tuple) else [] if given is None else [given]
+    if option.read in (int, float):
+        return axes.numbers(option.flag, given, option.read)
+    return axes.texts(given, option.flag)

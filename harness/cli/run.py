@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 
 @click.command()
 @cell_options
+@click.option(
+    "--from",
+    "from_run",
+    metavar="RUN",
+    help="Repeat the cell of a record (folder or hash); other options replace its values.",
+)
 @click.option("--device", default="auto", show_default=True, metavar="NAME", help="auto, cpu, cuda, cuda:1, mps.")
 @RESULTS
 @click.option(
@@ -50,20 +56,29 @@ def command(ctx: click.Context, /, **options: Any) -> None:
     from harness.cli.axes import texts
     from harness.errors import unknown_name
     from harness.plugins import load_registry
+    from harness.records.repeat import changed_since, nothing_replaced, request_of_record
     from harness.records.store import RunStore
     from harness.sweep import OVERWRITE, prepare_all, run_grid
     from harness.workbench import Workbench
 
+    store = RunStore(options["results"])
+    repeated = store.lookup(options["from_run"]).record if options["from_run"] else None
+    base = None if repeated is None else request_of_record(repeated)
+    plugins = (*options["plugins"], *(base.plugins if base else ()))
     with stdout_kept_clean(options["as_json"]):
-        registry = load_registry(options["plugins"])
+        registry = load_registry(tuple(dict.fromkeys(plugins)))
     if options["overwrite"] not in OVERWRITE:
         raise unknown_name("value of --overwrite", options["overwrite"], OVERWRITE)
     metric_ids = texts(options["metrics"]) or ["map"]
     check_metrics(registry, metric_ids)
-    requests = requests_of(options)
-    store = RunStore(options["results"])
+    requests = requests_of(options, base)
     workbench = Workbench(registry, options["device"])
     jobs, refused = prepare_all(workbench, requests)
+    if repeated is not None and nothing_replaced(requests, base):
+        for job in jobs:
+            changed = changed_since(repeated, job.cell.hash, job.cell.identity)
+            if changed:
+                click.echo(f"note: {changed}", err=True)
     if options["dry_run"]:
         _show_plan(jobs, refused, store, options["overwrite"], options["as_json"])
         return
