@@ -90,7 +90,11 @@ class Session:
 
 
 class Executor(Protocol):
-    """Runs tasks through an engine. Its parameters are keyword arguments of its class (``--executor-option``)."""
+    """Runs tasks through an engine. Its parameters are keyword arguments of its class (``--executor-option``).
+
+    Optional attribute ``in_process``: True where cells run in the very thread that iterates. Then progress comes
+    through :attr:`Session.progressed`, and the second Ctrl-C raises KeyboardInterrupt in the middle of a cell.
+    """
 
     def run(self, tasks: Sequence[Task], session: Session) -> Iterator[Ended]:
         """Run the tasks, and yield each of them exactly once, when it ended, in any order.

@@ -20,8 +20,8 @@ from harness.records.store import RunStore
 from harness.settings import RunSettings
 from harness.standing import Standing
 from harness.sweep_state import SweepState
-from harness.worker import Assignment, Reply, adopt
 from harness.workbench import Job, Workbench
+from harness.worker import Assignment, Reply, adopt
 
 CARRIED = ("HARNESS_CACHE", "HARNESS_DATA", "HARNESS_PLUGINS_DIR", "HARNESS_DEBUG")
 """Environment variables that mean the same on every machine of a shared file system."""
@@ -259,9 +259,7 @@ class _Run:
     def _failure(self, job: Job, status: Status, kind: str, reason: str, ended: Ended) -> RunRecord:
         """The record of a cell whose worker could not write one, stored."""
         tail = [] if self.sweep.state is None else self.sweep.state.tail_of(job.cell.hash)
-        outcome = failed_without_a_word(
-            job, status, kind, reason, [*tail, *ended.log], self.sweep.settings, self.began
-        )
+        outcome = failed_without_a_word(job, status, kind, reason, [*tail, *ended.log], self.sweep.settings, self.began)
         self.sweep.store.write(outcome.record, log_lines=outcome.log)
         return outcome.record
 
@@ -269,8 +267,8 @@ class _Run:
         stored = self.sweep.store.find(job.cell.facts["method"], job.cell.facts["dataset"], job.cell.hash)
         if stored is None:
             raise HarnessError(
-                f"the record of {job.cell.title} ({job.cell.hash}) is gone from {self.sweep.store.runs}: the folder was "
-                "changed while the sweep ran, or the workers do not share it."
+                f"the record of {job.cell.title} ({job.cell.hash}) is gone from {self.sweep.store.runs}: the folder "
+                "was changed while the sweep ran, or the workers do not share it."
             )
         return stored.record
 

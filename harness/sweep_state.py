@@ -15,6 +15,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -101,7 +102,7 @@ class SweepState:
             return [PlannedCell(*cell) for cell in content["cells"]]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise HarnessError(
-                f"{path} cannot be read ({error}): start the sweep again, which writes it anew; records are not touched."
+                f"{path} cannot be read ({error}): start the sweep again, which writes it anew; records stay."
             ) from error
 
     def invocations(self) -> list[Invocation]:
@@ -173,10 +174,8 @@ class InvocationFile:
         self._save()
 
     def _save(self) -> None:
-        try:
+        with suppress(OSError):  # the display suffers, the records do not
             _write(self.path, asdict(self.content))
-        except OSError:  # the display suffers, the records do not
-            pass
 
 
 def begin_invocation(state: SweepState, executor: str, workers: int | None, shard: str, to_run: int) -> InvocationFile:
@@ -208,7 +207,7 @@ def find_sweep(results: Path, name: str) -> SweepState:
     known = known_sweeps(results)
     if not known:
         raise HarnessError(
-            f"no sweep in {results / FOLDER}: start one with `harness sweep PLAN`, or name another folder with --results."
+            f"no sweep in {results / FOLDER}: start one with `harness sweep PLAN`, or name another --results."
         )
     if not name:
         return known[0]

@@ -84,10 +84,12 @@ class Workbench:
     Attributes:
         registry: What is registered.
         device: Where cells will be trained, as ``--device`` says it; decides what ``--precision auto`` is.
+        shared: This process is one of several that read the same features: ready ones are kept as memory maps, too.
     """
 
     registry: Registry
     device: str = "auto"
+    shared: bool = False
     _sources: dict[tuple[object, ...], DataSource] = field(default_factory=dict)
     _plans: dict[Path, NoisePlan] = field(default_factory=dict)
     _packages: set[str] | None = None

@@ -24,8 +24,8 @@ from harness.plugins import load_registry
 from harness.records.store import RunStore
 from harness.settings import RunSettings
 from harness.standing import Standing
-from harness.worker_state import Reporter
 from harness.workbench import Job, Workbench
+from harness.worker_state import Reporter
 
 
 @dataclass(frozen=True)
@@ -137,8 +137,10 @@ def run_task(
     try:
         job = _prepared(assignment)
         stored = store.find(job.cell.facts["method"], job.cell.facts["dataset"], job.cell.hash)
-        if assignment.attempt == 1 and stored is not None and assignment.standing.holds(
-            stored.record.status, stored.record.finished
+        if (
+            assignment.attempt == 1
+            and stored is not None
+            and assignment.standing.holds(stored.record.status, stored.record.finished)
         ):
             return Reply(kept=True).text()
     except HarnessError as error:
@@ -164,8 +166,8 @@ def _prepared(assignment: Assignment) -> Job:
     job = _workbenches[key].prepare(request)
     if job.cell.hash != assignment.hash:
         raise HarnessError(
-            f"the worker finds cell {job.cell.hash} where {assignment.hash} was planned: data, code or libraries differ "
-            "between the two, or were changed since the sweep began; start it again."
+            f"the worker finds cell {job.cell.hash} where {assignment.hash} was planned: data, code or libraries "
+            "differ between the two, or were changed since the sweep began; start it again."
         )
     return job
 

@@ -71,7 +71,7 @@ def command(
     """
     from harness.cells import content_hash
     from harness.cli.axes import texts
-    from harness.cli.run import check_metrics
+    from harness.cli.running import check_metrics
     from harness.environment import environment
     from harness.npz_file import read_npz
     from harness.plugins import load_registry

@@ -14,6 +14,7 @@ from harness.context import Progress
 if TYPE_CHECKING:
     from harness.records.schema import RunRecord
     from harness.sweep import Refusal
+    from harness.sweep_state import SweepState
     from harness.workbench import Job
 
 PLAIN_SECONDS = 10.0
@@ -125,11 +126,45 @@ class BarListener(PlainListener):
             self._task = None
 
 
+class LineListener(PlainListener):
+    """One line for each cell, when it has ended: for logs of sweeps."""
+
+    def __init__(self, total: int) -> None:
+        super().__init__()
+        self._total, self._ended = total, 0
+
+    def cell_started(self, number: int, total: int, job: Job) -> None:
+        """Nothing: the line comes when the cell has ended."""
+
+    def progressed(self, progress: Progress) -> None:
+        """Nothing."""
+
+    def cell_finished(self, job: Job, record: RunRecord, reused: bool) -> None:
+        """The cell and what became of it."""
+        self._ended += 1
+        kept = "kept: " if reused else ""
+        self.say(f"[{self._ended}/{self._total}] {kept}{job.cell.title}: {outcome_line(record, reused)}")
+
+
 @contextmanager
-def make_listener() -> Iterator[PlainListener]:
-    """Bars if standard error is a terminal, plain lines otherwise."""
-    if not click.get_text_stream("stderr").isatty():
-        yield PlainListener()
+def make_listener(state: SweepState | None, total: int, in_process: bool) -> Iterator[PlainListener]:
+    """On a terminal a table of workers for sweeps, bars for cells that run in this process; lines elsewhere.
+
+    Args:
+        state: The state of a sweep, or None for a single cell.
+        total: Cells.
+        in_process: Cells run one by one in this process.
+    """
+    terminal = click.get_text_stream("stderr").isatty()
+    if not terminal:
+        yield PlainListener() if in_process else LineListener(total)
+        return
+    if not in_process and state is not None:
+        from harness.cli.progress_table import TableListener, table_shown
+
+        listener = TableListener(state, total)
+        with table_shown(listener):
+            yield listener
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn

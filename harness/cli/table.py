@@ -33,7 +33,7 @@ def command(
 ) -> None:
     """Print tables: methods by noise rate, image-to-text and text-to-image, mean and deviation over seeds."""
     from harness.cli.axes import texts
-    from harness.cli.run import check_metrics
+    from harness.cli.running import check_metrics
     from harness.errors import HarnessError, unknown_name
     from harness.plugins import load_registry
 

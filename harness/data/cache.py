@@ -8,11 +8,13 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock
 from numpy.typing import NDArray
 
 log = logging.getLogger(__name__)
@@ -30,34 +32,67 @@ def cached_arrays(key: Mapping[str, Any], compute: Callable[[], list[NDArray]]) 
     """Arrays from the cache, or computed and put there.
 
     Entries are written under a temporary name and renamed, so several processes may share a cache and a killed one
-    leaves nothing half-written. A cache that cannot be written costs a note, not the run.
+    leaves nothing half-written. Of several processes that miss the same entry, one computes and the others wait for it.
+    A cache that cannot be written costs a note, not the run.
 
     Args:
         key: JSON-serialisable description of everything that determines the arrays.
         compute: Makes them.
 
     Returns:
-        The arrays, and whether they came from the cache.
+        The arrays, and whether they came from the cache; those from the cache are read-only memory maps, which the
+        processes of a machine share.
     """
     text = json.dumps(key, sort_keys=True)
     key = json.loads(text)  # as it will be read back
     folder = cache_folder() / "features" / hashlib.sha256(text.encode()).hexdigest()[:24]
+    found = _read(folder, key)
+    if found is not None:
+        return found, True
+    with _only_one(folder):
+        found = _read(folder, key)
+        if found is not None:
+            return found, True
+        arrays = compute()
+        try:
+            _write(folder, key, arrays)
+        except OSError as error:
+            log.warning(
+                "features are not cached: %s cannot be written (%s); set HARNESS_CACHE to a folder that can.",
+                folder,
+                error.strerror,
+            )
+    return arrays, False
+
+
+def _read(folder: Path, key: Mapping[str, Any]) -> list[NDArray] | None:
+    """The arrays of an entry; None if it is not there, of another key, or damaged."""
     try:
         stored = json.loads((folder / "key.json").read_text(encoding="utf-8"))
-        if stored["key"] == key:
-            return [np.load(folder / f"{number}.npy", allow_pickle=False) for number in range(stored["count"])], True
+        if stored["key"] != key:
+            return None
+        return [
+            np.load(folder / f"{number}.npy", mmap_mode="r", allow_pickle=False) for number in range(stored["count"])
+        ]
     except (OSError, ValueError, KeyError, TypeError, EOFError):
-        pass  # not there, or damaged: computed again
-    arrays = compute()
+        return None
+
+
+@contextmanager
+def _only_one(folder: Path) -> Iterator[None]:
+    """One process at a time. The system lets go of the lock of one that dies; where none can be had, none is held."""
+    path = folder.parent.parent / "locks" / f"{folder.name}.lock"
+    lock = FileLock(path, is_singleton=True)  # one process may ask twice
     try:
-        _write(folder, key, arrays)
-    except OSError as error:
-        log.warning(
-            "features are not cached: %s cannot be written (%s); set HARNESS_CACHE to a folder that can.",
-            folder,
-            error.strerror,
-        )
-    return arrays, False
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except (OSError, NotImplementedError):
+        yield
+        return
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _write(folder: Path, key: Mapping[str, Any], arrays: list[NDArray]) -> None:

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from harness_plugins.executors import local_worker
+from harness_plugins.executors.devices import Place, deal
 from pebble import ProcessExpired, ProcessPool
 
 from harness.execution import STOP_NOW, Ended, Session, Task
-from harness_plugins.executors import local_worker
-from harness_plugins.executors.devices import Place, deal
 
 POLL_SECONDS = 0.1
 """How often stops, deaths and memory are looked at."""
@@ -192,5 +192,3 @@ def _how_it_died(error: ProcessExpired) -> str:
 
 def _gigabytes(size: int) -> str:
     return f"{size / 2**30:.2f} GB"
-
-

@@ -11,6 +11,8 @@ from harness.execution import STOP_NOW, Ended, Session, Task
 class SerialExecutor:
     """Runs cells in this process. It cannot end a cell, so it has neither time-outs nor memory limits."""
 
+    in_process = True
+
     def run(self, tasks: Sequence[Task], session: Session) -> Iterator[Ended]:
         """Run the tasks in their order; see :class:`harness.execution.Executor`.
 

@@ -1,0 +1,312 @@
+"""What ``harness run`` and ``harness sweep`` share: options that say how cells are run, and the way from requests to
+tables.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness.cli.options import JSON, RESULTS
+from harness.wording import counted
+
+if TYPE_CHECKING:
+    from harness.cells import CellRequest
+    from harness.plugins import Registry
+    from harness.records.store import RunStore
+    from harness.settings import RunSettings
+    from harness.standing import Standing
+    from harness.sweep import Refusal, Result
+    from harness.workbench import Job
+
+
+def running_options(executor: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Options that say how cells are run.
+
+    Args:
+        executor: The default executor of the verb.
+    """
+    options = [
+        click.option("--device", default="auto", show_default=True, metavar="NAME",
+                     help="auto, cpu, cuda, cuda:1, mps."),
+        click.option("--threads", type=int, metavar="N", help="Threads of each cell.  [default: 1]"),
+        click.option("--deterministic", is_flag=True,
+                     help="Deterministic algorithms only, and an error where there is none."),
+        click.option("--executor", default=executor, show_default=True, metavar="NAME",
+                     help="What runs the cells, as `harness list executors` shows."),
+        click.option("--executor-option", "executor_options", multiple=True, metavar="KEY=VALUE",
+                     help="Parameter of the executor, as `harness info NAME` shows."),
+        click.option("--workers", type=int, metavar="N",
+                     help="Cells at a time.  [default: what the machine has room for]"),
+        click.option("--cells-per-gpu", type=int, default=1, show_default=True, metavar="N",
+                     help="Cells that share one GPU."),
+        click.option("--timeout", metavar="TIME", help="Longest time of a cell: 90, 15m, 2h."),
+        click.option("--memory-limit", metavar="SIZE", help="Most memory of a cell's process: 800MB, 4GB."),
+        RESULTS,
+        click.option("--overwrite", default="failed", show_default=True, metavar="WHAT",
+                     help="Cells with a record that run again: never, failed, always."),
+        click.option("--since", default="", metavar="TIME",
+                     help="With --overwrite always: records finished later stand (for going on after a stop)."),
+        click.option("--metric", "metrics", multiple=True, metavar="ID",
+                     help="Metric of the final table; repeat for several.  [default map]"),
+        click.option("--dry-run", is_flag=True,
+                     help="Show the cells, what is done already and how long the rest takes."),
+        JSON,
+    ]  # fmt: skip
+
+    def add(command: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
+def metric_ids_of(registry: Registry, said: Sequence[str], default: Sequence[str] = ("map",)) -> list[str]:
+    """The metrics of the final tables.
+
+    Raises:
+        HarnessError: One is unknown.
+    """
+    from harness.cli.axes import texts
+
+    ids = texts(said) or list(default)
+    check_metrics(registry, ids)
+    return ids
+
+
+def check_metrics(registry: Registry, metric_ids: list[str]) -> None:
+    """Every id is known.
+
+    Raises:
+        HarnessError: One is not; near ids are suggested.
+    """
+    from harness.errors import unknown_name
+
+    known = [metric_id for declaration in registry.all("metric") for metric_id in declaration.ids]  # type: ignore[attr-defined]
+    for metric_id in metric_ids:
+        if metric_id not in known:
+            raise unknown_name("metric", metric_id, known)
+
+
+@contextmanager
+def stdout_kept_clean(active: bool) -> Iterator[None]:
+    """Under ``--json`` nothing but JSON may reach standard output, whatever a plugin prints."""
+    if not active:
+        yield
+        return
+    with redirect_stdout(sys.stderr):
+        yield
+
+
+def standing_of(options: dict[str, Any]) -> Standing:
+    """The overwrite policy asked for.
+
+    Raises:
+        HarnessError: It has no meaning.
+    """
+    from harness.standing import Standing
+
+    return Standing(options["overwrite"], options["since"]).checked()
+
+
+def run_requests(
+    ctx: click.Context,
+    registry: Registry,
+    requests: Sequence[CellRequest],
+    options: dict[str, Any],
+    *,
+    name: str,
+    metric_ids: list[str],
+    threads: int | None = None,
+    chosen: Callable[[list[Job]], list[Job]] | None = None,
+    shard: str = "",
+    prepared: Callable[[list[Job]], None] | None = None,
+) -> None:
+    """Run a grid and print its tables; the command ends with its exit code.
+
+    Args:
+        ctx: The command.
+        registry: What is registered.
+        requests: The points of the grid.
+        options: Values of :func:`running_options` by name.
+        name: Name of the sweep.
+        metric_ids: Metrics of the final tables.
+        threads: Threads of a cell where ``--threads`` does not say it; None for 1.
+        chosen: Takes this machine's share of the cells.
+        shard: "2/4", for the state of the sweep.
+        prepared: Called with all cells before anything is run.
+
+    Raises:
+        HarnessError: A mistake of the user, or a record that cannot be saved.
+    """
+    from harness.records.store import RunStore
+    from harness.settings import RunSettings
+    from harness.sweep import prepare_all
+    from harness.workbench import Workbench
+
+    standing = standing_of(options)
+    began = datetime.now(UTC).isoformat(timespec="seconds")
+    settings = RunSettings(
+        device=options["device"],
+        threads=options["threads"] or threads or 1,
+        deterministic=options["deterministic"],
+        trackers=tuple(options.get("trackers") or ()),
+    )
+    workbench = Workbench(registry, options["device"])
+    everything, refused = prepare_all(workbench, requests)
+    jobs = chosen(everything) if chosen else everything
+    if prepared:
+        prepared(jobs)
+    store = RunStore(options["results"])
+    if options["dry_run"]:
+        from harness.cli.planned import show_plan
+
+        show_plan(jobs, refused, store, standing, options)
+        return
+    result = _run(everything, jobs, refused, store, standing, settings, workbench, registry, options, name, shard)
+    if options["as_json"]:
+        records = (store.find(job.cell.facts["method"], job.cell.facts["dataset"], job.cell.hash) for job in jobs)
+        click.echo(json.dumps([stored.record.to_json() for stored in records if stored is not None], indent=1))
+    else:
+        _print_tables(jobs, store, metric_ids, result)
+    click.echo(f"\n{_closing(result, len(jobs), store)}", err=options["as_json"])
+    if result.unfinished or result.failed:
+        click.echo(f"go on with: {resume_command(sys.argv, standing, began)}", err=True)
+    ctx.exit(130 if result.unfinished else 1 if refused or result.failed else 0)
+
+
+def _run(
+    everything: list[Job], jobs: list[Job], refused: list[Refusal], store: RunStore, standing: Standing,
+    settings: RunSettings, workbench: Any, registry: Registry, options: dict[str, Any], name: str, shard: str,
+) -> Result:  # fmt: skip
+    """Run the cells, with their progress shown and their state kept."""
+    import tempfile
+
+    from harness.cli.progress import make_listener
+    from harness.cli.stopping import stop_signals
+    from harness.context import choose_device
+    from harness.execution import Session
+    from harness.quantities import seconds_of, size_of
+    from harness.sweep import Sweep, carried_environment, run_sweep, split_by_standing
+    from harness.sweep_state import PlannedCell, begin_invocation, open_state
+
+    executor = make_executor(registry, options["executor"], options["executor_options"])
+    in_process = bool(getattr(executor, "in_process", False))
+    if in_process:
+        choose_device(settings.device)  # a device that is not here is found before the first cell
+    if settings.threads < 1:
+        from harness.errors import HarnessError
+
+        raise HarnessError(f"--threads {settings.threads}: expected at least 1.")
+    timeout = None if options["timeout"] is None else seconds_of(options["timeout"], "--timeout")
+    memory = None if options["memory_limit"] is None else size_of(options["memory_limit"], "--memory-limit")
+    store.check_writable()
+    _, to_run = split_by_standing(jobs, store, standing)
+    state = invocation = None
+    if len(everything) > 1 and to_run:
+        cells = [
+            PlannedCell(job.cell.hash, job.cell.facts["method"], job.cell.facts["dataset"], job.cell.title)
+            for job in everything
+        ]
+        state = open_state(store.results, name, cells)
+        invocation = begin_invocation(state, options["executor"], options["workers"], shard, len(to_run))
+    with (
+        tempfile.TemporaryDirectory(prefix="harness-") as spare,
+        stop_signals(in_process) as stops,
+        stdout_kept_clean(options["as_json"]),
+        make_listener(state, len(jobs), in_process) as listener,
+    ):
+        session = Session(
+            folder=Path(spare) if state is None else state.folder.absolute(),
+            workers=options["workers"],
+            threads=settings.threads,
+            device=options["device"],
+            cells_per_gpu=options["cells_per_gpu"],
+            timeout=timeout,
+            memory_limit=memory,
+            stopping=stops.level,
+            environment=carried_environment(),
+        )
+        stops.say = listener.say
+        sweep = Sweep(jobs, refused, store, standing, settings, executor, session, workbench, state)
+        outcome = "failed"
+        try:
+            result = run_sweep(sweep, listener)
+            outcome = "stopped" if result.unfinished else "finished"
+        except KeyboardInterrupt:
+            outcome = "stopped"
+            raise
+        finally:
+            if invocation is not None:
+                invocation.ended(outcome)
+    return result
+
+
+def make_executor(registry: Registry, name: str, options: Sequence[str]) -> Any:
+    """The executor asked for.
+
+    Raises:
+        HarnessError: Unknown name or parameter, a value that cannot be read, or an engine that is not installed.
+    """
+    from harness.errors import HarnessError
+    from harness.parameters import defaults, find
+
+    declaration = registry.get("executor", name)
+    values = defaults(declaration.parameters)
+    for entry in options:
+        key, equals, text = entry.partition("=")
+        if not equals or not key:
+            raise HarnessError(f"--executor-option {entry}: expected KEY=VALUE.")
+        parameter = find(declaration.parameters, key, f"executor {name}")
+        values[parameter.name] = parameter.read(text, key)
+    return declaration.load()(**values)
+
+
+def _print_tables(jobs: list[Job], store: RunStore, metric_ids: list[str], result: Result) -> None:
+    from harness.report.frame import load_records
+    from harness.report.tables import comparison_tables, render
+
+    if not jobs:
+        return
+    frame = load_records(store.results)
+    frame = frame[frame["hash"].isin({job.cell.hash for job in jobs})]
+    for metric in metric_ids:
+        tables = comparison_tables(frame, metric, limited=True)
+        for table in tables:
+            click.echo(f"\n{render(table)}")
+        if not tables and "ok" in result.statuses.values():
+            click.echo(f"\nnote: these records were made without metric {metric}: run again with --overwrite always.")
+
+
+def _closing(result: Result, total: int, store: RunStore) -> str:
+    parts = []
+    if result.failed:
+        parts.append(f"{result.failed} failed")
+    if result.unfinished:
+        parts.append(f"{len(result.unfinished)} not run")
+    finished = len(result.statuses) - result.failed
+    said = f"{finished} of {counted(total, 'cell')}" if parts else counted(total, "cell")
+    return f"{said} finished{''.join(f', {part}' for part in parts)}; records in {store.runs}"
+
+
+def resume_command(argv: Sequence[str], standing: Standing, began: str) -> str:
+    """A command that goes on where this one stopped; nothing that is finished is run again.
+
+    Args:
+        argv: Words of this command.
+        standing: Its overwrite policy.
+        began: When it began (ISO 8601).
+    """
+    words = ["harness", *argv[1:]]
+    if standing.overwrite == "always" and not standing.since:
+        words += ["--since", began]
+    return shlex.join(words)

@@ -1,0 +1,70 @@
+"""Ctrl-C: the first lets running cells finish, the second ends them."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+
+
+@dataclass
+class Stops:
+    """What the user asked for so far.
+
+    Attributes:
+        in_process: Cells run in this very process: ending them takes an exception.
+        say: Shows a line.
+        asked: :data:`harness.execution.GO_ON`, ``FINISH_RUNNING`` or ``STOP_NOW``.
+    """
+
+    in_process: bool
+    say: Callable[[str], None] = lambda text: None
+    asked: int = 0
+
+    def level(self) -> int:
+        """For :attr:`harness.execution.Session.stopping`."""
+        return self.asked
+
+    def on_interrupt(self, number: int, frame: FrameType | None) -> None:
+        """Ctrl-C."""
+        self.asked += 1
+        if self.asked == 1:
+            self.say("Stopping: running cells finish, nothing new begins. Ctrl-C again ends them now.")
+        else:
+            self._now()
+
+    def on_terminate(self, number: int, frame: FrameType | None) -> None:
+        """SIGTERM: a system that shuts down, or a scheduler, which will not wait."""
+        self.asked = max(self.asked, 2)
+        self._now()
+
+    def _now(self) -> None:
+        if self.asked == 2:
+            self.say("Stopping now: cells that run are lost, finished ones are kept.")
+        if self.in_process or self.asked > 2:
+            raise KeyboardInterrupt
+
+
+@contextmanager
+def stop_signals(in_process: bool) -> Iterator[Stops]:
+    """Take Ctrl-C and SIGTERM meanwhile; outside the main thread nothing can be taken.
+
+    Args:
+        in_process: Cells run in this very process.
+    """
+    stops = Stops(in_process)
+    if threading.current_thread() is not threading.main_thread():
+        yield stops
+        return
+    before = {
+        number: signal.signal(number, handler)
+        for number, handler in ((signal.SIGINT, stops.on_interrupt), (signal.SIGTERM, stops.on_terminate))
+    }
+    try:
+        yield stops
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
