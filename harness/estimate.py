@@ -32,7 +32,7 @@ class CellKind:
         """The kind of a cell with these facts (``job.cell.facts``, or ``cell`` of a record)."""
         return cls(facts["method"], facts["dataset"], facts["bits"], backbones_of(facts.get("backbones") or {}))
 
-    def keys(self) -> tuple[tuple[Any, ...], ...]:
+    def levels(self) -> tuple[tuple[Any, ...], ...]:
         """From the most to the least telling: everything, method and data set, method, anything."""
         return (
             (self.method, self.dataset, self.bits, self.backbones),
@@ -106,12 +106,12 @@ def estimate(cells: Sequence[CellKind], past: Iterable[PastCell], workers: int =
     """
     seconds_of: dict[tuple[Any, ...], list[float]] = defaultdict(list)
     for one in past:
-        for key in one.kind.keys():
+        for key in one.kind.levels():
             seconds_of[key].append(one.seconds)
     if not seconds_of:
         return Estimate(None, len(cells), 0, len(cells), workers)
     median = {key: statistics.median(values) for key, values in seconds_of.items()}
-    chosen = [next(key for key in cell.keys() if key in median) for cell in cells]
+    chosen = [next(key for key in cell.levels() if key in median) for cell in cells]
     times = [median[key] for key in chosen]
     used = set(chosen)
     # An earlier cell may serve at two levels; it is counted once.

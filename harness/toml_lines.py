@@ -62,7 +62,7 @@ def line_of(text: str, keys: Sequence[Key]) -> int | None:
     Returns:
         The line from 1; None if the document has no such key.
     """
-    lines = text.split("\n")
+    lines = text.replace("\r\n", "\n").split("\n")
     whole = 0
     for number in range(1, len(lines) + 1):
         try:
