@@ -102,16 +102,29 @@ def requests_of(options: Mapping[str, Any], base: CellRequest | None = None) -> 
     Raises:
         HarnessError: No method, or a value that cannot be read.
     """
-    given = {option.name: _values(option, options[option.name]) for option in OPTIONS}
+    given = given_of(options)
     if base is None and not given["method"]:
         raise HarnessError("no method named: add --method NAME, one of those that `harness list methods` shows.")
     if given["features"] and given["dataset"]:
         raise HarnessError("--dataset and --features exclude each other: features bring their own data.")
     base = base or CellRequest(MethodRequest(given["method"][0]))
-    if not given["data_root"] and base.data_root is None and os.environ.get("HARNESS_DATA"):
-        given["data_root"] = [Path(os.environ["HARNESS_DATA"])]
+    base = replace(base, data_root=base.data_root or default_data_root())
     plugins = tuple(dict.fromkeys([*base.plugins, *options["plugins"]]))
     return span(replace(base, plugins=plugins), given, axes.settings(options["settings"]))
+
+
+def given_of(options: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """Name of each option of a cell to the values given for it; empty lists where it was left out.
+
+    Raises:
+        HarnessError: A value cannot be read.
+    """
+    return {option.name: _values(option, options[option.name]) for option in OPTIONS}
+
+
+def default_data_root() -> Path | None:
+    """The folder of the data sets that the environment names."""
+    return Path(os.environ["HARNESS_DATA"]) if os.environ.get("HARNESS_DATA") else None
 
 
 def _values(option: CellOption, given: Any) -> list[Any]:
