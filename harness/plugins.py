@@ -49,6 +49,7 @@ KINDS = {
     "reader": "readers",
     "metric": "metrics",
     "protocol": "protocols",
+    "tracker": "trackers",
 }
 """Singular to plural of everything that can be registered."""
 
@@ -320,6 +321,7 @@ def _register_functions(registry: Registry, common: dict[str, Any]) -> dict[str,
         "register_readers": partial(component, "reader", Component),
         "register_metrics": partial(component, "metric", MetricDeclaration),
         "register_protocols": partial(component, "protocol", ProtocolDeclaration),
+        "register_trackers": partial(component, "tracker", Component),
     }
 
 

@@ -10,7 +10,10 @@ import click
 
 from harness.cli.options import JSON, PLUGIN
 
-LISTED = ("methods", "detectors", "hashers", "objectives", "backbones", "datasets", "metrics", "protocols", "plugins")
+LISTED = (
+    "methods", "detectors", "hashers", "objectives", "backbones", "datasets", "metrics", "protocols", "trackers",
+    "plugins",
+)  # fmt: skip
 
 
 @click.command()
@@ -18,7 +21,7 @@ LISTED = ("methods", "detectors", "hashers", "objectives", "backbones", "dataset
 @PLUGIN
 @JSON
 def command(what: str, plugins: tuple[Path, ...], as_json: bool) -> None:
-    """List methods, detectors, hashers, objectives, backbones, datasets, metrics, protocols or plugins."""
+    """List methods, detectors, hashers, objectives, backbones, datasets, metrics, protocols, trackers or plugins."""
     from harness.errors import unknown_name
     from harness.plugins import KINDS, load_registry
 
