@@ -16,6 +16,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -171,10 +172,8 @@ class _Process:
         self._read()
         self._given_up = True
         for pipe in (self._process.stdin, self._process.stdout):
-            try:
+            with suppress(OSError):
                 pipe.close()  # type: ignore[union-attr]
-            except OSError:
-                pass
 
     def _write(self) -> int:
         """Write what the pipe takes; the number of bytes."""

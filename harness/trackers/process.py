@@ -11,6 +11,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +30,8 @@ def main() -> None:
     tracker: Any = None
 
     def answer(sentence: str = "") -> None:
-        try:
+        with suppress(OSError):  # the runs' process may be gone
             answers.write(" ".join(sentence.split()) + "\n")
-        except OSError:  # the runs' process is gone
-            pass
 
     def guarded(function: Callable[[], Any]) -> Any:
         """Call; after an error the tracker is not called again."""
