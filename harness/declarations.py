@@ -19,7 +19,8 @@ class Declaration:
     """Facts that every registered thing has.
 
     Attributes:
-        kind: "method", "hasher", "detector", "objective", "backbone", "dataset", "reader", "metric" or "protocol".
+        kind: "method", "hasher", "detector", "objective", "backbone", "dataset", "reader", "metric", "protocol" or
+            "tracker".
         name: Its name.
         summary: One line.
         paper: Reference, or "".

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -9,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.context import RunContext
+from harness.cost import latency
 from harness.data.assemble import CellData
+from harness.data.standardise import Standardiser
 from harness.errors import HarnessError
 from harness.interfaces import Hasher
-from harness.retrieval.codes import pack_checked
+from harness.retrieval.codes import pack, pack_checked
 from harness.retrieval.evaluate import CodeTable
 
 if TYPE_CHECKING:
@@ -85,15 +88,36 @@ def _refuse_batch_dependence(function: Callable[[Tensor], Tensor], block: Tensor
         )
 
 
-def code_table(data: CellData, hasher: Hasher, run: RunContext, who: str) -> CodeTable:
-    """Codes of queries and database in both modalities, with ids and labels."""
+def code_table(
+    data: CellData, hasher: Hasher, run: RunContext, who: str, seconds: dict[str, float] | None = None
+) -> CodeTable:
+    """Codes of queries and database in both modalities, with ids and labels.
+
+    Args:
+        data: The cell's data.
+        hasher: A fitted hasher.
+        run: Device and code length.
+        who: Name of the hasher, for messages.
+        seconds: Gets the wall-clock seconds per item of each modality, from raw features to packed codes.
+
+    Returns:
+        The codes.
+
+    Raises:
+        HarnessError: As :func:`encode`.
+    """
     table = data.table
     parts: dict[str, dict[str, NDArray[np.uint8]]] = {"query": {}, "database": {}}
+    taken = {"image": 0.0, "text": 0.0}
     for part, images in (("query", data.queries), ("database", data.database)):
-        parts[part]["image"] = encode(hasher, "image", data.image_standardiser(table.image[images]), run, who)
-        parts[part]["text"] = encode(
-            hasher, "text", data.text_standardiser(table.text[data.caption_of[images]]), run, who
-        )
+        for modality in taken:
+            raw, standardiser = _features(data, modality, images)
+            start = time.perf_counter()
+            parts[part][modality] = encode(hasher, modality, standardiser(raw), run, who)
+            taken[modality] += time.perf_counter() - start
+    if seconds is not None:
+        items = len(data.queries) + len(data.database)
+        seconds.update({modality: round(spent / items, 9) for modality, spent in taken.items()})
     return CodeTable(
         n_bits=run.n_bits,
         query=parts["query"],
@@ -103,3 +127,27 @@ def code_table(data: CellData, hasher: Hasher, run: RunContext, who: str) -> Cod
         query_ids=data.queries,
         database_ids=data.database,
     )
+
+
+def latencies(data: CellData, hasher: Hasher, run: RunContext) -> dict[str, float | None]:
+    """Modality to median seconds of encoding one query that comes alone, from raw features to its packed code."""
+    import torch
+
+    found: dict[str, float | None] = {}
+    for modality, function in (("image", hasher.encode_image), ("text", hasher.encode_text)):
+        item, standardiser = _features(data, modality, data.queries[:1])
+
+        def encode_one(raw: NDArray[np.float32], function=function, standardiser=standardiser) -> NDArray[np.uint8]:
+            values = function(torch.from_numpy(standardiser(raw)).to(run.device))
+            return pack(values.float().cpu().numpy())
+
+        with torch.no_grad():
+            found[modality] = latency(encode_one, item)
+    return found
+
+
+def _features(data: CellData, modality: str, images: NDArray[np.int64]) -> tuple[NDArray[np.float32], Standardiser]:
+    """Raw features of images, or of their captions, and what standardises them."""
+    if modality == "image":
+        return data.table.image[images], data.image_standardiser
+    return data.table.text[data.caption_of[images]], data.text_standardiser

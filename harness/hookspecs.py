@@ -182,6 +182,24 @@ class RegisterMetric(Protocol):
         """
 
 
+class RegisterTracker(Protocol):
+    """The function handed to :func:`register_trackers`."""
+
+    def __call__(
+        self, name: str, target: Any, *, summary: str, paper: str = "", parameters: Iterable[Parameter] | None = None
+    ) -> None:
+        """Register a tracker (:class:`harness.trackers.interface.Tracker`).
+
+        Args:
+            name: Name for ``--tracker NAME``.
+            target: Class, or ``"module:Class"``.
+            summary: One line.
+            paper: Reference.
+            parameters: Its parameters, written ``--tracker NAME:PARAMETER=VALUE,...``; None reads them from the keyword
+                arguments of the class (then it is imported).
+        """
+
+
 class RegisterProtocol(Protocol):
     """The function handed to :func:`register_protocols`."""
 
@@ -282,3 +300,8 @@ def register_protocols(register: RegisterProtocol) -> None:
 @hookspec
 def register_executors(register: RegisterExecutor) -> None:
     """Register executors, which run the cells of a sweep through an engine."""
+
+
+@hookspec
+def register_trackers(register: RegisterTracker) -> None:
+    """Register trackers, which hear of runs: start, epochs, record."""

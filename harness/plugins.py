@@ -50,6 +50,7 @@ KINDS = {
     "metric": "metrics",
     "protocol": "protocols",
     "executor": "executors",
+    "tracker": "trackers",
 }
 """Singular to plural of everything that can be registered."""
 
@@ -322,6 +323,7 @@ def _register_functions(registry: Registry, common: dict[str, Any]) -> dict[str,
         "register_metrics": partial(component, "metric", MetricDeclaration),
         "register_protocols": partial(component, "protocol", ProtocolDeclaration),
         "register_executors": partial(component, "executor", Component),
+        "register_trackers": partial(component, "tracker", Component),
     }
 
 

@@ -6,9 +6,8 @@ and database stay in this module and in the evaluator.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -19,9 +18,10 @@ from numpy.typing import NDArray
 from harness.command import command_of
 from harness.compatibility import granted_beyond_the_wall
 from harness.context import Progress, RunContext, ignore_progress
+from harness.cost import Meter, learned_numbers
 from harness.data.assemble import CellData, assemble, training_pairs
 from harness.declarations import MetricDeclaration
-from harness.encoding import code_table
+from harness.encoding import code_table, latencies
 from harness.errors import HarnessError
 from harness.interfaces import Hasher, Need, PairTrust, TrainingPairs
 from harness.methods import ResolvedMethod
@@ -49,14 +49,14 @@ class Fitted:
         trust: What its detector said in the end.
         curves: Per-epoch curves; empty for closed forms.
         notes: Remarks for the record.
-        seconds: Wall-clock seconds of detector and training.
+        parameters: Learned numbers, as in ``record.cost``.
     """
 
     hasher: Hasher
     trust: PairTrust
     curves: Curves = field(default_factory=Curves)
     notes: list[str] = field(default_factory=list)
-    seconds: dict[str, float] = field(default_factory=dict)
+    parameters: dict[str, int | None] = field(default_factory=dict)
 
 
 @dataclass
@@ -76,24 +76,14 @@ class Outcome:
     log: list[str] = field(default_factory=list)
 
 
-@contextmanager
-def _timed(seconds: dict[str, float], stage: str, device: torch.device | None = None) -> Iterator[None]:
-    start = time.perf_counter()
-    yield
-    if device is not None and device.type == "cuda":
-        import torch
-
-        torch.cuda.synchronize(device)
-    seconds[stage] = seconds.get(stage, 0.0) + time.perf_counter() - start
-
-
-def fit_method(method: ResolvedMethod, pairs: TrainingPairs, run: RunContext) -> Fitted:
+def fit_method(method: ResolvedMethod, pairs: TrainingPairs, run: RunContext, meter: Meter | None = None) -> Fitted:
     """Fit detector and hasher on the training pairs, and on nothing else.
 
     Args:
         method: The resolved method.
         pairs: The pairs as the method may see them.
         run: Device, streams and progress.
+        meter: Counts the phases ``detector`` and ``training``.
 
     Returns:
         The fitted method.
@@ -102,17 +92,16 @@ def fit_method(method: ResolvedMethod, pairs: TrainingPairs, run: RunContext) ->
         HarnessError: A component broke its contract.
     """
     with float32_products(run.precision):
-        return _fit_method(method, pairs, run)
+        return _fit_method(method, pairs, run, meter or Meter(run.device))
 
 
-def _fit_method(method: ResolvedMethod, pairs: TrainingPairs, run: RunContext) -> Fitted:
-    seconds: dict[str, float] = {}
+def _fit_method(method: ResolvedMethod, pairs: TrainingPairs, run: RunContext, meter: Meter) -> Fitted:
     teams = []
     notes: list[str] = []
     detector_name = method.components["detector"].name
     for number in range(method.learners):
         member = replace(run, member=f"learner-{number}/" if number else "")
-        with _timed(seconds, "detector", run.device), global_randomness(run.seed, f"{member.member}detector"):
+        with meter.phase("detector"), global_randomness(run.seed, f"{member.member}detector"):
             detector = method.components["detector"].load()(**method.arguments("detector"))
             trust = trust_of_shape(detector.fit(pairs, member), len(pairs), detector_name)
             refuse_outside(outside(trust), detector_name)
@@ -123,7 +112,7 @@ def _fit_method(method: ResolvedMethod, pairs: TrainingPairs, run: RunContext) -
     declared = method.hasher
     if Need.EPOCHS in declared.offers:
         watch = bool(method.components["detector"].needs & (Need.EPOCHS | Need.PAIR_LOSSES))
-        with _timed(seconds, "training", run.device), global_randomness(run.seed, "training"):
+        with meter.phase("training"), global_randomness(run.seed, "training"):
             curves = train(teams, pairs, method.phases, watch=watch)
     else:
         kept, weight = pairs, first.trust
@@ -138,10 +127,18 @@ def _fit_method(method: ResolvedMethod, pairs: TrainingPairs, run: RunContext) -
             )
         curves = Curves()
         run.report(phase="fit", epoch=0, epochs=1)
-        with _timed(seconds, "training", run.device), global_randomness(run.seed, "training"):
+        with meter.phase("training"), global_randomness(run.seed, "training"):
             first.learner.fit(kept, weight, run)
         run.report(phase="fit", epoch=1, epochs=1)
-    return Fitted(first.learner, first.trust, curves, notes, seconds)
+    return Fitted(first.learner, first.trust, curves, notes, _parameters(teams))
+
+
+def _parameters(teams: Sequence[Team]) -> dict[str, int | None]:
+    """Learned numbers: of the hasher that is evaluated, of its detector, and of all that was trained."""
+    counts = [(learned_numbers(team.learner), learned_numbers(team.detector)) for team in teams]
+    hasher, detector = counts[0]
+    known = [count for pair in counts for count in pair if count is not None]
+    return {"hasher": hasher, "detector": detector, "trained": sum(known) if known else None}
 
 
 def make_hasher(method: ResolvedMethod) -> Any:
@@ -188,20 +185,19 @@ def run_job(
         Exception: Whatever a component raised.
     """
     started = datetime.now(UTC)
-    seconds: dict[str, float] = {}
-    begin = time.perf_counter()
+    meter = Meter(device)
     precision = job.cell.facts["precision"]
     run = RunContext(job.request.bits, device, job.request.seed, precision=precision, listener=listener)
-    with _timed(seconds, "features"), global_randomness(0, "backbones"):
+    with meter.phase("features"), global_randomness(0, "backbones"):
         table = job.data.source.table(job.data.split, replace(run, seed=0))
-    with _timed(seconds, "data"):
+    with meter.phase("data"):
         data = assemble(table, job.data.protocol, job.data.split)
         pairs = training_pairs(data, device, granted_beyond_the_wall(job.method))
-    fitted = fit_method(job.method, pairs, run)
-    seconds.update(fitted.seconds)
-    with _timed(seconds, "encode", device), global_randomness(run.seed, "encode"):
-        codes = code_table(data, fitted.hasher, run, job.method.hasher.name)
-    with _timed(seconds, "evaluate"):
+    fitted = fit_method(job.method, pairs, run, meter)
+    per_item: dict[str, float] = {}
+    with meter.phase("encode"), global_randomness(run.seed, "encode"):
+        codes = code_table(data, fitted.hasher, run, job.method.hasher.name, per_item)
+    with meter.phase("evaluate"):
         evaluation = evaluate(codes, metrics, device)
     trust = np.empty(len(data.plan), dtype=np.float32)
     trust[data.order] = fitted.trust.weight.cpu().numpy()
@@ -211,7 +207,10 @@ def run_job(
         "detector": detector_scores(trust, data.plan.wrong, changed, data.plan.trusted),
         "noise": realised_rates(data.plan, table.caption_image, table.label_matrix, table.captions),
     }
-    seconds["total"] = time.perf_counter() - begin
+    cost = {**meter.finish(), **_sizes_and_speeds(fitted, codes, evaluation, meter)}
+    model = _model(fitted.hasher, data)
+    with global_randomness(run.seed, "latency"):
+        cost["encode_seconds"] = {"alone": latencies(data, fitted.hasher, run), "in_bulk": per_item}
     arrays = {
         **evaluation_arrays(codes, evaluation),
         **_curve_arrays(fitted.curves, data),
@@ -226,10 +225,21 @@ def run_job(
         queries=evaluation.queries,
         plan=data.plan.fingerprint,
         notes=[*job.notes, *fitted.notes, *_noise_notes(data), *_query_notes(evaluation)],
-        timings={key: round(value, 6) for key, value in seconds.items()},
+        timings={key: round(value, 6) for key, value in meter.seconds.items()},
+        cost=cost,
         started=started,
     )
-    return Outcome(record, arrays, _model(fitted.hasher, data))
+    return Outcome(record, arrays, model)
+
+
+def _sizes_and_speeds(fitted: Fitted, codes: CodeTable, evaluation: Evaluation, meter: Meter) -> dict[str, Any]:
+    """The entries of ``cost`` that follow from what was made."""
+    ranked = evaluation.queries["total"] * len(evaluation.metrics)
+    return {
+        "parameters": fitted.parameters,
+        "code_bytes": math.ceil(codes.n_bits / 8),
+        "evaluate_queries_per_second": round(ranked / meter.seconds["evaluate"], 3),
+    }
 
 
 def _noise_notes(data: CellData) -> list[str]:

@@ -10,8 +10,10 @@ import click
 
 from harness.cli.options import JSON, PLUGIN
 
-LISTED = ("methods", "detectors", "hashers", "objectives", "backbones", "datasets", "metrics", "protocols", "executors",
-          "plugins")  # fmt: skip
+LISTED = (
+    "methods", "detectors", "hashers", "objectives", "backbones", "datasets", "metrics", "protocols", "executors",
+    "trackers", "plugins",
+)  # fmt: skip
 
 
 @click.command()
@@ -19,8 +21,10 @@ LISTED = ("methods", "detectors", "hashers", "objectives", "backbones", "dataset
 @PLUGIN
 @JSON
 def command(what: str, plugins: tuple[Path, ...], as_json: bool) -> None:
-    """List methods, detectors, hashers, objectives, backbones, datasets, metrics, protocols, executors or
-    plugins."""
+    """List what is registered.
+
+    WHAT: methods, detectors, hashers, objectives, backbones, datasets, metrics, protocols, executors, trackers, plugins.
+    """
     from harness.errors import unknown_name
     from harness.plugins import KINDS, load_registry
 
