@@ -93,7 +93,8 @@ class Executor(Protocol):
     """Runs tasks through an engine. Its parameters are keyword arguments of its class (``--executor-option``).
 
     Optional attribute ``in_process``: True where cells run in the very thread that iterates. Then progress comes
-    through :attr:`Session.progressed`, and the second Ctrl-C raises KeyboardInterrupt in the middle of a cell.
+    through :attr:`Session.progressed`, and the second Ctrl-C raises KeyboardInterrupt in the middle of a cell. Optional
+    method ``slots(session) -> int``: cells at a time, for the estimated time of a sweep.
     """
 
     def run(self, tasks: Sequence[Task], session: Session) -> Iterator[Ended]:

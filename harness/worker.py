@@ -6,6 +6,7 @@ cell that was planned, leaves it alone if somebody finished it meanwhile, and wr
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 from collections.abc import Callable, Mapping
@@ -20,10 +21,11 @@ from harness.command import request_of
 from harness.context import Progress, ignore_progress
 from harness.errors import HarnessError
 from harness.execution import Task
-from harness.plugins import load_registry
+from harness.plugins import Registry, load_registry
 from harness.records.store import RunStore
 from harness.settings import RunSettings
 from harness.standing import Standing
+from harness.trackers.group import Trackers, open_trackers
 from harness.workbench import Job, Workbench
 from harness.worker_state import Reporter
 
@@ -106,11 +108,29 @@ class Reply:
 
 
 _workbenches: dict[tuple[tuple[Path, ...], str], Workbench] = {}
+_trackers: dict[tuple[tuple[str, ...], tuple[Path, ...]], Trackers] = {}
+"""Of this process; they end with it."""
 
 
 def adopt(workbench: Workbench, plugins: tuple[Path, ...]) -> None:
     """Let cells that are run in this very process use what is loaded already."""
     _workbenches[plugins, workbench.device] = workbench
+
+
+def close_trackers() -> None:
+    """Let the trackers of this process finish what they were told; also called when the process ends."""
+    for key in list(_trackers):
+        _trackers.pop(key).close()
+
+
+atexit.register(close_trackers)
+
+
+def _trackers_of(assignment: Assignment, job: Job, registry: Registry) -> Trackers:
+    key = assignment.settings.trackers, job.request.plugins
+    if key not in _trackers:
+        _trackers[key] = open_trackers(registry, *key)
+    return _trackers[key]
 
 
 def run_task(
@@ -181,6 +201,7 @@ def _run(
 ) -> Reply:
     registry = _workbenches[job.request.plugins, assignment.settings.device].registry
     metrics: Any = registry.all("metric")
+    trackers = _trackers_of(assignment, job, registry)
     log = CellLog()
     with ExitStack() as stack:
         listen = progressed
@@ -192,13 +213,14 @@ def _run(
                 progressed(progress)
 
         outcome = attempt(
-            job, metrics, assignment.settings, None, listen, number=assignment.attempt, placed=placed, log=log
+            job, metrics, assignment.settings, trackers, listen, number=assignment.attempt, placed=placed, log=log
         )
         try:
-            store.write(outcome.record, outcome.arrays, outcome.model, outcome.log)
+            folder = store.write(outcome.record, outcome.arrays, outcome.model, outcome.log)
         except HarnessError as error:
             return Reply(unsaved=str(error))
     record = outcome.record
+    trackers.run_finished(record, folder)
     retry = (
         record.error is not None and record.error.kind == "OutOfMemoryError" and assignment.attempt == 1
     )  # torch's name for the memory of a device; Python's own is MemoryError

@@ -14,6 +14,8 @@ import click
 
 VERBS = {
     "run": ("harness.cli.run", "Train, evaluate, record and tabulate one cell or a grid of cells."),
+    "sweep": ("harness.cli.sweep", "Run the cells of a plan file through whatever hardware there is."),
+    "status": ("harness.cli.status", "How far a sweep is, from any terminal."),
     "list": ("harness.cli.listing", "List what is registered: methods, hashers, datasets, metrics, ..."),
     "info": ("harness.cli.info", "Parameters, defaults, needs and paper of one registered name."),
     "show": ("harness.cli.show", "Show one finished run."),

@@ -23,7 +23,8 @@ LISTED = (
 def command(what: str, plugins: tuple[Path, ...], as_json: bool) -> None:
     """List what is registered.
 
-    WHAT: methods, detectors, hashers, objectives, backbones, datasets, metrics, protocols, executors, trackers, plugins.
+    WHAT: methods, detectors, hashers, objectives, backbones, datasets, metrics, protocols, executors, trackers or
+    plugins.
     """
     from harness.errors import unknown_name
     from harness.plugins import KINDS, load_registry

@@ -9,6 +9,7 @@ import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from harness.wording import counted
 
 if TYPE_CHECKING:
     from harness.cells import CellRequest
+    from harness.execution import Session
     from harness.plugins import Registry
     from harness.records.store import RunStore
     from harness.settings import RunSettings
@@ -48,6 +50,8 @@ def running_options(executor: str) -> Callable[[Callable[..., Any]], Callable[..
                      help="Cells at a time.  [default: what the machine has room for]"),
         click.option("--cells-per-gpu", type=int, default=1, show_default=True, metavar="N",
                      help="Cells that share one GPU."),
+        click.option("--tracker", "trackers", multiple=True, metavar="NAME[:KEY=VALUE,...]",
+                     help="Tell a tracker of the runs, as `harness list trackers` shows; repeat for several."),
         click.option("--timeout", metavar="TIME", help="Longest time of a cell: 90, 15m, 2h."),
         click.option("--memory-limit", metavar="SIZE", help="Most memory of a cell's process: 800MB, 4GB."),
         RESULTS,
@@ -151,6 +155,7 @@ def run_requests(
     from harness.records.store import RunStore
     from harness.settings import RunSettings
     from harness.sweep import prepare_all
+    from harness.trackers.choice import choose_trackers
     from harness.workbench import Workbench
 
     standing = standing_of(options)
@@ -159,8 +164,9 @@ def run_requests(
         device=options["device"],
         threads=options["threads"] or threads or 1,
         deterministic=options["deterministic"],
-        trackers=tuple(options.get("trackers") or ()),
+        trackers=options["trackers"],
     )
+    choose_trackers(registry, settings.trackers)  # a mistake in them is found before anything runs
     workbench = Workbench(registry, options["device"])
     everything, refused = prepare_all(workbench, requests)
     jobs = chosen(everything) if chosen else everything
@@ -170,7 +176,8 @@ def run_requests(
     if options["dry_run"]:
         from harness.cli.planned import show_plan
 
-        show_plan(jobs, refused, store, standing, options)
+        executor = make_executor(registry, options["executor"], options["executor_options"])
+        show_plan(jobs, refused, store, standing, settings, executor, options)
         return
     result = _run(everything, jobs, refused, store, standing, settings, workbench, registry, options, name, shard)
     if options["as_json"]:
@@ -194,21 +201,14 @@ def _run(
     from harness.cli.progress import make_listener
     from harness.cli.stopping import stop_signals
     from harness.context import choose_device
-    from harness.execution import Session
-    from harness.quantities import seconds_of, size_of
-    from harness.sweep import Sweep, carried_environment, run_sweep, split_by_standing
+    from harness.sweep import Sweep, run_sweep, split_by_standing
     from harness.sweep_state import PlannedCell, begin_invocation, open_state
 
     executor = make_executor(registry, options["executor"], options["executor_options"])
     in_process = bool(getattr(executor, "in_process", False))
     if in_process:
         choose_device(settings.device)  # a device that is not here is found before the first cell
-    if settings.threads < 1:
-        from harness.errors import HarnessError
-
-        raise HarnessError(f"--threads {settings.threads}: expected at least 1.")
-    timeout = None if options["timeout"] is None else seconds_of(options["timeout"], "--timeout")
-    memory = None if options["memory_limit"] is None else size_of(options["memory_limit"], "--memory-limit")
+    session_of(options, settings, Path())  # values that cannot be read are found before anything is written
     store.check_writable()
     _, to_run = split_by_standing(jobs, store, standing)
     state = invocation = None
@@ -225,16 +225,9 @@ def _run(
         stdout_kept_clean(options["as_json"]),
         make_listener(state, len(jobs), in_process) as listener,
     ):
-        session = Session(
-            folder=Path(spare) if state is None else state.folder.absolute(),
-            workers=options["workers"],
-            threads=settings.threads,
-            device=options["device"],
-            cells_per_gpu=options["cells_per_gpu"],
-            timeout=timeout,
-            memory_limit=memory,
+        session = replace(
+            session_of(options, settings, Path(spare) if state is None else state.folder.absolute()),
             stopping=stops.level,
-            environment=carried_environment(),
         )
         stops.say = listener.say
         sweep = Sweep(jobs, refused, store, standing, settings, executor, session, workbench, state)
@@ -249,6 +242,36 @@ def _run(
             if invocation is not None:
                 invocation.ended(outcome)
     return result
+
+
+def session_of(options: dict[str, Any], settings: RunSettings, folder: Path) -> Session:
+    """What an executor may know of this command.
+
+    Raises:
+        HarnessError: A time, a size or a number has no meaning.
+    """
+    from harness.errors import HarnessError
+    from harness.execution import Session
+    from harness.quantities import seconds_of, size_of
+    from harness.sweep import carried_environment
+
+    for option, value in (
+        ("--threads", settings.threads),
+        ("--workers", options["workers"]),
+        ("--cells-per-gpu", options["cells_per_gpu"]),
+    ):
+        if value is not None and value < 1:
+            raise HarnessError(f"{option} {value}: expected at least 1.")
+    return Session(
+        folder=folder,
+        workers=options["workers"],
+        threads=settings.threads,
+        device=options["device"],
+        cells_per_gpu=options["cells_per_gpu"],
+        timeout=None if options["timeout"] is None else seconds_of(options["timeout"], "--timeout"),
+        memory_limit=None if options["memory_limit"] is None else size_of(options["memory_limit"], "--memory-limit"),
+        environment=carried_environment(),
+    )
 
 
 def make_executor(registry: Registry, name: str, options: Sequence[str]) -> Any:

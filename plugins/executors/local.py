@@ -117,6 +117,10 @@ class LocalExecutor:
 
     _slots: list[Slot] = field(default_factory=list)
 
+    def slots(self, session: Session) -> int:
+        """Cells at a time."""
+        return len(deal(session))
+
     def run(self, tasks: Sequence[Task], session: Session) -> Iterator[Ended]:
         """Run the tasks; see :class:`harness.execution.Executor`."""
         folder = session.folder / "local"

@@ -13,6 +13,10 @@ class SerialExecutor:
 
     in_process = True
 
+    def slots(self, session: Session) -> int:
+        """One."""
+        return 1
+
     def run(self, tasks: Sequence[Task], session: Session) -> Iterator[Ended]:
         """Run the tasks in their order; see :class:`harness.execution.Executor`.
 

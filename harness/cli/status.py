@@ -1,0 +1,198 @@
+"""``harness status``: how far a sweep is, from any terminal."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness.cli.options import JSON, RESULTS
+from harness.wording import counted
+
+if TYPE_CHECKING:
+    from harness.sweep_state import Invocation, PlannedCell, SweepState
+
+SHOWN_FAILURES = 10
+WATCH_SECONDS = 2.0
+
+
+@click.command()
+@click.argument("sweep", metavar="[SWEEP]", default="")
+@RESULTS
+@click.option("--all", "list_all", is_flag=True, help="List all sweeps.")
+@click.option("--watch", is_flag=True, help="Show it again every two seconds, until the sweep is over.")
+@JSON
+def command(sweep: str, results: Path, list_all: bool, watch: bool, as_json: bool) -> None:
+    """How far a sweep is: cells done, running, failed, to do, and when it ends.
+
+    SWEEP is the beginning of its name; the one that was worked on last by default.
+    """
+    from harness.errors import HarnessError
+    from harness.sweep_state import find_sweep, known_sweeps
+
+    if list_all:
+        _list(known_sweeps(results), results, as_json)
+        return
+    if watch and as_json:
+        raise HarnessError("--watch shows tables; leave out --json.")
+    state = find_sweep(results, sweep)
+    if watch:
+        _watch(state, results)
+        return
+    facts = sweep_facts(state, results)
+    click.echo(json.dumps(facts, indent=1) if as_json else described(facts))
+
+
+def sweep_facts(state: SweepState, results: Path) -> dict[str, Any]:
+    """Everything that is known of a sweep now, as JSON.
+
+    Raises:
+        HarnessError: Its list of cells cannot be read.
+    """
+    cells = state.cells()
+    statuses = _statuses(cells, results)
+    running = [worker for worker in state.running() if worker.hash not in statuses or _again(worker, statuses)]
+    counts = Counter(status for status, _, _ in statuses.values())
+    busy = {worker.hash for worker in running}
+    left = [cell for cell in cells if cell.hash not in statuses and cell.hash not in busy]
+    invocations = state.invocations()
+    return {
+        "sweep": state.name,
+        "folder": str(state.folder),
+        "state": _state(invocations, len(left) + len(running)),
+        "cells": len(cells),
+        "counts": {"planned": len(left), "running": len(running), **counts},
+        "running": [
+            {
+                "worker": f"{worker.executor} {worker.worker}".strip(), "host": worker.host, "pid": worker.pid,
+                "hash": worker.hash, "cell": worker.title, "phase": worker.phase, "epoch": worker.epoch,
+                "epochs": worker.epochs, "loss": worker.loss, "seconds": round(time.time() - worker.started, 1),
+            }
+            for worker in running
+        ],
+        "failures": [
+            {"hash": cell.hash, "cell": cell.title, "status": statuses[cell.hash][0], "error": statuses[cell.hash][2]}
+            for cell in cells
+            if cell.hash in statuses and statuses[cell.hash][0] != "ok"
+        ],
+        "seconds_left": _seconds_left(statuses, invocations, len(left) + len(running)),
+        "command": _command(invocations),
+    }  # fmt: skip
+
+
+def _statuses(cells: list[PlannedCell], results: Path) -> dict[str, tuple[str, str, str]]:
+    """Hash to status, end and error of the cells that have a record."""
+    from harness.records.store import RunStore
+
+    store = RunStore(results)
+    found = {}
+    for cell in cells:
+        stored = store.find(cell.method, cell.dataset, cell.hash)
+        if stored is not None:
+            error = stored.record.error
+            found[cell.hash] = (stored.record.status, stored.record.finished, error.message if error else "")
+    return found
+
+
+def _again(worker: Any, statuses: dict[str, tuple[str, str, str]]) -> bool:
+    """Whether a worker runs a cell whose record is older than its start."""
+    from datetime import datetime
+
+    return datetime.fromisoformat(statuses[worker.hash][1]).timestamp() < worker.started
+
+
+def _state(invocations: list[Invocation], left: int) -> str:
+    """ "running", "finished", "stopped", "killed" or "failed"."""
+    if any(invocation.state == "running" for invocation in invocations):
+        return "running"
+    if not left:
+        return "finished"
+    return invocations[-1].state if invocations else "planned"
+
+
+def _seconds_left(statuses: dict[str, tuple[str, str, str]], invocations: list[Invocation], left: int) -> float | None:
+    """By the rate since the commands that run now began; None where nothing runs or nothing ended yet."""
+    from datetime import datetime
+
+    began = min((one.started for one in invocations if one.state == "running"), default=None)
+    if began is None or not left:
+        return None
+    ended = sum(datetime.fromisoformat(finished).timestamp() >= began for _, finished, _ in statuses.values())
+    return round((time.time() - began) / ended * left, 1) if ended else None
+
+
+def _command(invocations: list[Invocation]) -> str:
+    """The last command, which goes on with the sweep where it stopped."""
+    import shlex
+
+    return shlex.join(["harness", *invocations[-1].argv[1:]]) if invocations else ""
+
+
+def described(facts: dict[str, Any]) -> str:
+    """The facts of a sweep for people, several lines."""
+    from tabulate import tabulate
+
+    from harness.quantities import spoken_time
+
+    counts = facts["counts"]
+    parts = [f"{number} {status}" for status, number in counts.items() if number]
+    lines = [f"{facts['sweep']}: {facts['state']}, {counted(facts['cells'], 'cell')}: {', '.join(parts)}"]
+    if facts["seconds_left"] is not None:
+        lines[0] += f"; about {spoken_time(facts['seconds_left'])} left"
+    if facts["running"]:
+        rows = [
+            [
+                one["worker"], one["cell"],
+                f"{one['phase']} {one['epoch']}/{one['epochs']}" if one["phase"] else "begins",
+                "" if one["loss"] is None else f"{one['loss']:.4g}", spoken_time(one["seconds"]),
+            ]
+            for one in facts["running"]
+        ]  # fmt: skip
+        lines += ["", tabulate(rows, headers=["worker", "cell", "phase", "loss", "time"], disable_numparse=True)]
+    for failure in facts["failures"][:SHOWN_FAILURES]:
+        lines += ["", f"{failure['status']}: {failure['cell']} ({failure['hash']})", f"  {failure['error']}"]
+    more = len(facts["failures"]) - SHOWN_FAILURES
+    if more > 0:
+        lines += ["", f"and {more} more that failed; `harness table --runs` lists all."]
+    if facts["failures"]:
+        lines += ["", "`harness show HASH` has the command that repeats a cell."]
+    if facts["state"] != "running" and facts["command"] and (counts["planned"] or facts["failures"]):
+        lines += ["", f"go on with: {facts['command']}"]
+    return "\n".join(lines)
+
+
+def _watch(state: SweepState, results: Path) -> None:
+    from rich.console import Console
+    from rich.live import Live
+    from rich.text import Text
+
+    facts = sweep_facts(state, results)
+    with Live(Text(described(facts)), console=Console(), auto_refresh=False) as live:
+        while facts["state"] == "running":
+            time.sleep(WATCH_SECONDS)
+            facts = sweep_facts(state, results)
+            live.update(Text(described(facts)), refresh=True)
+
+
+def _list(states: list[SweepState], results: Path, as_json: bool) -> None:
+    from datetime import datetime
+
+    from tabulate import tabulate
+
+    rows = []
+    for state in states:
+        facts = sweep_facts(state, results)
+        started = state.invocations()[-1].started if state.invocations() else 0.0
+        rows.append({
+            "sweep": facts["sweep"], "state": facts["state"], "cells": facts["cells"], "counts": facts["counts"],
+            "started": datetime.fromtimestamp(started).isoformat(sep=" ", timespec="seconds"),
+        })  # fmt: skip
+    if as_json:
+        click.echo(json.dumps(rows, indent=1))
+        return
+    shown = [[row["sweep"], row["state"], row["cells"], row["counts"].get("ok", 0), row["started"]] for row in rows]
+    click.echo(tabulate(shown, headers=["sweep", "state", "cells", "ok", "worked on last"], disable_numparse=True))

@@ -1,0 +1,60 @@
+"""``harness sweep``: the cells of a plan file, through whatever hardware there is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from harness.cli.options import PLUGIN
+from harness.cli.running import metric_ids_of, run_requests, running_options, stdout_kept_clean
+
+
+@click.command()
+@click.argument("plan", metavar="PLAN")
+@click.option("--shard", metavar="I/N", default="", help="Run only the I-th of N parts, where no engine is at hand.")
+@click.option(
+    "--data-root",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Folder of the data sets.  [default: the plan's, otherwise $HARNESS_DATA]",
+)
+@PLUGIN
+@running_options("local")
+@click.pass_context
+def command(ctx: click.Context, /, plan: str, shard: str, **options: Any) -> None:
+    """Run the cells of a plan: a TOML file, or the name of a shipped plan.
+
+    It can be killed at any moment: what is finished stays, and the same command goes on. Shipped plans: smoke,
+    paper-ucm, paper-rsicd; docs/sweeps.md says how to write your own.
+    """
+    import os
+
+    from harness.cells import CellRequest
+    from harness.methods import MethodRequest
+    from harness.plan_file import read_plan
+    from harness.plugins import load_registry
+    from harness.shards import read_shard
+    from harness.shards import shard as part_of
+
+    part = read_shard(shard) if shard else None
+    read = read_plan(plan)
+    plugins = tuple(dict.fromkeys([*read.plugins, *options["plugins"]]))
+    with stdout_kept_clean(options["as_json"]):
+        registry = load_registry(plugins)
+    read.check_names(registry)
+    metric_ids = metric_ids_of(registry, options["metrics"], read.metrics or ("map",))
+    usual = os.environ.get("HARNESS_DATA")
+    base = CellRequest(MethodRequest(""), plugins=plugins, data_root=Path(usual) if usual else None)
+    requests = read.requests(base, {"data_root": [options["data_root"]] if options["data_root"] else []})
+    run_requests(
+        ctx,
+        registry,
+        requests,
+        options,
+        name=read.name,
+        metric_ids=metric_ids,
+        chosen=None if part is None else lambda jobs: part_of(jobs, *part),
+        shard=shard,
+    )
