@@ -93,12 +93,10 @@ def check_metrics(registry: Registry, metric_ids: list[str]) -> None:
     Raises:
         HarnessError: One is not; near ids are suggested.
     """
-    from harness.errors import unknown_name
+    from harness.metric_ids import declared_metric
 
-    known = [metric_id for declaration in registry.all("metric") for metric_id in declaration.ids]  # type: ignore[attr-defined]
     for metric_id in metric_ids:
-        if metric_id not in known:
-            raise unknown_name("metric", metric_id, known)
+        declared_metric(registry, metric_id)
 
 
 @contextmanager
@@ -307,7 +305,10 @@ def _print_tables(jobs: list[Job], store: RunStore, metric_ids: list[str], resul
         for table in tables:
             click.echo(f"\n{render(table)}")
         if not tables and "ok" in result.statuses.values():
-            click.echo(f"\nnote: these records were made without metric {metric}: run again with --overwrite always.")
+            click.echo(
+                f"\nnote: these records were made without metric {metric}: `harness score --metric {metric}` computes it "
+                "from their codes."
+            )
 
 
 def _closing(result: Result, total: int, store: RunStore) -> str:

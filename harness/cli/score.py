@@ -48,7 +48,7 @@ def command(
 ) -> None:
     """Compute metrics from the stored codes of finished runs. RUN is a run folder or the beginning of a hash."""
     from harness.cli.axes import texts
-    from harness.cli.run import stdout_kept_clean
+    from harness.cli.running import stdout_kept_clean
     from harness.context import choose_device
     from harness.errors import HarnessError
     from harness.metric_ids import declared_metric, metrics_with
