@@ -13,6 +13,7 @@ from harness.cells import CellRequest
 from harness.command import OPTIONS, command_of
 from harness.errors import HarnessError, unknown_name
 from harness.methods import MethodRequest
+from harness.metric_ids import declared_metric
 from harness.plan_schema import PlanFile, keys_at
 from harness.plugins import Registry
 from harness.request_grid import span
@@ -89,10 +90,11 @@ class Plan:
             for name, values in block.values().items():
                 for value in values if name in KINDS else ():
                     self._check_name(registry, KINDS[name], value, (*place, name))
-        known = [metric.name for metric in registry.all("metric")]
         for metric_id in self.metrics:
-            if metric_id.partition("@")[0] not in known:
-                raise self.error(str(unknown_name("metric", metric_id, known)), "metrics")
+            try:
+                declared_metric(registry, metric_id)
+            except HarnessError as error:
+                raise self.error(str(error), "metrics") from error
 
     def _check_name(self, registry: Registry, kind: str, name: str, place: Sequence[Key]) -> None:
         try:
