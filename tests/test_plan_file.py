@@ -91,6 +91,28 @@ def test_a_method_replaces_axes_fixed_values_and_settings(plan):
     ]
 
 
+def test_a_method_takes_a_setting_away_with_an_empty_list(plan):
+    found = plan(HEAD + "[axes.set]\nbeta = [1, 2]\n[methods.cca-itq.set]\nbeta = []\n").requests()
+    assert [(request.method.name, request.method.settings) for request in found] == [
+        ("chnr", {"beta": "1"}), ("chnr", {"beta": "2"}), ("cca-itq", {}),
+    ]  # fmt: skip
+
+
+def test_the_plan_of_the_docs_spans_cells_that_fit(plan):
+    import re
+
+    from harness.workbench import Workbench
+
+    page = (Path(__file__).parent.parent / "docs" / "sweeps.md").read_text()
+    read = plan(re.search(r"^```toml\n(.*?)^```", page, re.DOTALL | re.MULTILINE)[1])
+    registry = load_registry(environment={})
+    read.check_names(registry)
+    workbench = Workbench(registry, "cpu")
+    jobs = [workbench.prepare(request) for request in read.requests()]
+    assert len({job.cell.hash for job in jobs}) == len(jobs) == 3 * 2 * 2 * 3 + 2 * 2 * 2 * 3 + 3 * 2
+    assert {job.cell.facts["trusted"] for job in jobs} == {0.3}
+
+
 def test_a_dataset_has_values_of_its_own_and_the_method_has_the_last_word(plan, tmp_path):
     text = (
         HEAD + 'dataset = ["toy", "ucm"]\n[fixed]\ntrusted = 0.2\n'
@@ -169,6 +191,10 @@ def test_values_of_the_command_line_stand_behind_or_before_the_plan(plan):
     given = read.requests(base, {"noise": [0.1], "epochs": [2], "method": ["chnr"], "bits": []}, {"beta": ["1"]})
     assert points(given, "method", "noise", "epochs", "bits") == [("chnr", 0.1, 2, 64)]
     assert given[0].method.settings == {"beta": "1"}
+    useless = plan(HEAD + "bits = 8\n[[exclude]]\nbits = 16\n", name="useless")
+    with pytest.raises(HarnessError, match="matches no point"):
+        useless.requests(base, {"data_root": [Path("/data")]})
+    assert len(useless.requests(base, {"bits": [8]})) == 2
 
 
 def test_features_of_the_command_line_take_the_place_of_a_dataset(plan):
@@ -196,7 +222,7 @@ BAD = {
     "number for a text": (HEAD + "protocol = 3\n", "line 3: axes.protocol: expected a text, not 3."),
     "blank text": (HEAD + 'protocol = " "\n', "line 3: axes.protocol: expected a text, not ' '."),
     "empty list": (HEAD + "noise = []\n", "line 3: axes.noise: the list is empty"),
-    "empty setting": (HEAD + "[axes.set]\nbeta = []\n", "line 3: axes.set: the list of beta is empty"),
+    "empty setting": (HEAD + "[axes.set]\nbeta = []\n", "line 4: set: the list of beta is empty"),
     "setting of dates": (HEAD + "[axes.set]\nbeta = 2020-01-01\n", "line 3: axes.set: beta: expected a number, a text"),
     "settings that are none": (HEAD + "set = 3\n", "line 3: axes.set: expected a table of KEY = VALUE"),
     "twice in a list": (HEAD + "noise = [0.2, 0.20]\n", "line 3: axes.noise: 0.2 is there twice."),

@@ -177,7 +177,9 @@ def run_requests(
         executor = make_executor(registry, options["executor"], options["executor_options"])
         show_plan(jobs, refused, store, standing, settings, executor, options)
         return
-    result = _run(everything, jobs, refused, store, standing, settings, workbench, registry, options, name, shard)
+    result = _run(
+        everything, jobs, refused, store, standing, settings, workbench, registry, options, name, shard, metric_ids
+    )
     if options["as_json"]:
         records = (store.find(job.cell.facts["method"], job.cell.facts["dataset"], job.cell.hash) for job in jobs)
         click.echo(json.dumps([stored.record.to_json() for stored in records if stored is not None], indent=1))
@@ -192,6 +194,7 @@ def run_requests(
 def _run(
     everything: list[Job], jobs: list[Job], refused: list[Refusal], store: RunStore, standing: Standing,
     settings: RunSettings, workbench: Any, registry: Registry, options: dict[str, Any], name: str, shard: str,
+    metric_ids: list[str],
 ) -> Result:  # fmt: skip
     """Run the cells, with their progress shown and their state kept."""
     import tempfile
@@ -228,7 +231,7 @@ def _run(
             stopping=stops.level,
         )
         stops.say = listener.say
-        sweep = Sweep(jobs, refused, store, standing, settings, executor, session, workbench, state)
+        sweep = Sweep(jobs, refused, store, standing, settings, executor, session, workbench, state, tuple(metric_ids))
         outcome = "failed"
         try:
             result = run_sweep(sweep, listener)

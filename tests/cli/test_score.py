@@ -64,6 +64,14 @@ def test_another_cutoff_is_added_with_its_definition_and_stands_in_tables(harnes
     assert "map@15 on small" in harness("table", "--metric", "map@15").out
 
 
+def test_a_run_computes_the_cutoff_that_it_is_asked_for(harness, features):
+    words = ("--method", "cca-itq", "--features", features(), "--bits", "16", "--metric", "map@7,r@15")
+    result = harness("run", *words)
+    assert result.code == 0, result.err
+    assert "map@7 on small" in result.out
+    assert "r@15 on small" in result.out
+
+
 def test_a_cutoff_between_two_others_lies_between_them_where_it_must(harness, run):
     (record,) = harness("score", run["hash"], "--metric", "r@15", "--json").json
     values = record["metrics"]["i2t"]
