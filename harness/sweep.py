@@ -68,6 +68,7 @@ class Sweep:
         session: What the executor may know.
         workbench: For cells that run in this process.
         state: State folder of the sweep, or None for a single cell.
+        metrics: Metric ids that are computed beyond those registered.
     """
 
     jobs: Sequence[Job]
@@ -79,6 +80,7 @@ class Sweep:
     session: Session
     workbench: Workbench
     state: SweepState | None = None
+    metrics: tuple[str, ...] = ()
 
 
 @dataclass
@@ -211,6 +213,7 @@ class _Run:
             results=sweep.store.results.absolute(),
             standing=sweep.standing,
             settings=sweep.settings,
+            metrics=sweep.metrics,
             state=None if sweep.state is None else sweep.state.workers.absolute(),
             attempt=attempt,
         ).task()

@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from harness.attempt import attempt
 from harness.cell_log import CellLog
@@ -21,6 +20,7 @@ from harness.command import request_of
 from harness.context import Progress, ignore_progress
 from harness.errors import HarnessError
 from harness.execution import Task
+from harness.metric_ids import metrics_with
 from harness.plugins import Registry, load_registry
 from harness.records.store import RunStore
 from harness.settings import RunSettings
@@ -200,7 +200,7 @@ def _run(
     progressed: Callable[[Progress], None],
 ) -> Reply:
     registry = _workbenches[job.request.plugins, assignment.settings.device].registry
-    metrics: Any = registry.all("metric")
+    metrics = metrics_with(registry, assignment.metrics)
     trackers = _trackers_of(assignment, job, registry)
     log = CellLog()
     with ExitStack() as stack:

@@ -21,6 +21,7 @@ VERBS = {
     "show": ("harness.cli.show", "Show one finished run."),
     "table": ("harness.cli.table", "Print comparison tables from the records."),
     "evaluate": ("harness.cli.evaluate", "Score codes of any other program with the same metrics."),
+    "score": ("harness.cli.score", "Compute metrics again from the codes of finished runs."),
     "data": ("harness.cli.data", "Work with the data of cells: export."),
     "doctor": ("harness.cli.doctor", "Check installation, plugins, devices and folders."),
 }

@@ -73,6 +73,7 @@ def command(
     from harness.cli.axes import texts
     from harness.cli.running import check_metrics
     from harness.environment import environment
+    from harness.metric_ids import metrics_with
     from harness.npz_file import read_npz
     from harness.plugins import load_registry
     from harness.records.schema import CellFacts, RunRecord
@@ -98,7 +99,7 @@ def command(
         "data": frame["data"] if frame else None,
         "plan": frame.get("imported_plan") if frame else None,
     }
-    declared: Any = registry.all("metric")
+    declared = metrics_with(registry, metric_ids)
     store.check_writable()
     evaluation = evaluate(table, declared)
     record = RunRecord(

@@ -93,12 +93,10 @@ def check_metrics(registry: Registry, metric_ids: list[str]) -> None:
     Raises:
         HarnessError: One is not; near ids are suggested.
     """
-    from harness.errors import unknown_name
+    from harness.metric_ids import declared_metric
 
-    known = [metric_id for declaration in registry.all("metric") for metric_id in declaration.ids]  # type: ignore[attr-defined]
     for metric_id in metric_ids:
-        if metric_id not in known:
-            raise unknown_name("metric", metric_id, known)
+        declared_metric(registry, metric_id)
 
 
 @contextmanager
@@ -179,7 +177,9 @@ def run_requests(
         executor = make_executor(registry, options["executor"], options["executor_options"])
         show_plan(jobs, refused, store, standing, settings, executor, options)
         return
-    result = _run(everything, jobs, refused, store, standing, settings, workbench, registry, options, name, shard)
+    result = _run(
+        everything, jobs, refused, store, standing, settings, workbench, registry, options, name, shard, metric_ids
+    )
     if options["as_json"]:
         records = (store.find(job.cell.facts["method"], job.cell.facts["dataset"], job.cell.hash) for job in jobs)
         click.echo(json.dumps([stored.record.to_json() for stored in records if stored is not None], indent=1))
@@ -194,6 +194,7 @@ def run_requests(
 def _run(
     everything: list[Job], jobs: list[Job], refused: list[Refusal], store: RunStore, standing: Standing,
     settings: RunSettings, workbench: Any, registry: Registry, options: dict[str, Any], name: str, shard: str,
+    metric_ids: list[str],
 ) -> Result:  # fmt: skip
     """Run the cells, with their progress shown and their state kept."""
     import tempfile
@@ -230,7 +231,7 @@ def _run(
             stopping=stops.level,
         )
         stops.say = listener.say
-        sweep = Sweep(jobs, refused, store, standing, settings, executor, session, workbench, state)
+        sweep = Sweep(jobs, refused, store, standing, settings, executor, session, workbench, state, tuple(metric_ids))
         outcome = "failed"
         try:
             result = run_sweep(sweep, listener)
@@ -307,7 +308,10 @@ def _print_tables(jobs: list[Job], store: RunStore, metric_ids: list[str], resul
         for table in tables:
             click.echo(f"\n{render(table)}")
         if not tables and "ok" in result.statuses.values():
-            click.echo(f"\nnote: these records were made without metric {metric}: run again with --overwrite always.")
+            click.echo(
+                f"\nnote: these records were made without metric {metric}: `harness score --metric {metric}` computes "
+                "it from their codes."
+            )
 
 
 def _closing(result: Result, total: int, store: RunStore) -> str:
