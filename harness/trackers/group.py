@@ -7,7 +7,6 @@ that. When the run's process is killed, the tracker's sees the end of the pipe a
 
 from __future__ import annotations
 
-import atexit
 import json
 import logging
 import os
@@ -113,24 +112,6 @@ def open_trackers(
         HarnessError: An unknown name, or a value that cannot be read. A tracker that cannot work is a note.
     """
     return Trackers(choose_trackers(registry, texts), plugins, note)
-
-
-_of_this_process: dict[tuple[int, tuple[str, ...], tuple[Path, ...]], Trackers] = {}
-
-
-def trackers_of_this_process(
-    registry: Registry, texts: Sequence[str], plugins: Sequence[Path] = (), note: Callable[[str], None] = log.warning
-) -> Trackers:
-    """As :func:`open_trackers`, once for each process: for workers, which run one cell after the other.
-
-    They are closed when the interpreter exits. Where it does not come to that (a worker that is killed), the end of
-    the pipe closes them.
-    """
-    key = (os.getpid(), tuple(texts), tuple(plugins))
-    if key not in _of_this_process:
-        _of_this_process[key] = open_trackers(registry, texts, plugins, note)
-        atexit.register(_of_this_process[key].close)
-    return _of_this_process[key]
 
 
 class _Process:

@@ -19,7 +19,7 @@ from harness.context import Progress
 from harness.plugins import load_registry
 from harness.settings import RunSettings
 from harness.trackers import group
-from harness.trackers.group import open_trackers, trackers_of_this_process
+from harness.trackers.group import open_trackers
 
 CPU = RunSettings(device="cpu")
 
@@ -229,17 +229,12 @@ def test_ctrl_c_is_for_the_runs(diary):
     assert [entry[0] for entry in diary.entries()] == ["made", "epoch", "epoch", "closed"]
 
 
-def test_a_worker_opens_its_trackers_once(diary, monkeypatch):
-    registered = []
-    monkeypatch.setattr(group.atexit, "register", registered.append)
-    monkeypatch.setattr(group, "_of_this_process", {})
-    texts = [f"diary:file={diary.file}"]
-    first = trackers_of_this_process(diary.registry, texts, [diary.plugin])
-    assert trackers_of_this_process(diary.registry, texts, [diary.plugin]) is first
-    registered[0]()
-    first.close()  # closing twice is no error
-    assert len(registered) == 1
+def test_closing_twice_is_no_error(diary):
+    trackers = diary()
+    trackers.close()
+    trackers.close()
     assert [entry[0] for entry in diary.entries()] == ["made", "closed"]
+    assert diary.notes == []
 
 
 def test_without_trackers_nothing_is_started(diary, prepared, tmp_path, record):
