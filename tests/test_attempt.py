@@ -140,9 +140,9 @@ def test_an_operation_without_deterministic_form_names_the_option(misbehaving):
     assert attempt(job, metrics, CPU).record.status == "ok"
 
 
-@pytest.mark.parametrize("threads", [1, 2])
-def test_deterministic_runs_twice_alike(prepared, threads):
-    job, metrics = prepared("chnr", epochs=4)
+@pytest.mark.parametrize(("method", "epochs", "threads"), [("chnr", 4, 1), ("cca-itq", None, 2)])
+def test_deterministic_runs_twice_alike(prepared, method, epochs, threads):
+    job, metrics = prepared(method, epochs=epochs)
     settings = RunSettings(device="cpu", threads=threads, deterministic=True)
     first, second = attempt(job, metrics, settings), attempt(job, metrics, settings)
     assert first.record.environment["settings"] == {"threads": threads, "deterministic": True}

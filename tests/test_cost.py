@@ -291,3 +291,6 @@ def test_the_uuid_is_written_as_nvml_does(monkeypatch):
     assert nvml._uuid(torch.device("cuda")) == "GPU-1a2b"
     Properties.uuid = "MIG-77"
     assert nvml._uuid(torch.device("cuda")) == "MIG-77"
+    del Properties.uuid
+    with pytest.raises(nvml.NoGpuCounter, match="which GPU"):
+        nvml._uuid(torch.device("cuda"))

@@ -45,7 +45,7 @@ def test_it_is_gathered_once_for_each_process():
     environment(None)
     start = time.perf_counter()
     environment(torch.device("cpu"))
-    assert time.perf_counter() - start < 0.01
+    assert time.perf_counter() - start < 0.05
 
 
 @pytest.fixture

@@ -161,7 +161,7 @@ def test_a_tracker_that_fails_changes_no_run(diary, plain, tmp_path, fails, hear
 
 @pytest.mark.parametrize("fails", ["hangs epoch", "hangs close"])
 def test_a_tracker_that_hangs_holds_nothing_up_and_is_stopped(diary, prepared, tmp_path, monkeypatch, fails):
-    monkeypatch.setattr(group, "PATIENCE_SECONDS", 2.0)
+    monkeypatch.setattr(group, "PATIENCE_SECONDS", 1.0)
     job, metrics = prepared("chnr", epochs=4)
     trackers = diary(fails)
     begin = time.monotonic()
@@ -172,7 +172,7 @@ def test_a_tracker_that_hangs_holds_nothing_up_and_is_stopped(diary, prepared, t
     assert in_between - begin < 10
     assert time.monotonic() - in_between < 8
     assert outcome.record.status == "ok"
-    assert diary.notes == ["tracker diary: it did not end within 2 s and was stopped; the runs go on without it."]
+    assert diary.notes == ["tracker diary: it did not end within 1 s and was stopped; the runs go on without it."]
     assert not psutil.pid_exists(diary.entries()[0][1])
 
 
