@@ -75,7 +75,8 @@ def attempt(
         with log.listening(), applied(settings) as device:
             surroundings = environment(device)
             outcome = run_job(job, metrics, device, listen)
-        record = _with_facts(outcome.record, number, settings, placed, surroundings)
+        record = outcome.record.model_copy(update={"started": started.isoformat(timespec="milliseconds")})
+        record = _with_facts(record, number, settings, placed, surroundings)
         return Outcome(record, outcome.arrays, outcome.model, log.lines)
     except (Exception, SystemExit) as error:  # a component that calls sys.exit must not end the grid
         failure, status = failure_of(error, settings)

@@ -96,7 +96,7 @@ def _threads(number: int) -> Iterator[None]:
     import torch
     from threadpoolctl import threadpool_limits
 
-    before = numba.get_num_threads()
+    before = numba.get_num_threads()  # starts numba's pool, which meddles with OpenMP's threads: so it comes first
     with _environment(dict.fromkeys(POOLS, str(number))), threadpool_limits(limits=number):
         torch.set_num_threads(number)
         numba.set_num_threads(min(number, numba.config.NUMBA_NUM_THREADS))  # the pool never grows beyond its start

@@ -135,3 +135,21 @@ def record():
         return RunRecord(cell=CellFacts(**facts), **{**content, **changed})
 
     return make
+
+
+@pytest.fixture
+def prepared(features):
+    """``prepared("cca-itq", plugins=[file], bits=8, seed=1)``: a job on small features, and the metrics to compute."""
+    from harness.cells import CellRequest
+    from harness.methods import MethodRequest
+    from harness.plugins import load_registry
+    from harness.workbench import Workbench
+
+    def make(method: str = "cca-itq", plugins=(), epochs: int | None = None, settings=None, **request: Any):
+        registry = load_registry(plugins)
+        asked = {"features": features(), "bits": 16, **request}
+        wanted = MethodRequest(method, epochs=epochs, settings=settings or {})
+        job = Workbench(registry, "cpu").prepare(CellRequest(wanted, plugins=tuple(plugins), **asked))
+        return job, [declared for declared in registry.all("metric") if declared.name == "map"]
+
+    return make

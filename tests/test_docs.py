@@ -128,3 +128,19 @@ def test_the_learner_of_the_page_works_with_any_detector(harness, features, tmp_
     assert [record["cell"]["detector"] for record in result.json] == ["adversarial", "none"]
     assert result.json[0]["cell"]["parameters"]["hasher.temperature"] == 0.3
     assert result.json[0]["cell"]["parameters"]["hasher.learning_rate"] == 3e-4
+
+
+def test_the_tracker_of_the_page_hears_of_a_run(harness, features, tmp_path):
+    heard = tmp_path / "epochs.txt"
+    result = run_page_plugin(
+        harness, features, tmp_path, "epoch_times.py", "--method", "chnr", "--epochs", "4", "--tracker",
+        f"epoch-times:file={heard}", "--json",
+    )  # fmt: skip
+    assert result.code == 0, result.err
+    from harness.worker import close_trackers
+
+    close_trackers()  # as the end of the process does
+    lines = heard.read_text().splitlines()
+    assert [line.split()[-3:-1] for line in lines if " noisy " in line] == [["noisy", "1"], ["noisy", "2"]]
+    assert f" ok {tmp_path / 'results'}" in lines[-1]
+    assert lines[-1].endswith(result.json[0]["hash"])
