@@ -93,6 +93,7 @@ class Workbench:
     _sources: dict[tuple[object, ...], DataSource] = field(default_factory=dict)
     _plans: dict[Path, NoisePlan] = field(default_factory=dict)
     _packages: set[str] | None = None
+    _hashes: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def prepare_data(self, request: CellRequest) -> DataJob:
         """Determine the data of a cell, without computing features.
@@ -210,7 +211,10 @@ class Workbench:
         assert isinstance(component, Component)
         if self._packages is None:
             self._packages = self.registry.plugin_packages()
-        return hash_of_component(component, self._packages)
+        key = component.kind, component.name
+        if key not in self._hashes:  # once: a file that is edited later is not what this process has loaded
+            self._hashes[key] = hash_of_component(component, self._packages)
+        return self._hashes[key]
 
     def _source(self, request: CellRequest) -> DataSource:
         key: tuple[object, ...]

@@ -221,7 +221,8 @@ def _run(
             return Reply(unsaved=str(error))
     record = outcome.record
     trackers.run_finished(record, folder)
-    retry = (
-        record.error is not None and record.error.kind == "OutOfMemoryError" and assignment.attempt == 1
-    )  # torch's name for the memory of a device; Python's own is MemoryError
+    # torch's OutOfMemoryError is that of a device; cuBLAS and the driver say it as a RuntimeError.
+    on_gpu = str(record.environment.get("device", "")).startswith("cuda")
+    of_device = record.error is not None and (record.error.kind == "OutOfMemoryError" or on_gpu)
+    retry = record.status == "oom" and of_device and assignment.attempt == 1
     return Reply(saved=True, retry=retry, notes=tuple(record.notes[len(job.notes) :]))

@@ -160,7 +160,7 @@ def run_requests(
     began = datetime.now(UTC).isoformat(timespec="seconds")
     settings = RunSettings(
         device=options["device"],
-        threads=options["threads"] or threads or 1,
+        threads=next(number for number in (options["threads"], threads, 1) if number is not None),
         deterministic=options["deterministic"],
         trackers=options["trackers"],
     )
