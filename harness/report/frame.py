@@ -29,7 +29,10 @@ def load_records(results: Path | str = "results", metrics: Sequence[str] | None 
     from harness.records.index import open_index
 
     with open_index(Path(results)) as index:
-        wanted = [*FACTS, *(name for name in index.metric_columns if metrics is None or name.partition("/")[2] in metrics)]
+        wanted = [
+            *FACTS,
+            *(name for name in index.metric_columns if metrics is None or name.partition("/")[2] in metrics),
+        ]
         columns = index.read(wanted)
     if not columns["hash"]:
         return _empty()
