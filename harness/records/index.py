@@ -79,22 +79,38 @@ class RunIndex:
     columns: dict[str, type]
     metric_columns: list[str]
 
-    def read(self, columns: Sequence[str], where: str = "", values: Sequence[Any] = ()) -> dict[str, list[Any]]:
-        """Some columns, sorted by folder.
+    def rows(
+        self,
+        columns: Sequence[str],
+        where: str = "",
+        values: Sequence[Any] = (),
+        order: str = "",
+        limit: int | None = None,
+    ) -> list[tuple[Any, ...]]:
+        """Some columns of some records.
 
         Args:
             columns: Their names.
             where: An SQL condition, see :func:`harness.records.where.condition`; empty for all rows.
             values: Of its parameters.
+            order: SQL to sort by, before the folder.
+            limit: So many at most.
 
         Returns:
-            Column name to values.
+            One tuple for each record, in the order of the folders.
         """
-        chosen = ", ".join(map(quoted, columns))
-        rows = self.connection.execute(
-            f"SELECT {chosen} FROM runs {f'WHERE {where}' if where else ''} ORDER BY {_ORDER}", values
+        return self.connection.execute(
+            f"SELECT {', '.join(map(quoted, columns))} FROM runs {f'WHERE {where}' if where else ''} "
+            f"ORDER BY {f'{order}, ' if order else ''}{_ORDER} LIMIT ?",
+            [*values, -1 if limit is None else limit],
         ).fetchall()
-        return dict(zip(columns, map(list, zip(*rows, strict=True)), strict=True)) if rows else {c: [] for c in columns}
+
+    def read(self, columns: Sequence[str], where: str = "", values: Sequence[Any] = ()) -> dict[str, list[Any]]:
+        """As :meth:`rows`, as columns: name to values."""
+        rows = self.rows(columns, where, values)
+        if not rows:
+            return {name: [] for name in columns}
+        return dict(zip(columns, map(list, zip(*rows, strict=True)), strict=True))
 
 
 def statuses(results: Path) -> dict[str, str]:

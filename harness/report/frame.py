@@ -16,12 +16,15 @@ if TYPE_CHECKING:
 __all__ = ["NOT_CODE", "SETTING", "load_records", "records_frame"]
 
 
-def load_records(results: Path | str = "results", metrics: Sequence[str] | None = None) -> pd.DataFrame:
+def load_records(
+    results: Path | str = "results", metrics: Sequence[str] | None = None, more: Sequence[str] = ()
+) -> pd.DataFrame:
     """All records of a results folder, by way of its index.
 
     Args:
         results: The folder.
         metrics: Metric ids whose columns are wanted, which is faster than all of them.
+        more: Columns that the index has besides, see :data:`harness.records.index.MORE_FACTS`.
 
     Returns:
         As :func:`records_frame`.
@@ -29,16 +32,12 @@ def load_records(results: Path | str = "results", metrics: Sequence[str] | None 
     from harness.records.index import open_index
 
     with open_index(Path(results)) as index:
-        wanted = [
-            *FACTS,
-            *(name for name in index.metric_columns if metrics is None or name.partition("/")[2] in metrics),
-        ]
-        columns = index.read(wanted)
+        values = [column for column in index.metric_columns if metrics is None or column.partition("/")[2] in metrics]
+        columns = index.read([*FACTS, *more, *values])
     if not columns["hash"]:
         return _empty()
-    return pd.DataFrame(
-        {name: map(bool, values) if FACTS.get(name) is bool else values for name, values in columns.items()}
-    )
+    columns["precision_chosen"] = [bool(chosen) for chosen in columns["precision_chosen"]]
+    return pd.DataFrame(columns)
 
 
 def records_frame(records: Iterable[RunRecord]) -> pd.DataFrame:

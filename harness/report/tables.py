@@ -63,6 +63,22 @@ def comparison_tables(frame: pd.DataFrame, metric: str, *, limited: bool = False
     return _distinct_titles(tables)
 
 
+def superseded(frame: pd.DataFrame) -> pd.DataFrame:
+    """Finished runs that tables leave out because later code, or other defaults of the method, made the same row.
+
+    Args:
+        frame: Records, see :func:`harness.report.frame.records_frame`.
+
+    Returns:
+        Those rows of the frame.
+    """
+    if frame.empty:
+        return frame
+    finished = frame[frame["status"] == "ok"].sort_values("finished", kind="stable")
+    newest = finished.groupby([*SETTING, "row"], dropna=False)["code"].transform("last")
+    return finished[finished["code"] != newest]
+
+
 def _beside_each_precision(frame: pd.DataFrame) -> pd.DataFrame:
     """Methods without a choice of precision (closed forms, codes of other programs) stand in the table of each one."""
     parts = []
