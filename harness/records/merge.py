@@ -218,7 +218,7 @@ def _copy(record: _Known, store: RunStore) -> None:
         files = read_files(record.path)
     except OSError as error:
         raise HarnessError(
-            f"{record.path} cannot be read: {error.strerror or error}; what was copied before stays, so repeat the merge "
-            "when it can."
+            f"{record.path} cannot be read: {error.strerror or error}; what was copied before stays, so repeat the "
+            "merge when it can."
         ) from error
     store.write_files(record.method, record.dataset, record.hash, files)
