@@ -56,6 +56,9 @@ KINDS = {**FACTS, **MORE_FACTS}
 MOST_COLUMNS = 1900
 """SQLite allows 2000 in a table."""
 
+_DAMAGED = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT)
+"""Errors of a file that is none of ours, or not whole; a statement of ours that SQLite finds wrong is one of them."""
+
 _ORDER = "replace(folder, '/', char(1))"
 """The order of the folders, name by name, as the walk has it."""
 
@@ -70,14 +73,33 @@ class RunIndex:
     """An index that is up to date, and open.
 
     Attributes:
+        results: The results folder.
         connection: For reading table ``runs``.
         columns: Columns of ``runs`` in order, and what they hold: str, int, float or bool.
         metric_columns: Those of metrics: ``i2t/map``, ``detector/auroc``.
     """
 
+    results: Path
     connection: sqlite3.Connection
     columns: dict[str, type]
     metric_columns: list[str]
+
+    def repaired(self, error: sqlite3.Error) -> bool:
+        """Where a file turns out to be damaged, put an index in memory into its place.
+
+        Args:
+            error: What reading it has raised.
+
+        Returns:
+            Whether that was the reason, so that it is worth trying again.
+        """
+        if error.sqlite_errorcode & 0xFF not in _DAMAGED:
+            return False
+        log.debug("%s is damaged: %s", self.results / "index.sqlite", error)
+        self.connection.close()
+        _remove(self.results / "index.sqlite")
+        self.connection = _in_memory(self.results)
+        return True
 
     def rows(
         self,
@@ -99,11 +121,17 @@ class RunIndex:
         Returns:
             One tuple for each record, in the order of the folders.
         """
-        return self.connection.execute(
+        sql = (
             f"SELECT {', '.join(map(quoted, columns))} FROM runs {f'WHERE {where}' if where else ''} "
-            f"ORDER BY {f'{order}, ' if order else ''}{_ORDER} LIMIT ?",
-            [*values, -1 if limit is None else limit],
-        ).fetchall()
+            f"ORDER BY {f'{order}, ' if order else ''}{_ORDER} LIMIT ?"
+        )
+        bound = [*values, -1 if limit is None else limit]
+        try:
+            return self.connection.execute(sql, bound).fetchall()
+        except sqlite3.DatabaseError as error:
+            if not self.repaired(error):
+                raise
+        return self.connection.execute(sql, bound).fetchall()
 
     def read(self, columns: Sequence[str], where: str = "", values: Sequence[Any] = ()) -> dict[str, list[Any]]:
         """As :meth:`rows`, as columns: name to values."""
@@ -120,7 +148,7 @@ def statuses(results: Path) -> dict[str, str]:
         results: The results folder.
     """
     with open_index(results) as index:
-        return dict(index.connection.execute("SELECT hash, status FROM runs"))
+        return dict(index.rows(["hash", "status"]))
 
 
 @contextmanager
@@ -134,18 +162,31 @@ def open_index(results: Path, *, in_memory: bool = False) -> Iterator[RunIndex]:
         in_memory: Leave no file there.
     """
     connection = _in_memory(results) if in_memory else _from_file(results)
+    index = None
     try:
         for folder, problem in connection.execute("SELECT folder, problem FROM files WHERE problem != '' ORDER BY 1"):
             log.warning("%s is left out: %s", results / "runs" / folder / "record.json", problem)
-        kinds: dict[str, type] = {}
-        metrics = []
-        for name, kind, metric in connection.execute("SELECT name, kind, metric FROM columns ORDER BY number"):
-            kinds[name] = {"str": str, "int": int, "bool": bool}.get(kind, float)
+        index = RunIndex(results, connection, *_columns(connection))
+        yield index
+    finally:
+        (index or RunIndex(results, connection, {}, [])).connection.close()
+
+
+def _columns(connection: sqlite3.Connection) -> tuple[dict[str, type], list[str]]:
+    """Columns that a record has that is there now, with what they hold; and which of them are metrics."""
+    kinds: dict[str, type] = dict(KINDS)
+    metrics = []
+    used: set[int] = set()
+    for (columns,) in connection.execute(
+        "SELECT columns FROM shapes WHERE number IN (SELECT DISTINCT shape FROM files WHERE problem = '')"
+    ):
+        used.update(json.loads(columns))
+    for number, name, metric in connection.execute("SELECT number, name, metric FROM columns ORDER BY number"):
+        if number in used:
+            kinds[name] = float
             if metric:
                 metrics.append(name)
-        yield RunIndex(connection, kinds, metrics)
-    finally:
-        connection.close()
+    return kinds, metrics
 
 
 def quoted(column: str) -> str:
@@ -165,23 +206,24 @@ def _from_file(results: Path) -> sqlite3.Connection:
             connection.execute("PRAGMA synchronous = OFF")  # what a power cut damages is made again
             _bring_up_to_date(connection, results / "runs")
             return connection
-        except sqlite3.OperationalError as error:  # locked, read-only, disk full, not to be opened
+        except sqlite3.Error as error:
+            if connection is not None:
+                connection.close()
             log.debug("%s: %s", path, error)
-            if connection is not None:
-                connection.close()
-            break
-        except (sqlite3.DatabaseError, OverflowError, ValueError) as error:
-            log.debug("%s is made again: %s", path, error)
-            if connection is not None:
-                connection.close()
-            for file in (path, path.with_name(path.name + "-journal")):
-                with contextlib.suppress(OSError):
-                    file.unlink()
+            if error.sqlite_errorcode & 0xFF not in _DAMAGED:
+                break  # in use, read-only, disk full, not to be opened
+            _remove(path)
         except BaseException:
             if connection is not None:
                 connection.close()
             raise
     return _in_memory(results)
+
+
+def _remove(path: Path) -> None:
+    for file in (path, path.with_name(path.name + "-journal")):
+        with contextlib.suppress(OSError):
+            file.unlink()
 
 
 def _in_memory(results: Path) -> sqlite3.Connection:
@@ -199,14 +241,14 @@ def _bring_up_to_date(connection: sqlite3.Connection, runs: Path) -> None:
     connection.execute("BEGIN")
     try:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
-        current = version == VERSION and not any(_changes(connection, runs))
+        current = version == VERSION and _is_whole(connection) and not any(_changes(connection, runs))
     finally:
         connection.execute("ROLLBACK")
     if current:
         return
     connection.execute("BEGIN IMMEDIATE")
     try:
-        if connection.execute("PRAGMA user_version").fetchone()[0] != VERSION:
+        if connection.execute("PRAGMA user_version").fetchone()[0] != VERSION or not _is_whole(connection):
             _make(connection)
         changed, gone = _changes(connection, runs)
         _forget(connection, [*gone, *(seen.folder for seen in changed)])
@@ -222,15 +264,30 @@ def _make(connection: sqlite3.Connection) -> None:
     """Empty tables, in the place of whatever is there."""
     for (table,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
         connection.execute(f"DROP TABLE {quoted(table)}")
-    connection.execute("CREATE TABLE files (folder TEXT PRIMARY KEY, signature TEXT, problem TEXT) WITHOUT ROWID")
-    connection.execute("CREATE TABLE columns (number INTEGER PRIMARY KEY, name TEXT, kind TEXT, metric INTEGER)")
+    connection.execute(
+        "CREATE TABLE files (folder TEXT PRIMARY KEY, signature TEXT, problem TEXT, shape INTEGER) WITHOUT ROWID"
+    )
+    connection.execute("CREATE TABLE columns (number INTEGER PRIMARY KEY, name TEXT, metric INTEGER)")
+    connection.execute("CREATE TABLE shapes (number INTEGER PRIMARY KEY, columns TEXT UNIQUE)")
     declared = ", ".join(f"{quoted(name)} {_TYPES[kind]}" for name, kind in KINDS.items())
     connection.execute(f"CREATE TABLE runs ({declared}, UNIQUE (folder))")
-    connection.executemany(
-        "INSERT INTO columns (name, kind, metric) VALUES (?, ?, 0)",
-        [(name, kind.__name__) for name, kind in KINDS.items()],
-    )
+    connection.executemany("INSERT INTO columns VALUES (?, ?, 0)", enumerate(KINDS))
     connection.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def _is_whole(connection: sqlite3.Connection) -> bool:
+    """Whether the tables fit each other; an index that somebody edited may not.
+
+    Raises:
+        sqlite3.Error: A table or column is missing.
+    """
+    names = [name for (name,) in connection.execute("SELECT name FROM columns ORDER BY number")]
+    if names != [row[1] for row in connection.execute("PRAGMA table_info(runs)")]:
+        return False
+    connection.execute("SELECT columns FROM shapes LIMIT 0")
+    counts = "SELECT (SELECT count(*) FROM runs), (SELECT count(*) FROM files WHERE problem = '')"
+    rows, files = connection.execute(counts).fetchone()
+    return bool(rows == files)
 
 
 def _changes(connection: sqlite3.Connection, runs: Path) -> tuple[list[Seen], list[str]]:
@@ -265,11 +322,10 @@ def _add(connection: sqlite3.Connection, runs: Path, changed: list[Seen]) -> Non
                 log.warning("%s is left out: %s", path, short(error))
                 continue  # it may be readable the next time
             except ValueError as error:
-                files.append((seen.folder, _text(seen), short(error)))
+                files.append((seen.folder, _text(seen), short(error), None))
                 continue
-            files.append((seen.folder, _text(seen), ""))
-            table.add(record, seen.folder)
-        connection.executemany("INSERT INTO files VALUES (?, ?, ?)", files)
+            files.append((seen.folder, _text(seen), "", table.add(record, seen.folder)))
+        connection.executemany("INSERT INTO files VALUES (?, ?, ?, ?)", files)
         table.insert()
 
 
@@ -283,17 +339,22 @@ class _Table:
         self._rows: list[list[Any]] = []
         self._places: dict[str, dict[str, int | None]] = {}
         """Group to name to the position of its column; None for names that have none."""
+        self._shapes: dict[tuple[Any, ...], int] = {}
         for position, name in enumerate(self._names):
             group, slash, rest = name.partition("/")
             if slash:
                 self._places.setdefault(group, {})[rest] = position
 
-    def add(self, record: RunRecord, folder: str) -> None:
-        """Take in a record."""
+    def add(self, record: RunRecord, folder: str) -> int:
+        """Take in a record.
+
+        Returns:
+            The number of its shape: which columns it has, be they empty.
+        """
         known = {**facts(record), **_more_facts(record), "folder": folder}
         row: list[Any] = [_stored(known[name]) for name in KINDS]
         row += [None] * (len(self._names) - len(row))
-        numbers = {"timings": record.timings, "cost": _flat(record.cost), **record.metrics}
+        numbers: dict[str, Any] = {"timings": record.timings, "cost": _flat(record.cost), **record.metrics}
         for group, values in numbers.items():
             if not isinstance(values, dict):
                 continue
@@ -309,6 +370,18 @@ class _Table:
                         row += [None] * (place + 1 - len(row))
                     row[place] = value
         self._rows.append(row)
+        return self._shape(numbers)
+
+    def _shape(self, numbers: dict[str, Any]) -> int:
+        key = tuple((group, *values) for group, values in numbers.items() if isinstance(values, dict))
+        if key not in self._shapes:
+            places = (self._places[group].get(name) for group, *names in key for name in names)
+            columns = json.dumps(sorted(place for place in places if place is not None))
+            self._connection.execute("INSERT OR IGNORE INTO shapes (columns) VALUES (?)", (columns,))
+            self._shapes[key] = self._connection.execute(
+                "SELECT number FROM shapes WHERE columns = ?", (columns,)
+            ).fetchone()[0]
+        return self._shapes[key]
 
     def _place(self, group: str, name: str) -> int | None:
         """A column for a new number; none where there are too many, or one that SQLite cannot tell from it."""
@@ -319,10 +392,7 @@ class _Table:
             self._names.append(column)
             self._lowered.add(column.lower())
             self._connection.execute(f"ALTER TABLE runs ADD COLUMN {quoted(column)}")
-            self._connection.execute(
-                "INSERT INTO columns (name, kind, metric) VALUES (?, 'float', ?)",
-                (column, group not in _NO_METRICS),
-            )
+            self._connection.execute("INSERT INTO columns VALUES (?, ?, ?)", (place, column, group not in _NO_METRICS))
         self._places[group][name] = place
         return place
 

@@ -197,10 +197,10 @@ def remove_abandoned(runs: Path) -> int:
             shutil.rmtree(path, ignore_errors=True)
             removed += 1
         else:
-            aside = path if path.name.endswith(".old") else path.parent
-            removed += _discard(path, _place_of(aside))
-            with contextlib.suppress(OSError):
-                aside.rmdir()
+            removed += _discard(path, _place_of(path if path.name.endswith(".old") else path.parent))
+    for aside in runs.glob("*/*/.*.old"):
+        with contextlib.suppress(OSError):  # in use; and a writer makes it again where it goes too early
+            aside.rmdir()
     return removed
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import sqlite3
 from collections.abc import Iterable
@@ -46,9 +47,12 @@ def query(index: RunIndex, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
         cursor = index.connection.execute(sql)
         rows = cursor.fetchall()
     except (sqlite3.Error, sqlite3.Warning, ValueError) as error:
+        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_CORRUPT and index.repaired(error):
+            return query(index, sql)
         raise _explained(str(error), index.columns, bool(refused)) from error
     finally:
-        index.connection.set_authorizer(None)
+        with contextlib.suppress(sqlite3.ProgrammingError):  # closed, because it was damaged
+            index.connection.set_authorizer(None)
     if cursor.description is None:
         raise HarnessError('the query is empty; for example "SELECT method, noise, \\"i2t/map\\" FROM runs".')
     return [name for name, *_ in cursor.description], rows
@@ -73,7 +77,8 @@ def _explained(message: str, columns: Iterable[str], refused: bool) -> HarnessEr
         name = missing[1].rpartition(".")[2] or missing[1]
         of_group = [column for column in columns if column.partition("/")[0] == name]
         if of_group:
-            return HarnessError(f'no column {name!r}: metrics are written in double quotes, such as "{of_group[0]}".')
+            example = f"{name}/map" if f"{name}/map" in of_group else of_group[0]
+            return HarnessError(f'no column {name!r}: metrics are written in double quotes, such as "{example}".')
         return unknown_name("column", name, columns, "`harness results list --columns` lists all.")
     table = re.match(r"no such table: (\S+)", message)
     if table:
