@@ -53,7 +53,8 @@ def harness(capsys, monkeypatch, tmp_path):
         from harness.cli import main
 
         words = [str(argument) for argument in arguments]
-        if words and words[0] in ("run", "score", "show", "table", "evaluate", "doctor") and "--results" not in words:
+        verbs = ("run", "sweep", "status", "score", "show", "table", "evaluate", "results", "doctor")
+        if words and words[0] in verbs and "--results" not in words:
             words += ["--results", str(tmp_path / "results")]
         monkeypatch.setattr(sys, "argv", ["harness", *words])
         capsys.readouterr()
