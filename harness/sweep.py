@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +15,7 @@ from harness.command import command_of
 from harness.context import Progress
 from harness.errors import CombinationError, HarnessError
 from harness.execution import FINISH_RUNNING, STOP_NOW, Ended, Executor, Session, Task
+from harness.records.ends import End, ends_of
 from harness.records.schema import RunRecord, Status
 from harness.records.store import RunStore
 from harness.settings import RunSettings
@@ -33,6 +34,9 @@ class Listener(Protocol):
     def grid_started(self, jobs: Sequence[Job], refused: Sequence[Refusal]) -> None:
         """All cells are determined; nothing has run yet."""
 
+    def pending(self, number: int) -> None:
+        """All kept cells were told; so many are run now."""
+
     def cell_started(self, number: int, total: int, job: Job) -> None:
         """Cell ``number`` (from 1) of ``total`` was handed to a worker."""
 
@@ -42,8 +46,11 @@ class Listener(Protocol):
     def noted(self, note: str) -> None:
         """A remark."""
 
-    def cell_finished(self, job: Job, record: RunRecord, reused: bool) -> None:
-        """A cell has a record: a new one, or one from before (``reused``)."""
+    def cell_kept(self, job: Job, end: End) -> None:
+        """A cell has a record from before, which stands."""
+
+    def cell_finished(self, job: Job, record: RunRecord) -> None:
+        """A cell has a new record."""
 
 
 @dataclass(frozen=True)
@@ -132,20 +139,24 @@ def prepare_all(workbench: Workbench, requests: Sequence[CellRequest]) -> tuple[
     return list(jobs.values()), refused
 
 
-def split_by_standing(jobs: Sequence[Job], store: RunStore, standing: Standing) -> tuple[list[Job], list[Job]]:
-    """Cells whose record stands, and cells to run.
+def ends_of_jobs(jobs: Sequence[Job], store: RunStore) -> dict[str, End]:
+    """Hash to end of those cells that have a record."""
+    return ends_of(
+        store.results, [(job.cell.facts["method"], job.cell.facts["dataset"], job.cell.hash) for job in jobs]
+    )
+
+
+def to_run(jobs: Sequence[Job], ends: Mapping[str, End], standing: Standing) -> list[Job]:
+    """The cells that have no standing record.
 
     Args:
         jobs: The cells.
-        store: Where records are.
+        ends: From :func:`ends_of_jobs`.
         standing: Which records stand.
     """
-    kept, to_run = [], []
-    for job in jobs:
-        stored = store.find(job.cell.facts["method"], job.cell.facts["dataset"], job.cell.hash)
-        stands = stored is not None and standing.holds(stored.record.status, stored.record.finished)
-        (kept if stands else to_run).append(job)
-    return kept, to_run
+    return [
+        job for job in jobs if (end := ends.get(job.cell.hash)) is None or not standing.holds(end.status, end.finished)
+    ]
 
 
 def run_sweep(sweep: Sweep, listener: Listener) -> Result:
@@ -184,12 +195,15 @@ class _Run:
 
     def keep_standing(self) -> None:
         """Cells that need not run are finished at once."""
-        store = self.sweep.store
-        kept, self.pending = split_by_standing(self.sweep.jobs, store, self.sweep.standing)
-        for job in kept:
-            stored = store.find(job.cell.facts["method"], job.cell.facts["dataset"], job.cell.hash)
-            if stored is not None:
-                self._finished(job, stored.record, reused=True)
+        ends = ends_of_jobs(self.sweep.jobs, self.sweep.store)
+        self.pending = to_run(self.sweep.jobs, ends, self.sweep.standing)
+        pending = {job.cell.hash for job in self.pending}
+        for job in self.sweep.jobs:
+            if job.cell.hash not in pending:
+                self.result.statuses[job.cell.hash] = ends[job.cell.hash].status
+                self.result.kept.add(job.cell.hash)
+                self.listener.cell_kept(job, ends[job.cell.hash])
+        self.listener.pending(len(self.pending))
 
     def run_pending(self) -> None:
         """Run what is left, then once more, one by one, what ran out of GPU memory."""
@@ -247,7 +261,7 @@ class _Run:
             if reply.retry:
                 self.again.append(job)
                 return
-            self._finished(job, self._stored(job), reused=reply.kept)
+            self._finished(job, self._stored(job))
             return
         stored = self.sweep.store.find(job.cell.facts["method"], job.cell.facts["dataset"], job.cell.hash)
         if stored is not None and datetime.fromisoformat(stored.record.finished) >= self.began:
@@ -275,11 +289,9 @@ class _Run:
             )
         return stored.record
 
-    def _finished(self, job: Job, record: RunRecord, reused: bool = False) -> None:
+    def _finished(self, job: Job, record: RunRecord) -> None:
         self.result.statuses[job.cell.hash] = record.status
-        if reused:
-            self.result.kept.add(job.cell.hash)
-        self.listener.cell_finished(job, record, reused)
+        self.listener.cell_finished(job, record)
 
 
 def carried_environment() -> dict[str, str]:

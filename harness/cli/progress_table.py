@@ -14,6 +14,7 @@ from harness.quantities import spoken_time
 from harness.worker_state import WorkerState
 
 if TYPE_CHECKING:
+    from harness.records.ends import End
     from harness.records.schema import RunRecord
     from harness.sweep import Refusal
     from harness.sweep_state import SweepState
@@ -92,16 +93,17 @@ class TableListener(PlainListener):
     def progressed(self, progress: Progress) -> None:
         """Nothing: the table shows it."""
 
-    def cell_finished(self, job: Job, record: RunRecord, reused: bool) -> None:
+    def cell_kept(self, job: Job, end: End) -> None:
+        """Count it."""
+        self.counts.kept += 1
+
+    def cell_finished(self, job: Job, record: RunRecord) -> None:
         """Count it, and say what became of it."""
-        if reused:
-            self.counts.kept += 1
-            return
         if record.status == "ok":
             self.counts.ok += 1
         else:
             self.counts.failed += 1
-        self.say(f"{job.cell.title}: {outcome_line(record, reused)}")
+        self.say(f"{job.cell.title}: {outcome_line(record)}")
 
     def __rich__(self) -> Any:
         """The table and the bar."""

@@ -202,7 +202,7 @@ def _run(
     from harness.cli.progress import make_listener
     from harness.cli.stopping import stop_signals
     from harness.context import choose_device
-    from harness.sweep import Sweep, run_sweep, split_by_standing
+    from harness.sweep import Sweep, ends_of_jobs, run_sweep, to_run
     from harness.sweep_state import PlannedCell, begin_invocation, open_state
 
     executor = make_executor(registry, options["executor"], options["executor_options"])
@@ -211,15 +211,15 @@ def _run(
         choose_device(settings.device)  # a device that is not here is found before the first cell
     session_of(options, settings, Path())  # values that cannot be read are found before anything is written
     store.check_writable()
-    _, to_run = split_by_standing(jobs, store, standing)
+    pending = to_run(jobs, ends_of_jobs(jobs, store), standing)
     state = invocation = None
-    if len(everything) > 1 and to_run:
+    if len(everything) > 1 and pending:
         cells = [
             PlannedCell(job.cell.hash, job.cell.facts["method"], job.cell.facts["dataset"], job.cell.title)
             for job in everything
         ]
         state = open_state(store.results, name, cells)
-        invocation = begin_invocation(state, options["executor"], options["workers"], shard, len(to_run))
+        invocation = begin_invocation(state, options["executor"], options["workers"], shard, len(pending))
     with (
         tempfile.TemporaryDirectory(prefix="harness-") as spare,
         stop_signals(in_process) as stops,
@@ -301,7 +301,7 @@ def _print_tables(jobs: list[Job], store: RunStore, metric_ids: list[str], resul
 
     if not jobs:
         return
-    frame = load_records(store.results)
+    frame = load_records(store.results, metrics=metric_ids)
     frame = frame[frame["hash"].isin({job.cell.hash for job in jobs})]
     for metric in metric_ids:
         tables = comparison_tables(frame, metric, limited=True)
