@@ -129,9 +129,11 @@ def drawn(workers: Sequence[WorkerState], counts: Counts) -> Any:
         phase = f"{worker.phase} {worker.epoch}/{worker.epochs}" if worker.phase else "begins"
         loss = "" if worker.loss is None else f"{worker.loss:.4g}"
         name = f"{worker.executor} {worker.worker}".strip()
-        table.add_row(name, worker.title, phase, loss, spoken_time(time.time() - worker.started))
-    bar = ProgressBar(total=max(counts.total, 1), completed=counts.ended, width=40)
-    return Group(table, bar, Text(counts.sentence()))
+        cells = (name, worker.title, phase, loss, spoken_time(time.time() - worker.started))
+        table.add_row(*map(Text, cells))  # as they are: brackets in a title are no markup
+    overall = Table.grid(padding=(0, 1))
+    overall.add_row(ProgressBar(total=max(counts.total, 1), completed=counts.ended, width=40), Text(counts.sentence()))
+    return Group(table, overall)
 
 
 @contextmanager
