@@ -54,7 +54,7 @@ def harness(capsys, monkeypatch, tmp_path):
 
         words = [str(argument) for argument in arguments]
         verbs = ("run", "sweep", "status", "score", "show", "table", "evaluate", "results", "doctor")
-        if words and words[0] in verbs and "--results" not in words:
+        if words and words[0] in verbs and words[:2] != ["results", "--help"] and "--results" not in words:
             words += ["--results", str(tmp_path / "results")]
         monkeypatch.setattr(sys, "argv", ["harness", *words])
         capsys.readouterr()

@@ -112,7 +112,7 @@ def list_(
 ) -> None:
     """List records: facts and metrics, chosen and sorted."""
     from harness.errors import unknown_name
-    from harness.records.index import quoted
+    from harness.records.index_tables import quoted
 
     style = checked(style, as_json)
     with records(results) as index:

@@ -47,7 +47,7 @@ def query(index: RunIndex, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
         cursor = index.connection.execute(sql)
         rows = cursor.fetchall()
     except (sqlite3.Error, sqlite3.Warning, ValueError) as error:
-        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_CORRUPT and index.repaired(error):
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_CORRUPT and index.repaired(error):
             return query(index, sql)
         raise _explained(str(error), index.columns, bool(refused)) from error
     finally:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.errors import HarnessError, unknown_name
-from harness.records.index import quoted
+from harness.records.index_tables import quoted
 
 _TOKEN = re.compile(
     r"""\s*(?:

@@ -24,7 +24,7 @@ def load_records(
     Args:
         results: The folder.
         metrics: Metric ids whose columns are wanted, which is faster than all of them.
-        more: Columns that the index has besides, see :data:`harness.records.index.MORE_FACTS`.
+        more: Columns that the index has besides, see :data:`harness.records.index_tables.MORE_FACTS`.
 
     Returns:
         As :func:`records_frame`.

@@ -16,8 +16,10 @@ import pandas as pd
 import pytest
 
 from harness.records import index as index_module
+from harness.records import index_tables
 from harness.records.facts import FACTS
-from harness.records.index import MORE_FACTS, open_index, statuses
+from harness.records.index import open_index, statuses
+from harness.records.index_tables import MORE_FACTS
 from harness.records.schema import Failure
 from harness.records.store import RunStore
 from harness.report import load_records, records_frame
@@ -134,8 +136,8 @@ def test_nothing_is_read_twice(store, record, monkeypatch):
         store.write(record(hash=f"{number:012x}"))
     hashes(store)
     read = []
-    original = index_module.read_record
-    monkeypatch.setattr(index_module, "read_record", lambda path: read.append(path) or original(path))
+    original = index_tables.read_record
+    monkeypatch.setattr(index_tables, "read_record", lambda path: read.append(path) or original(path))
     assert len(hashes(store)) == 3
     assert read == []
     folder = store.write(record(hash=f"{1:012x}", notes=["again"]))
@@ -178,6 +180,26 @@ def test_damage_is_noticed_also_where_no_record_changed(store, record, how):
     hashes(store)
     DAMAGES[how](store.results / "index.sqlite")
     agrees(store)
+
+
+def test_damage_that_shows_only_when_rows_are_read(store, record):
+    """The pages that the check reads are whole; those of the rows are not."""
+    for number in range(60):
+        store.write(record(hash=f"{number:012x}", notes=[], metrics={"i2t": {f"m@{n}": n / 7 for n in range(200)}}))
+    hashes(store)
+    path = store.results / "index.sqlite"
+    connection = sqlite3.connect(path)
+    (root,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'runs'").fetchone()
+    connection.close()
+    content = bytearray(path.read_bytes())
+    content[(root - 1) * 4096 : root * 4096] = b"\xff" * 4096
+    path.write_bytes(content)
+    agrees(store)
+    path.write_bytes(content)
+    from harness.records.query import query
+
+    with open_index(store.results) as index:
+        assert query(index, 'SELECT count(*), max("i2t/m@7") FROM runs')[1] == [(60, 1.0)]
 
 
 def test_index_that_another_process_holds_is_not_waited_for_forever(store, record, monkeypatch):
