@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
@@ -13,7 +13,7 @@ from harness.attempt import failed_without_a_word
 from harness.cells import CellRequest
 from harness.command import command_of
 from harness.context import Progress
-from harness.errors import CombinationError, HarnessError
+from harness.errors import CombinationError, HarnessError, UnsavedError
 from harness.execution import FINISH_RUNNING, STOP_NOW, Ended, Executor, Session, Task
 from harness.records.ends import End, ends_of
 from harness.records.schema import RunRecord, Status
@@ -172,7 +172,8 @@ def run_sweep(sweep: Sweep, listener: Listener) -> Result:
         What became of the cells.
 
     Raises:
-        HarnessError: A record could not be saved, or the executor cannot work here. What was finished stays.
+        UnsavedError: A record could not be saved. What was finished stays.
+        HarnessError: The executor cannot work here.
         KeyboardInterrupt: The second Ctrl-C, while cells ran in this very process.
     """
     listener.grid_started(sweep.jobs, sweep.refused)
@@ -192,6 +193,8 @@ class _Run:
         self.result = Result()
         self.again: list[Job] = []
         self.began = datetime.now(UTC)
+        self.handed_out: dict[str, tuple[datetime, str]] = {}
+        self.attempt = 1
 
     def keep_standing(self) -> None:
         """Cells that need not run are finished at once."""
@@ -210,7 +213,16 @@ class _Run:
         if not self.pending:
             return
         adopt(self.sweep.workbench, self.pending[0].request.plugins)
+        try:
+            self._run_pending()
+        except KeyboardInterrupt:
+            if self.sweep.session.stopping() < STOP_NOW:  # not the user: a component raised it
+                raise
+            self._stopped()
+
+    def _run_pending(self) -> None:
         self._pass([self._task(job) for job in self.pending])
+        self.attempt = 2
         for job in self.again:
             if self.sweep.session.stopping():
                 self._finished(job, self._stored(job))
@@ -232,6 +244,13 @@ class _Run:
             attempt=attempt,
         ).task()
 
+    def _stopped(self) -> None:
+        """The second Ctrl-C came at a moment when no executor could take it: settle what it could not say."""
+        told = {*self.result.statuses, *(job.cell.hash for job in self.result.unfinished)}
+        for job in self.pending:
+            if job.cell.hash not in told:
+                self._settle(Ended(self._task(job), "stopped"))
+
     def _pass(self, tasks: list[Task]) -> None:
         session = replace(self.sweep.session, progressed=self.listener.progressed, began=self._began)
         ended_tasks: Iterator[Ended] = self.sweep.executor.run(tasks, session)
@@ -244,6 +263,7 @@ class _Run:
                 close()
 
     def _began(self, task: Task, worker: str) -> None:
+        self.handed_out[task.hash] = datetime.now(UTC), worker
         self.listener.cell_started(self.number[task.hash], len(self.by_hash), self.by_hash[task.hash])
 
     def _settle(self, ended: Ended) -> None:
@@ -252,7 +272,7 @@ class _Run:
         if ended.how == "finished":
             reply = Reply.read(ended.reply)
             if reply.unsaved:
-                raise HarnessError(reply.unsaved)
+                raise UnsavedError(reply.unsaved)
             if reply.refused:
                 self._finished(job, self._failure(job, "failed", "HarnessError", reply.refused, ended))
                 return
@@ -264,7 +284,8 @@ class _Run:
             self._finished(job, self._stored(job))
             return
         stored = self.sweep.store.find(job.cell.facts["method"], job.cell.facts["dataset"], job.cell.hash)
-        if stored is not None and datetime.fromisoformat(stored.record.finished) >= self.began:
+        began, _ = self.handed_out.get(job.cell.hash, (self.began, ""))
+        if stored is not None and datetime.fromisoformat(stored.record.finished) >= began - timedelta(milliseconds=1):
             self._finished(job, stored.record)  # its worker died after the record was written
         elif ended.how == "stopped":
             self.result.unfinished.append(job)
@@ -276,14 +297,20 @@ class _Run:
     def _failure(self, job: Job, status: Status, kind: str, reason: str, ended: Ended) -> RunRecord:
         """The record of a cell whose worker could not write one, stored."""
         tail = [] if self.sweep.state is None else self.sweep.state.tail_of(job.cell.hash)
-        outcome = failed_without_a_word(job, status, kind, reason, [*tail, *ended.log], self.sweep.settings, self.began)
-        self.sweep.store.write(outcome.record, log_lines=outcome.log)
+        began, worker = self.handed_out.get(job.cell.hash, (self.began, ""))
+        outcome = failed_without_a_word(
+            job, status, kind, reason, [*tail, *ended.log], self.sweep.settings, began, self.attempt, worker
+        )
+        try:
+            self.sweep.store.write(outcome.record, log_lines=outcome.log)
+        except HarnessError as error:
+            raise UnsavedError(str(error)) from error
         return outcome.record
 
     def _stored(self, job: Job) -> RunRecord:
         stored = self.sweep.store.find(job.cell.facts["method"], job.cell.facts["dataset"], job.cell.hash)
         if stored is None:
-            raise HarnessError(
+            raise UnsavedError(
                 f"the record of {job.cell.title} ({job.cell.hash}) is gone from {self.sweep.store.runs}: the folder "
                 "was changed while the sweep ran, or the workers do not share it."
             )

@@ -26,6 +26,9 @@ from harness.worker_state import WorkerState, process_exists, read_workers
 FOLDER = "sweeps"
 """Below the results folder."""
 
+UNFINISHED_SECONDS = 60.0
+"""A small file that was not renamed into place for so long never will be."""
+
 
 @dataclass(frozen=True)
 class PlannedCell:
@@ -71,7 +74,7 @@ class Invocation:
             return self.outcome
         if self.host != socket.gethostname():
             return "running"  # cannot be told from here
-        return "running" if process_exists(self.pid) else "killed"
+        return "running" if process_exists(self.pid, before=self.started) else "killed"
 
 
 @dataclass(frozen=True)
@@ -141,11 +144,13 @@ def open_state(results: Path, name: str, cells: Sequence[PlannedCell]) -> SweepS
     try:
         state.workers.mkdir(parents=True, exist_ok=True)
         (state.folder / "invocations").mkdir(exist_ok=True)
-        for worker in list(read_workers(state.workers)):
-            if not worker.alive:  # of a sweep that was killed
-                (state.workers / f"{worker.host}-{worker.pid}.json").unlink(missing_ok=True)
-        if not (state.folder / "sweep.json").is_file():
-            listed = [[cell.hash, cell.method, cell.dataset, cell.title] for cell in cells]
+        _clear(state)
+        listed = [[cell.hash, cell.method, cell.dataset, cell.title] for cell in cells]
+        try:
+            written = len(state.cells()) == len(listed)
+        except HarnessError:  # not there, or damaged
+            written = False
+        if not written:
             _write(state.folder / "sweep.json", {"schema": 1, "name": name, "cells": listed})
     except OSError as error:
         raise HarnessError(
@@ -153,6 +158,18 @@ def open_state(results: Path, name: str, cells: Sequence[PlannedCell]) -> SweepS
             "another folder with --results."
         ) from error
     return state
+
+
+def _clear(state: SweepState) -> None:
+    """Remove what killed processes left: files of workers, and files that they were about to rename."""
+    for worker in list(read_workers(state.workers)):
+        if not worker.alive:
+            (state.workers / f"{worker.host}-{worker.pid}.json").unlink(missing_ok=True)
+    for pattern in ("workers/*.new", "invocations/.*.new", ".*.new"):
+        for left in state.folder.glob(pattern):
+            with suppress(FileNotFoundError):  # renamed meanwhile
+                if time.time() - left.stat().st_mtime > UNFINISHED_SECONDS:
+                    left.unlink()
 
 
 @dataclass

@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from harness.attempt import attempt
+from harness.attempt import attempt, of_a_gpu
 from harness.cell_log import CellLog
 from harness.command import request_of
 from harness.context import Progress, ignore_progress
@@ -157,10 +157,10 @@ def run_task(
     try:
         job = _prepared(assignment)
         stored = store.find(job.cell.facts["method"], job.cell.facts["dataset"], job.cell.hash)
-        if (
-            assignment.attempt == 1
-            and stored is not None
-            and assignment.standing.holds(stored.record.status, stored.record.finished)
+        if stored is not None and (
+            assignment.standing.holds(stored.record.status, stored.record.finished)
+            if assignment.attempt == 1
+            else stored.record.status == "ok"  # another sweep finished what ran out of memory here
         ):
             return Reply(kept=True).text()
     except HarnessError as error:
@@ -221,8 +221,5 @@ def _run(
             return Reply(unsaved=str(error))
     record = outcome.record
     trackers.run_finished(record, folder)
-    # torch's OutOfMemoryError is that of a device; cuBLAS and the driver say it as a RuntimeError.
-    on_gpu = str(record.environment.get("device", "")).startswith("cuda")
-    of_device = record.error is not None and (record.error.kind == "OutOfMemoryError" or on_gpu)
-    retry = record.status == "oom" and of_device and assignment.attempt == 1
+    retry = record.error is not None and of_a_gpu(record.error) and assignment.attempt == 1
     return Reply(saved=True, retry=retry, notes=tuple(record.notes[len(job.notes) :]))

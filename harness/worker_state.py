@@ -12,6 +12,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,9 @@ WRITE_SECONDS = 0.5
 
 BEAT_SECONDS = 10.0
 """The file is written at least this often, so that a reader on another machine can tell a live worker from a dead."""
+
+CLOCK_SECONDS = 2.0
+"""The clock by which the system dates processes may differ by this much from the clock of the day."""
 
 LOST_SECONDS = 60.0
 """A worker on another machine that was silent for so long is taken for dead."""
@@ -60,17 +64,26 @@ class WorkerState:
     def alive(self) -> bool:
         """Whether its process still works, as far as can be told from here."""
         if self.host == socket.gethostname():
-            return process_exists(self.pid)
+            return process_exists(self.pid, before=self.started)
         return time.time() - self.updated < LOST_SECONDS
 
 
-def process_exists(pid: int) -> bool:
-    """Whether a process of this machine exists (and is no zombie)."""
+def process_exists(pid: int, before: float | None = None) -> bool:
+    """Whether a process of this machine exists (and is no zombie).
+
+    Args:
+        pid: Its number.
+        before: When it is known to have existed (seconds since 1970): one that began later is another process, to which
+            the system gave the number anew, as it soon does after a restart of a machine or container.
+    """
     import psutil
 
     try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.Error:
+        process = psutil.Process(pid)
+        if before is not None and process.create_time() > before + CLOCK_SECONDS:
+            return False
+        return process.status() != psutil.STATUS_ZOMBIE
+    except (psutil.Error, ValueError):
         return False
 
 
@@ -103,7 +116,8 @@ class Reporter:
         self._over.set()
         self._changed.set()
         self._thread.join()
-        self._file.unlink(missing_ok=True)
+        with suppress(OSError):  # on a file system that can no longer be written
+            self._file.unlink(missing_ok=True)
 
     def progressed(self, progress: Progress) -> None:
         """News of the cell; costs nothing here, the thread writes it."""
@@ -124,11 +138,9 @@ class Reporter:
         self.state.updated = time.time()
         self.state.tail = self._log.tail()
         temporary = self._file.with_suffix(".new")
-        try:
+        with suppress(OSError):
             temporary.write_text(json.dumps(asdict(self.state)), encoding="utf-8")
             temporary.replace(self._file)
-        except OSError:
-            pass
 
 
 def read_workers(folder: Path) -> Iterator[WorkerState]:

@@ -150,6 +150,7 @@ def run_requests(
     Raises:
         HarnessError: A mistake of the user, or a record that cannot be saved.
     """
+    from harness.errors import UnsavedError
     from harness.records.store import RunStore
     from harness.settings import RunSettings
     from harness.sweep import prepare_all
@@ -157,7 +158,7 @@ def run_requests(
     from harness.workbench import Workbench
 
     standing = standing_of(options)
-    began = datetime.now(UTC).isoformat(timespec="seconds")
+    began = datetime.now(UTC).isoformat(timespec="milliseconds")  # as records say it
     settings = RunSettings(
         device=options["device"],
         threads=next(number for number in (options["threads"], threads, 1) if number is not None),
@@ -177,9 +178,14 @@ def run_requests(
         executor = make_executor(registry, options["executor"], options["executor_options"])
         show_plan(jobs, refused, store, standing, settings, executor, options)
         return
-    result = _run(
-        everything, jobs, refused, store, standing, settings, workbench, registry, options, name, shard, metric_ids
-    )
+    resume = resume_command(sys.argv, standing, began)
+    try:
+        result = _run(
+            everything, jobs, refused, store, standing, settings, workbench, registry, options, name, shard, metric_ids
+        )
+    except UnsavedError:
+        click.echo(f"go on with: {resume}", err=True)
+        raise
     if options["as_json"]:
         records = (store.find(job.cell.facts["method"], job.cell.facts["dataset"], job.cell.hash) for job in jobs)
         click.echo(json.dumps([stored.record.to_json() for stored in records if stored is not None], indent=1))
@@ -187,7 +193,7 @@ def run_requests(
         _print_tables(jobs, store, metric_ids, result)
     click.echo(f"\n{_closing(result, len(jobs), store)}", err=options["as_json"])
     if result.unfinished or result.failed:
-        click.echo(f"go on with: {resume_command(sys.argv, standing, began)}", err=True)
+        click.echo(f"go on with: {resume}", err=True)
     ctx.exit(130 if result.unfinished else 1 if refused or result.failed else 0)
 
 
