@@ -20,8 +20,9 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from harness.cell_log import tail_of
 from harness.errors import HarnessError, unknown_name
-from harness.worker_state import WorkerState, process_exists, read_workers
+from harness.worker_state import WorkerState, forget_worker, log_beside, process_exists, read_workers
 
 FOLDER = "sweeps"
 """Below the results folder."""
@@ -128,8 +129,9 @@ class SweepState:
         tail: list[str] = []
         for worker in list(read_workers(self.workers)):
             if worker.hash == cell_hash and not worker.alive:
-                tail = worker.tail
-                (self.workers / f"{worker.host}-{worker.pid}.json").unlink(missing_ok=True)
+                file = self.workers / f"{worker.host}-{worker.pid}.json"
+                tail = tail_of(log_beside(file)) or worker.tail
+                forget_worker(file)
         return tail
 
 
@@ -164,7 +166,7 @@ def _clear(state: SweepState) -> None:
     """Remove what killed processes left: files of workers, and files that they were about to rename."""
     for worker in list(read_workers(state.workers)):
         if not worker.alive:
-            (state.workers / f"{worker.host}-{worker.pid}.json").unlink(missing_ok=True)
+            forget_worker(state.workers / f"{worker.host}-{worker.pid}.json")
     for pattern in ("workers/*.new", "invocations/.*.new", ".*.new"):
         for left in state.folder.glob(pattern):
             with suppress(FileNotFoundError):  # renamed meanwhile

@@ -87,6 +87,18 @@ def process_exists(pid: int, before: float | None = None) -> bool:
         return False
 
 
+def log_beside(file: Path) -> Path:
+    """Where a worker writes every line of its cell's log at once, so that the last ones outlive it."""
+    return file.with_name(f"{file.name.removesuffix('.json')}.log")
+
+
+def forget_worker(file: Path) -> None:
+    """Remove the files of a worker that has ended its cell, or is gone."""
+    with suppress(OSError):  # on a file system that can no longer be written
+        log_beside(file).unlink(missing_ok=True)
+        file.unlink(missing_ok=True)
+
+
 class Reporter:
     """Writes a worker's file while a cell runs: changes at most every :data:`WRITE_SECONDS`, and a regular beat.
 
@@ -101,6 +113,7 @@ class Reporter:
         )  # fmt: skip
         self._file = folder / f"{self.state.host}-{self.state.pid}.json"
         self._log = log
+        log.file = log_beside(self._file)
         self._changed = threading.Event()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._beat, daemon=True)
@@ -116,8 +129,8 @@ class Reporter:
         self._over.set()
         self._changed.set()
         self._thread.join()
-        with suppress(OSError):  # on a file system that can no longer be written
-            self._file.unlink(missing_ok=True)
+        self._log.file = None
+        forget_worker(self._file)
 
     def progressed(self, progress: Progress) -> None:
         """News of the cell; costs nothing here, the thread writes it."""
