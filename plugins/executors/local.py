@@ -16,6 +16,7 @@ from concurrent.futures import FIRST_COMPLETED, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ POLL_SECONDS = 0.1
 SILENCE_SECONDS = 2.0
 """A process that is gone for so long, and the pool says nothing, ended with exit code 0, which the pool passes over."""
 
-LOG_TAIL_LINES = 20
+LOG_TAIL_LINES = 40
 
 
 @dataclass
@@ -86,8 +87,10 @@ class Slot:
         return bool(self.pool.active) and process_exists(self.numbers[0])
 
     def lost(self) -> bool:
-        """Whether the process that took the task is gone, and the pool will not say so."""
-        if self.future.done() or not self.numbers[1] or process_exists(self.numbers[1]):
+        """Whether the pool is broken, or the process that took the task is gone, and the pool will not say so."""
+        works = process_exists(self.numbers[1]) if self.numbers[1] else self.pool.active
+        if self.future.done() or works:
+            self.gone = 0.0
             return False
         self.gone = self.gone or time.monotonic()
         return time.monotonic() - self.gone > SILENCE_SECONDS
@@ -236,6 +239,7 @@ def no_interrupts() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
+    resource_tracker.ensure_running()  # otherwise the first process starts it, which ends the blocking
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

@@ -64,7 +64,7 @@ def _print_to(log: str) -> None:
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
     os.close(descriptor)
-    faulthandler.enable(sys.stderr)
+    faulthandler.enable(sys.stderr, all_threads=False)
 
 
 def _end_with(parent: int) -> None:

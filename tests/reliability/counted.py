@@ -6,6 +6,7 @@ to that cell), ``go`` (cells that hold wait for it), ``die`` (numbers of renames
 """
 
 import ctypes
+import json
 import os
 import signal
 import time
@@ -36,8 +37,9 @@ def renaming(path, target):
             os.kill(os.getpid(), signal.SIGKILL)
     if (FOLDER / "full").exists():
         raise OSError(28, "No space left on device")
+    status = json.loads((path / "record.json").read_text())["status"]
     moved = rename(path, target)
-    say("stored", target.name)
+    say("stored", target.name, status=status)
     return moved
 
 
