@@ -22,7 +22,8 @@ from pathlib import Path
 
 from harness.cell_log import tail_of
 from harness.errors import HarnessError, unknown_name
-from harness.worker_state import WorkerState, forget_worker, log_beside, process_exists, read_workers
+from harness.processes import process_exists
+from harness.worker_state import WorkerState, forget_worker, log_beside, read_workers
 
 FOLDER = "sweeps"
 """Below the results folder."""

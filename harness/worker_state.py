@@ -19,15 +19,13 @@ from typing import Any
 
 from harness.cell_log import CellLog
 from harness.context import Progress
+from harness.processes import process_exists
 
 WRITE_SECONDS = 0.5
 """Least time between two versions of the file."""
 
 BEAT_SECONDS = 10.0
 """The file is written at least this often, so that a reader on another machine can tell a live worker from a dead."""
-
-CLOCK_SECONDS = 2.0
-"""The clock by which the system dates processes may differ by this much from the clock of the day."""
 
 LOST_SECONDS = 60.0
 """A worker on another machine that was silent for so long is taken for dead."""
@@ -66,25 +64,6 @@ class WorkerState:
         if self.host == socket.gethostname():
             return process_exists(self.pid, before=self.started)
         return time.time() - self.updated < LOST_SECONDS
-
-
-def process_exists(pid: int, before: float | None = None) -> bool:
-    """Whether a process of this machine exists (and is no zombie).
-
-    Args:
-        pid: Its number.
-        before: When it is known to have existed (seconds since 1970): one that began later is another process, to which
-            the system gave the number anew, as it soon does after a restart of a machine or container.
-    """
-    import psutil
-
-    try:
-        process = psutil.Process(pid)
-        if before is not None and process.create_time() > before + CLOCK_SECONDS:
-            return False
-        return process.status() != psutil.STATUS_ZOMBIE
-    except (psutil.Error, ValueError):
-        return False
 
 
 def log_beside(file: Path) -> Path:

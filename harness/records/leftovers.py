@@ -21,6 +21,8 @@ from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
+from harness.processes import process_exists
+
 log = logging.getLogger(__name__)
 
 STALE_SECONDS = 24 * 3600
@@ -64,22 +66,13 @@ def is_abandoned(path: Path) -> bool:
     if path.name.endswith(".old"):  # of a version before this one
         return True
     said = _OWNER.fullmatch(path.name.partition(".new-")[2] or path.name)
-    if said and said["machine"] == _machine() and not _lives(int(said["pid"])):
-        return True
     try:
-        return time.time() - path.stat().st_mtime > STALE_SECONDS
+        made = path.stat().st_mtime
     except OSError:
         return False  # its owner has just finished
-
-
-def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True  # of another user
-    return True
+    if said and said["machine"] == _machine() and not process_exists(int(said["pid"]), before=made):
+        return True
+    return time.time() - made > STALE_SECONDS
 
 
 def step_aside(folder: Path) -> Path | None:

@@ -26,7 +26,7 @@ from harness_plugins.executors.devices import Place, deal
 from pebble import ProcessExpired, ProcessPool
 
 from harness.execution import STOP_NOW, Ended, Session, Task
-from harness.worker_state import process_exists
+from harness.processes import process_exists
 
 POLL_SECONDS = 0.1
 """How often stops, deaths and memory are looked at."""
