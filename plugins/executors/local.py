@@ -32,6 +32,8 @@ class Slot:
 
     Attributes:
         place: Its name and device.
+        placed: What the record says of it.
+        deaf_to: Signals that its processes ignore.
         log: File that takes what its processes print.
         pid_file: Where its process says which one it is.
         pool: Its pool of one process; made when it is first used.
@@ -42,6 +44,8 @@ class Slot:
     """
 
     place: Place
+    placed: dict[str, str]
+    deaf_to: tuple[str, ...]
     log: Path
     pid_file: Path
     pool: Any = None
@@ -56,14 +60,13 @@ class Slot:
             self.pool = ProcessPool(
                 max_workers=1,
                 initializer=local_worker.begin,
-                initargs=(str(self.log), str(self.pid_file), self.place.environment, session.threads),
+                initargs=(str(self.log), str(self.pid_file), self.place.environment, session.threads, self.deaf_to),
                 context=multiprocessing.get_context("spawn"),  # type: ignore[arg-type]
             )
         self.task, self.over_memory = task, 0
         self.log_at = self.log.stat().st_size if self.log.exists() else 0
-        placed = {"executor": "local", "worker": self.place.name, "device": self.place.device}
         try:
-            self.future = self.pool.schedule(local_worker.run, args=(task.text, placed), timeout=session.timeout)
+            self.future = self.pool.schedule(local_worker.run, args=(task.text, self.placed), timeout=session.timeout)
         except (RuntimeError, BrokenProcessPool):  # its pool broke between two cells: a new one
             self.close()
             self.begin(task, session)
@@ -113,9 +116,17 @@ class Slot:
 
 @dataclass
 class LocalExecutor:
-    """Runs cells in worker processes on this machine."""
+    """Runs cells in worker processes on this machine.
 
-    _slots: list[Slot] = field(default_factory=list)
+    Attributes:
+        engine, prefix: What records and tables say, where another engine runs cells through this one.
+        deaf_to: Signals that the worker processes ignore, because somebody else answers them.
+    """
+
+    engine: str = "local"
+    prefix: str = ""
+    deaf_to: tuple[str, ...] = ()
+    _slots: list[Slot] = field(default_factory=list, init=False)
 
     def slots(self, session: Session) -> int:
         """Cells at a time."""
@@ -127,8 +138,12 @@ class LocalExecutor:
         folder.mkdir(parents=True, exist_ok=True)
         places = deal(session)[: max(1, len(tasks))]
         self._slots = [
-            Slot(place, folder / f"worker-{place.name}.log", folder / f"worker-{place.name}.pid") for place in places
-        ]
+            Slot(
+                place, {"executor": self.engine, "worker": self.prefix + place.name, "device": place.device},
+                self.deaf_to, folder / f"worker-{place.name}.log", folder / f"worker-{place.name}.pid",
+            )
+            for place in places
+        ]  # fmt: skip
         waiting = deque(tasks)
         try:
             while waiting or any(slot.task is not None for slot in self._slots):
@@ -142,7 +157,7 @@ class LocalExecutor:
                     if slot.task is None and waiting:
                         task = waiting.popleft()
                         slot.begin(task, session)
-                        session.began(task, slot.place.name)
+                        session.began(task, slot.placed["worker"])
                 busy = [slot for slot in self._slots if slot.task is not None]
                 wait([slot.future for slot in busy], timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
                 for slot in busy:

@@ -9,13 +9,14 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 PARENT_SECONDS = 0.5
 """How often the process looks whether its sweep still lives."""
 
 
-def begin(log: str, pid_file: str, environment: dict[str, str], threads: int) -> None:
+def begin(log: str, pid_file: str, environment: dict[str, str], threads: int, deaf_to: Sequence[str] = ()) -> None:
     """Make the process ready, before the first cell and before its clock runs.
 
     Args:
@@ -23,9 +24,12 @@ def begin(log: str, pid_file: str, environment: dict[str, str], threads: int) ->
         pid_file: Where it says its number.
         environment: Variables that choose its GPU; they count before torch is imported.
         threads: Threads of a cell, for libraries that look at the environment when they are loaded.
+        deaf_to: Names of signals to ignore.
     """
     parent = os.getppid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group of the terminal; the sweep decides
+    for name in deaf_to:
+        signal.signal(getattr(signal, name), signal.SIG_IGN)
     os.environ.update(environment)
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = str(threads)
