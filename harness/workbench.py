@@ -234,7 +234,7 @@ class Workbench:
                     )
             key = (request.features, request.limit, seed_of_limit)
             if key not in self._sources:
-                self._sources[key] = features_source(request.features, request.limit, request.data_seed)
+                self._sources[key] = features_source(request.features, request.limit, request.data_seed, self.shared)
             return self._sources[key]
         card = card_of(self.registry, request.dataset)
         choices = []

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.data.authors_file import read_authors_files
+from harness.data.cache import cached_arrays
 from harness.data.cards import DatasetCard, read_card
 from harness.data.extraction import BackboneChoice, extract
 from harness.data.feature_file import read_feature_file
@@ -20,6 +21,9 @@ from harness.errors import HarnessError
 from harness.interfaces import Run
 from harness.parameters import defaults, find
 from harness.plugins import Registry
+
+SHARED_FROM_BYTES = 2**20
+"""Smaller features are not worth files in the cache."""
 
 
 @dataclass
@@ -98,8 +102,14 @@ class DataSource:
         return self._tables[key]
 
 
-def features_source(path: Path, limit: int | None, data_seed: int) -> DataSource:
+def features_source(path: Path, limit: int | None, data_seed: int, shared: bool = False) -> DataSource:
     """Ready features: an npz file, or the authors' HDF5 files.
+
+    Args:
+        path: File or folder.
+        limit: Number of images to keep, or None for all.
+        data_seed: Draws them.
+        shared: Other processes of this machine read the same: the features are memory maps from the cache.
 
     Raises:
         HarnessError: The file cannot be used; see :mod:`harness.data.feature_file`.
@@ -111,7 +121,28 @@ def features_source(path: Path, limit: int | None, data_seed: int) -> DataSource
         table = subset_table(table, stratified_limit(table.labels, limit, data_seed))
         table = replace(table, fingerprint=f"{table.fingerprint}-limit-{limit}-{data_seed}")
         limited = limit
-    return DataSource(table.name, ready=table, limited=limited)
+    return DataSource(table.name, ready=mapped(table) if shared else table, limited=limited)
+
+
+def mapped(table: FeatureTable) -> FeatureTable:
+    """The table with its features as read-only memory maps, which all processes of a machine share.
+
+    They are in the cache under the table's fingerprint. Where the cache cannot be written, the table stays as it is.
+    """
+    arrays = [table.image, table.text, *table.image_views, *table.text_views]
+    if sum(array.nbytes for array in arrays) < SHARED_FROM_BYTES:
+        return table
+    key = {"ready": table.fingerprint, "shapes": [[str(array.dtype), *array.shape] for array in arrays]}
+    found, cached = cached_arrays(key, lambda: arrays)
+    if not cached:
+        found, cached = cached_arrays(key, lambda: arrays)  # written just now: the maps, not the arrays
+    if not cached:
+        return table
+    views = len(table.image_views)
+    return replace(
+        table, image=found[0], text=found[1], image_views=tuple(found[2 : 2 + views]),
+        text_views=tuple(found[2 + views :]),
+    )  # fmt: skip
 
 
 def card_of(registry: Registry, name: str) -> DatasetCard:

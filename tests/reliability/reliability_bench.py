@@ -112,9 +112,14 @@ class Bench:
         """Results folder of all commands."""
         return self.folder / "results"
 
+    @property
+    def counted_plugin(self) -> Path:
+        """The counting plugin."""
+        return HERE / "counted.py"
+
     def words(self, bits: str, seeds: str, *more: object, verb: str = "run") -> list[str]:
         """A command for a grid of counted cells."""
-        grid = ["--features", self.folder / "small.npz", "--plugin", HERE / "counted.py", "--method", "counted"]
+        grid = ["--features", self.folder / "small.npz", "--plugin", self.counted_plugin, "--method", "counted"]
         return [str(word) for word in (verb, *grid, "--bits", bits, "--seed", seeds, *more)]
 
     def start(self, *words: object, **environment: str) -> Command:
