@@ -43,6 +43,8 @@ class Slot:
 
     Attributes:
         place: Its name and device.
+        placed: What the record says of it.
+        deaf_to: Signals that its processes ignore.
         log: File that takes what its processes print.
         pool: Its pool of one process; made when it is first used.
         numbers: Shared with the process: its process id, and again the id when it has taken a task; 0 before.
@@ -54,6 +56,8 @@ class Slot:
     """
 
     place: Place
+    placed: dict[str, str]
+    deaf_to: tuple[str, ...]
     log: Path
     pool: Any = None
     numbers: Any = None
@@ -74,13 +78,19 @@ class Slot:
                 self.pool = ProcessPool(
                     max_workers=1,
                     initializer=local_worker.begin,
-                    initargs=(str(self.log), self.numbers, os.getpid(), self.place.environment, session.threads),
+                    initargs=(
+                        str(self.log),
+                        self.numbers,
+                        os.getpid(),
+                        self.place.environment,
+                        session.threads,
+                        self.deaf_to,
+                    ),
                     context=context,  # type: ignore[arg-type]
                 )
             self.task, self.over_memory, self.gone, self.numbers[1] = task, 0, 0.0, 0
             self.log_at = self.log.stat().st_size if self.log.exists() else 0
-            placed = {"executor": "local", "worker": self.place.name, "device": self.place.device}
-            self.future = self.pool.schedule(local_worker.run, args=(task.text, placed), timeout=session.timeout)
+            self.future = self.pool.schedule(local_worker.run, args=(task.text, self.placed), timeout=session.timeout)
 
     def _usable(self) -> bool:
         """Whether the pool and its process, which has nothing to do, are alive."""
@@ -135,10 +145,18 @@ class Slot:
 
 @dataclass
 class LocalExecutor:
-    """Runs cells in worker processes on this machine."""
+    """Runs cells in worker processes on this machine.
 
-    _slots: list[Slot] = field(default_factory=list)
-    _handed_back: set[str] = field(default_factory=set)
+    Attributes:
+        engine, prefix: What records and tables say, where another engine runs cells through this one.
+        deaf_to: Signals that the worker processes ignore, because somebody else answers them.
+    """
+
+    engine: str = "local"
+    prefix: str = ""
+    deaf_to: tuple[str, ...] = ()
+    _slots: list[Slot] = field(default_factory=list, init=False)
+    _handed_back: set[str] = field(default_factory=set, init=False)
 
     def slots(self, session: Session) -> int:
         """Cells at a time."""
@@ -148,7 +166,9 @@ class LocalExecutor:
         """Run the tasks; see :class:`harness.execution.Executor`."""
         places = deal(session)[: max(1, len(tasks))]
         folder = own_folder(session.folder / "local")
-        self._slots = [Slot(place, folder / f"worker-{place.name}.log") for place in places]
+        self._slots = [
+            Slot(place, self._placed(place), self.deaf_to, folder / f"worker-{place.name}.log") for place in places
+        ]
         waiting = deque(tasks)
         try:
             while waiting or any(slot.task is not None for slot in self._slots):
@@ -162,7 +182,7 @@ class LocalExecutor:
                     if slot.task is None and waiting:
                         task = waiting.popleft()
                         slot.begin(task, session)
-                        session.began(task, slot.place.name)
+                        session.began(task, slot.placed["worker"])
                 busy = [slot for slot in self._slots if slot.task is not None]
                 wait([slot.future for slot in busy], timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
                 for slot in busy:
@@ -181,6 +201,9 @@ class LocalExecutor:
                 slot.kill()
             for slot in self._slots:
                 slot.close()
+
+    def _placed(self, place: Place) -> dict[str, str]:
+        return {"executor": self.engine, "worker": self.prefix + place.name, "device": place.device}
 
     def _stop(self, waiting: deque[Task]) -> Iterator[Ended]:
         """End everything now."""

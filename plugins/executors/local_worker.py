@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from typing import Any
 
 PARENT_SECONDS = 0.5
@@ -19,7 +20,9 @@ _numbers: Any = None
 """Shared with the executor: the id of this process, and again when it has taken a task."""
 
 
-def begin(log: str, numbers: Any, parent: int, environment: dict[str, str], threads: int) -> None:
+def begin(
+    log: str, numbers: Any, parent: int, environment: dict[str, str], threads: int, deaf_to: Sequence[str] = ()
+) -> None:
     """Make the process ready, before the first cell and before its clock runs.
 
     Args:
@@ -28,10 +31,13 @@ def begin(log: str, numbers: Any, parent: int, environment: dict[str, str], thre
         parent: Process of the sweep.
         environment: Variables that choose its GPU; they count before torch is imported.
         threads: Threads of a cell, for libraries that look at the environment when they are loaded.
+        deaf_to: Names of signals to ignore.
     """
     global _numbers
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group of the terminal; the sweep decides
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # pebble's handler would wait for the end of a call into C
+    for name in deaf_to:
+        signal.signal(getattr(signal, name), signal.SIG_IGN)
     _end_with(parent)
     os.environ.update(environment)
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):

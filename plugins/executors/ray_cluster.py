@@ -114,7 +114,9 @@ class RayExecutor:
                     errand = self._errand(ray, task, session, folder)
                     reference = remote.remote(errand_text(errand))
                     flights[reference] = Flight(task, errand, reference)
-                ready, _ = ray.wait(list(flights), num_returns=len(flights), timeout=POLL_SECONDS) if flights else ([], [])
+                ready, _ = (
+                    ray.wait(list(flights), num_returns=len(flights), timeout=POLL_SECONDS) if flights else ([], [])
+                )
                 if time.monotonic() - looked > LOOK_SECONDS:
                     looked = time.monotonic()
                     self._look(ray, flights, session)
@@ -187,9 +189,7 @@ class RayExecutor:
                 flight.process, flight.since = process, time.monotonic()
                 session.began(flight.task, json.loads(process)["worker"])
             elif (
-                session.timeout is not None
-                and not flight.overdue
-                and time.monotonic() - flight.since > session.timeout
+                session.timeout is not None and not flight.overdue and time.monotonic() - flight.since > session.timeout
             ):
                 flight.overdue = True
                 ray.cancel(flight.reference, force=True)
@@ -258,7 +258,11 @@ def _connected(executor: RayExecutor, session: Session) -> Iterator[Any]:
             else:
                 cores = executor.num_cpus or max(usable_cores(), (session.workers or 1) * session.threads)
                 ray.init(
-                    address="local", num_cpus=cores, include_dashboard=False, object_store_memory=LOCAL_STORE_BYTES, **quiet
+                    address="local",
+                    num_cpus=cores,
+                    include_dashboard=False,
+                    object_store_memory=LOCAL_STORE_BYTES,
+                    **quiet,
                 )
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
             ray.shutdown()
