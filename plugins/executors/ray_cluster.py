@@ -12,6 +12,7 @@ import math
 import os
 import shutil
 import signal
+import socket
 import tempfile
 import threading
 import time
@@ -35,6 +36,8 @@ POLL_SECONDS = 0.1
 
 LOOK_SECONDS = 0.5
 """How often files and the cluster are looked at."""
+
+CONNECT_SECONDS = 10
 
 LOG_TAIL_LINES = 20
 
@@ -172,9 +175,10 @@ class RayExecutor:
             )
             self._slots = time.monotonic(), slots
             if not slots:
+                wanted = ", ".join(f"{name} {want:g}" for name, want in wants.items() if want)
                 raise HarnessError(
-                    f"no node of the Ray cluster has room for a cell ({', '.join(f'{k} {v:g}' for k, v in wants.items() if v)}): "
-                    "lower --threads or --memory-limit, or say --workers N if the cluster grows on demand."
+                    f"no node of the Ray cluster has room for a cell ({wanted}): lower --threads or --memory-limit, or "
+                    "say --workers N if the cluster grows on demand."
                 )
         return WINDOW * slots
 
@@ -250,6 +254,7 @@ def _connected(executor: RayExecutor, session: Session) -> Iterator[Any]:
         yield ray
         return
     address = executor.address or os.environ.get("RAY_ADDRESS", "")
+    _check_reachable(address)
     quiet = {"logging_level": "ERROR", "log_to_driver": False}
     with _sigterm_kept():
         try:
@@ -269,7 +274,8 @@ def _connected(executor: RayExecutor, session: Session) -> Iterator[Any]:
             where = f"Ray cannot be reached at {address}" if address else "Ray cannot be started here"
             first = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
             raise HarnessError(
-                f"{where} ({first}): start one with `ray start --head` and name it with --executor-option address=HOST:6379."
+                f"{where} ({first}): start one with `ray start --head` and name it with --executor-option "
+                "address=HOST:6379."
             ) from error
         except BaseException:
             ray.shutdown()
@@ -279,6 +285,24 @@ def _connected(executor: RayExecutor, session: Session) -> Iterator[Any]:
     finally:
         with _sigterm_kept():
             ray.shutdown()
+
+
+def _check_reachable(address: str) -> None:
+    """Ray itself would try for minutes, without a word.
+
+    Raises:
+        HarnessError: Nothing answers at ``HOST:PORT``.
+    """
+    host, colon, port = address.rpartition(":")
+    if "/" in address or not colon or not port.isdigit():  # "auto", "local", ray://...
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
+    except OSError as error:
+        raise HarnessError(
+            f"Ray cannot be reached at {address} ({error}): start it with `ray start --head` and name it with "
+            "--executor-option address=HOST:6379."
+        ) from error
 
 
 @contextmanager

@@ -1,8 +1,8 @@
 """Cells as job arrays of a Slurm cluster, submitted through submitit.
 
 Jobs outlive the command: if that is killed they go on and write their records, and the next command finds them by what
-lies in ``slurm/`` of the sweep's folder and submits only cells that no job has. submitit pickles what it sends to a job;
-of ours that is a path, and what comes back is a journal in JSON (see :mod:`harness_plugins.executors.slurm_job`).
+lies in ``slurm/`` of the sweep's folder and submits only cells that no job has. submitit pickles what it sends to a
+job; of ours that is a path, and what comes back is a journal in JSON (see :mod:`harness_plugins.executors.slurm_job`).
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ import os
 import signal
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -159,10 +160,8 @@ class _Run:
         """What the sweep ordered; a job that Slurm is about to end begins nothing new."""
         if time.monotonic() - self._looked > LOOK_SECONDS:
             self._looked = time.monotonic()
-            try:
+            with suppress(OSError, ValueError):
                 self._level = int(Path(self.group.orders).read_text(encoding="utf-8"))
-            except (OSError, ValueError):
-                pass
         return max(self._level, FINISH_RUNNING if self.terminated else GO_ON)
 
     def _on_terminate(self, number: int, frame: object) -> None:

@@ -11,7 +11,7 @@ SLEEPY = Path(__file__).with_name("sleepy.py")
 
 @pytest.fixture
 def grid(harness, features, tmp_path):
-    """``grid("ray", "address=...", seconds=0.1, seeds="0,1", ...)`` runs one cell per seed; the result of the command."""
+    """``grid("ray", "address=...", seconds=0.1, seeds="0,1", ...)`` runs one cell per seed."""
     path = features()
 
     def run(executor, *options, results="results", seeds="0,1", seconds=0.0, mode="well", words=()):

@@ -91,7 +91,12 @@ def slurmd(words):
             job["state"], job["starts"] = "RUNNING", job["starts"] + 1
         main, _, index = name.partition("_")
         environment = dict(os.environ)
-        environment |= {"SLURM_JOB_ID": main, "SLURM_NTASKS": "1", "SLURM_JOB_NUM_NODES": "1", "SLURM_JOB_NODELIST": "n1"}
+        environment |= {
+            "SLURM_JOB_ID": main,
+            "SLURM_NTASKS": "1",
+            "SLURM_JOB_NUM_NODES": "1",
+            "SLURM_JOB_NODELIST": "n1",
+        }
         environment |= {"SLURM_STAND_IN_JOB": name}
         if index:
             environment |= {"SLURM_ARRAY_JOB_ID": main, "SLURM_ARRAY_TASK_ID": index}
