@@ -79,10 +79,15 @@ class Slot:
                     max_workers=1,
                     initializer=local_worker.begin,
                     initargs=(
-                        str(self.log), self.numbers, os.getpid(), self.place.environment, session.threads, self.deaf_to
+                        str(self.log),
+                        self.numbers,
+                        os.getpid(),
+                        self.place.environment,
+                        session.threads,
+                        self.deaf_to,
                     ),
                     context=context,  # type: ignore[arg-type]
-                )  # fmt: skip
+                )
             self.task, self.over_memory, self.gone, self.numbers[1] = task, 0, 0.0, 0
             self.log_at = self.log.stat().st_size if self.log.exists() else 0
             self.future = self.pool.schedule(local_worker.run, args=(task.text, self.placed), timeout=session.timeout)
@@ -162,12 +167,8 @@ class LocalExecutor:
         places = deal(session)[: max(1, len(tasks))]
         folder = own_folder(session.folder / "local")
         self._slots = [
-            Slot(
-                place, {"executor": self.engine, "worker": self.prefix + place.name, "device": place.device},
-                self.deaf_to, folder / f"worker-{place.name}.log",
-            )
-            for place in places
-        ]  # fmt: skip
+            Slot(place, self._placed(place), self.deaf_to, folder / f"worker-{place.name}.log") for place in places
+        ]
         waiting = deque(tasks)
         try:
             while waiting or any(slot.task is not None for slot in self._slots):
@@ -200,6 +201,9 @@ class LocalExecutor:
                 slot.kill()
             for slot in self._slots:
                 slot.close()
+
+    def _placed(self, place: Place) -> dict[str, str]:
+        return {"executor": self.engine, "worker": self.prefix + place.name, "device": place.device}
 
     def _stop(self, waiting: deque[Task]) -> Iterator[Ended]:
         """End everything now."""

@@ -80,7 +80,9 @@ def run(content: str) -> str:
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = str(errand.threads)
     with _printing_to(errand.log):
-        import harness.worker  # noqa: F401 - slow the first time, and must not count for the cell
+        import torch  # noqa: F401 - slow the first time, and must not count for the cell
+
+        import harness.worker  # noqa: F401 - the same
 
         _say_started(errand, worker)
         with _memory_watched(errand):

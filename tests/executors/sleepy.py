@@ -14,6 +14,9 @@ import torch
 
 from harness import Parameter, Recipe, hookimpl
 
+MIXED = ("hang", "hold", "die", "well")
+"""What the mode "mixed" does with seeds 0 to 3."""
+
 
 class Sleepy:
     """Random projections after a rest."""
@@ -27,11 +30,12 @@ class Sleepy:
                 opened.write(f"{run.n_bits} {run.seed} {os.getpid()}\n")
         print("a plugin prints", flush=True)
         self.weight = torch.randn(64, run.n_bits, generator=run.generator("w"))
-        if self.mode == "die":
+        mode = MIXED[run.seed] if self.mode == "mixed" else self.mode
+        if mode == "die":
             os.kill(os.getpid(), signal.SIGKILL)
-        if self.mode == "hold":
-            self.held = torch.ones(200_000_000)  # 800 MB
-        time.sleep(self.seconds)
+        if mode == "hold":
+            self.held = torch.ones(400_000_000)  # 1.6 GB
+        time.sleep(self.seconds if mode == "well" else 120)
 
     def encode_image(self, image):
         return image @ self.weight[: image.shape[1]]
@@ -50,7 +54,7 @@ def register_hashers(register):
         summary="rests, then draws a random projection",
         parameters=[
             Parameter("seconds", 0.0, "Rest."),
-            Parameter("mode", "well", "What happens.", ("well", "die", "hold")),
+            Parameter("mode", "well", "What happens.", ("well", "mixed")),
             Parameter("journal", "", "File to append to."),
         ],
     )

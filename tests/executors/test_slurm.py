@@ -148,12 +148,18 @@ def test_how_slurm_ended_a_job_is_in_the_record(cluster, grid, meanwhile, tmp_pa
     assert "ended as NODE_FAIL" in lost["error"]["message"]
 
 
-def test_limits_hold_within_a_job_and_the_other_cells_of_its_group_finish(grid, tmp_path):
-    result = grid("slurm", "cluster=local", "cells_per_job=2", seeds="0,1", seconds=30, words=("--timeout", "2"))
-    assert result.code == 1
-    records = list(records_in(tmp_path / "results").values())
-    assert [record["status"] for record in records] == ["timeout", "timeout"]
-    assert all("longer than 2 s" in record["error"]["message"] for record in records)
+def test_limits_hold_within_a_job_and_the_other_cells_of_its_group_finish(grid, computed, tmp_path):
+    options = ("cluster=local", "cells_per_job=3")
+    assert grid("slurm", *options, seeds="0", mode="mixed", words=("--timeout", "1")).code == 1
+    assert grid("slurm", *options, seeds="1,2,3", mode="mixed", words=("--memory-limit", "1500MB")).code == 1
+    records = {record["cell"]["seed"]: record for record in records_in(tmp_path / "results").values()}
+    assert [records[seed]["status"] for seed in range(4)] == ["timeout", "oom", "failed", "ok"]
+    assert "longer than 1 s" in records[0]["error"]["message"]
+    assert "more than --memory-limit" in records[1]["error"]["message"]
+    assert "a plugin prints" in records[2]["error"]["log"]
+    tried = computed()
+    assert tried.pop(0, 1) == 1  # its second may have been over before it was fitted
+    assert tried == {1: 1, 2: 1, 3: 1}
 
 
 def test_the_first_interrupt_lets_running_cells_finish_and_takes_the_others_back(cluster, grid, meanwhile, tmp_path):
