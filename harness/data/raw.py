@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.data.decoding import decode
 from harness.errors import HarnessError
 from harness.interfaces import ImageSource
 
@@ -110,15 +111,7 @@ class ImageFiles:
         return len(self.paths)
 
     def __getitem__(self, index: int) -> Image:
-        from PIL import Image
-
-        try:
-            with Image.open(self.paths[index]) as opened:
-                return opened.convert("RGB")
-        except FileNotFoundError:
-            raise HarnessError(f"image {self.paths[index]} is missing.") from None
-        except Exception as error:  # Pillow raises OSError, ValueError, SyntaxError and its own kinds for damaged files
-            raise HarnessError(f"image {self.paths[index]} cannot be decoded: {error}.") from error
+        return decode(self.paths[index])
 
     def fingerprint(self, index: int) -> str:
         """SHA-256 of the file."""
