@@ -7,7 +7,7 @@ torchvision implements them with its defaults.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -42,6 +42,12 @@ class AugmentedImages:
     images: ImageSource
     seed: int = 0
     stream: str = "image-augmentation"
+    _strengths: NDArray[np.float64] = field(init=False, repr=False, compare=False)  # (n, 2) sigma and degrees
+
+    def __post_init__(self) -> None:
+        random = numpy_generator(self.seed, self.stream)
+        low, high = np.transpose([SIGMA, DEGREES])
+        object.__setattr__(self, "_strengths", random.uniform(low, high, (len(self.images), 2)))
 
     def __len__(self) -> int:
         return len(self.images)
@@ -57,13 +63,6 @@ class AugmentedImages:
         blurred = Image.fromarray(np.clip(pixels + 0.5, 0, 255).astype(np.uint8))
         return blurred.rotate(degrees, resample=Image.Resampling.BILINEAR)
 
-    def __post_init__(self) -> None:
-        random = numpy_generator(self.seed, self.stream)
-        low, high = np.transpose([SIGMA, DEGREES])
-        object.__setattr__(self, "_strengths", random.uniform(low, high, (len(self.images), 2)))
-
-    _strengths: NDArray[np.float64] = None  # type: ignore[assignment]  # (n, 2) sigma and degrees
-
 
 @dataclass(frozen=True)
 class RandAugmentedImages:
@@ -77,6 +76,11 @@ class RandAugmentedImages:
     images: ImageSource
     seed: int
     stream: str
+    _seeds: NDArray[np.int64] = field(init=False, repr=False, compare=False)  # (n,)
+
+    def __post_init__(self) -> None:
+        random = numpy_generator(self.seed, self.stream)
+        object.__setattr__(self, "_seeds", random.integers(0, 2**63, len(self.images)))
 
     def __len__(self) -> int:
         return len(self.images)
@@ -89,13 +93,8 @@ class RandAugmentedImages:
         make_torchvision_importable()
         from torchvision.transforms import RandAugment
 
+        seed = int(self._seeds[index])
         image = self.images[index]
         with torch.random.fork_rng(devices=[]):  # it draws from torch's global generator
-            torch.manual_seed(int(self._seeds[index]))
+            torch.manual_seed(seed)
             return RandAugment()(image)
-
-    def __post_init__(self) -> None:
-        random = numpy_generator(self.seed, self.stream)
-        object.__setattr__(self, "_seeds", random.integers(0, 2**63, len(self.images)))
-
-    _seeds: NDArray[np.int64] = None  # type: ignore[assignment]  # (n,)
