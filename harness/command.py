@@ -18,6 +18,9 @@ PROGRAM = ("harness", "run")
 BACKBONE_ROLES = ("image_backbone", "text_backbone")
 """What settings of backbones begin with, as opposed to those of the method."""
 
+MAY_BE_PATHS = ("pretrained", "image_weights", "text_weights", "text_augment_data")
+"""Options whose value is a file, a folder, or a name."""
+
 
 def _path(text: str) -> Path:
     return Path(text)
@@ -65,7 +68,7 @@ class CellOption:
         if isinstance(value, Path):
             # Not resolved: the name of ready features is the name of the file, and a link has one of its own.
             return str(value.absolute())
-        if self.name in ("image_weights", "text_weights") and Path(value).exists():
+        if self.name in MAY_BE_PATHS and Path(value).exists():
             return str(Path(value).absolute())
         if self.name == "dataset" and value.endswith(".toml"):
             return comma_lists.escaped(str(Path(value).absolute()))
@@ -91,10 +94,19 @@ OPTIONS = (
     CellOption("features", _path, axis=False),
     CellOption("noise_plan", _path, axis=False),
     CellOption("data_root", _path, axis=False),
+    CellOption("backbone"),
+    CellOption("pretrained", axis=False),
     CellOption("image_backbone"),
     CellOption("image_weights", axis=False),
     CellOption("text_backbone"),
     CellOption("text_weights", axis=False),
+    CellOption("image_recipe", unsaid="standard"),
+    CellOption("image_views", int),
+    CellOption("image_augment"),
+    CellOption("text_views", int),
+    CellOption("text_augment"),
+    CellOption("text_augment_data", axis=False),
+    CellOption("skip_broken", bool, axis=False, unsaid=False),
     CellOption("noise", float),
     CellOption("protocol"),
     CellOption("trusted", float),

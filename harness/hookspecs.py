@@ -142,8 +142,8 @@ class RegisterBackbone(Protocol):
                 ``--text-weights`` (or "") is passed as keyword argument ``weights``.
             shared_space: Backbones of both modalities that name the same space produce comparable features, if their
                 models and weights are the same, too.
-            recipes: Names of the ways to prepare images that ``--image-recipe`` chooses from, ``"standard"`` first; with
-                more than one it gets ``recipe`` as keyword argument.
+            recipes: Names of the ways to prepare images that ``--image-recipe`` chooses from, ``"standard"`` among
+                them; with more than one it gets ``recipe`` as keyword argument.
             whole_folder: Its weights are a folder whose subfolders count.
             same_results: Hash of its code now to the hash of earlier code that computed exactly the same features (the
                 record shows it as ``sources.image`` or ``sources.text``), so that records and cached features of then

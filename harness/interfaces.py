@@ -256,13 +256,7 @@ class Run(Protocol):
         """A seeded numpy generator, for components that work in numpy."""
 
     def report(
-        self,
-        *,
-        phase: str,
-        epoch: int,
-        epochs: int,
-        loss: float | Tensor | None = None,
-        rate: float | None = None,
+        self, *, phase: str, epoch: int, epochs: int, loss: float | Tensor | None = None, rate: float | None = None
     ) -> None:
         """Tell how far the work is: epoch ``epoch`` of ``epochs`` is finished, ``rate`` of them in a second."""
 
@@ -347,14 +341,11 @@ class Backbone(Protocol):
     def fit(self, training: Sequence[Any], run: Run) -> None:
         """Optional: fit on the captions (or images) of the training images; pretrained encoders leave it out."""
 
-    def encode(
-        self, raw: Collection[Image] | Sequence[str], run: Run
-    ) -> numpy.ndarray | Iterator[tuple[numpy.ndarray, numpy.ndarray]]:
-        """(n, d) float32 features of PIL RGB images or of strings, in order; or an iterator of parts of them.
+    def encode(self, raw: Collection[Image] | Sequence[str], run: Run) -> numpy.ndarray | Iterator[Sequence[Any]]:
+        """(n, d) float32 features of PIL RGB images or of strings, in order; or an iterator of parts: (b,) row numbers
+        and their (b, d) features, which go straight to the cache (:func:`harness.data.loading.encode_in_batches`).
 
-        ``raw`` has a length and is iterated once; images are decoded as the iteration goes. A part is a pair: (b,) row
-        numbers and the (b, d) features of those rows. Parts go straight to the cache on disk, so that any number of
-        images fits the memory; :func:`harness.data.loading.encode_in_batches` makes them.
+        ``raw`` has a length and is iterated once; images are decoded as the iteration goes.
         """
 
 

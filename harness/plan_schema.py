@@ -15,14 +15,13 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, create_model
 
-from harness.command import OPTIONS, CellOption
+from harness.command import MAY_BE_PATHS, OPTIONS, CellOption
 
 LONGEST_RANGE = 10_000
 """More training seeds are a slip of the keyboard."""
 
 _RANGE = re.compile(r"(\d+)-(\d+)")
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
-_WEIGHTS = ("image_weights", "text_weights")
 
 
 class _Strict(BaseModel):
@@ -88,7 +87,7 @@ def _one(option: CellOption, value: Any, folder: Path) -> Any:
         raise ValueError(f"expected a whole number, not {value!r}")
     if not isinstance(value, str) or not value.strip():
         raise ValueError(f"expected a text, not {value!r}")
-    if option.name in _WEIGHTS:
+    if option.name in MAY_BE_PATHS:
         return _weights(value.strip(), folder)
     return value.strip() if option.read is str else path_of(value.strip(), folder)
 

@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.backbone_request import backbones_of, notes_on, refuse_beside_features
 from harness.cells import CORE_VERSIONS, DEFAULT_TRUSTED, Cell, CellRequest
 from harness.compatibility import DataFacts, check_combination, granted_beyond_the_wall
 from harness.context import choose_device
 from harness.data.assemble import Protocol, check_plan, trusted_rows
-from harness.data.sources import DataSource, backbone_choice, card_of, features_source, raw_dataset, raw_source
+from harness.data.broken import without_broken
+from harness.data.sources import DataSource, card_of, features_source, raw_dataset, raw_source
 from harness.data.splits import database_images, query_images, training_images
 from harness.data.standardise import CHOICES as STANDARDISE
 from harness.declarations import ProtocolDeclaration
@@ -109,7 +111,7 @@ class Workbench:
         _check_numbers(request)
         source = self._source(request)
         split = source.split(request.data_seed)
-        notes: list[str] = []
+        notes: list[str] = [*source.skipped, *notes_on(source.image)]
         protocol = self._protocol(request, source, notes)
         train = training_images(split)
         if protocol.plan is not None:
@@ -216,51 +218,28 @@ class Workbench:
         key: tuple[object, ...]
         seed_of_limit = request.data_seed if request.limit is not None else 0
         if request.features is not None:
-            for option, value in (
-                *((f"--set {key}", text) for key, text in request.backbone_settings.items()),
-                ("--image-backbone", request.image_backbone),
-                ("--text-backbone", request.text_backbone),
-                ("--image-weights", request.image_weights),
-                ("--text-weights", request.text_weights),
-            ):
-                if value is not None:
-                    raise HarnessError(
-                        f"{option} {value} has no use with --features, which brings its features: leave one of them "
-                        "out."
-                    )
+            refuse_beside_features(request)
             key = (request.features, request.limit, seed_of_limit)
             if key not in self._sources:
                 self._sources[key] = features_source(request.features, request.limit, request.data_seed)
             return self._sources[key]
         card = card_of(self.registry, request.dataset)
-        choices = []
-        for modality in ("image", "text"):
-            default = getattr(card.backbones, modality)
-            named = getattr(request, f"{modality}_backbone") or default
-            weights = getattr(request, f"{modality}_weights")
-            if weights is None:
-                weights = getattr(card.backbones, f"{modality}_weights") if named == default else ""
-            declaration, _ = self.registry.backbone(named, modality)
-            choices.append(
-                backbone_choice(
-                    self.registry, named, modality, weights, request.backbone_settings, self._source_hash(declaration)
-                )
-            )
-        image, text = choices
+        image, text = backbones_of(self.registry, request, card.backbones, self._source_hash)
         key = (
-            request.dataset, request.data_root, request.limit, seed_of_limit, image.name, image.weights, text.name,
-            text.weights, tuple(sorted(image.parameters.items())), tuple(sorted(text.parameters.items())),
+            request.dataset, request.data_root, request.limit, seed_of_limit, request.skip_broken, image.key, text.key,
         )  # fmt: skip
         if key not in self._sources:
-            for choice in choices:
+            for choice in (image, text):
                 choice.weights_fingerprint  # noqa: B018 - a missing file is found before images are read
-            raw_key = (request.dataset, request.data_root)
+            raw_key = (request.dataset, request.data_root, request.skip_broken)
             if raw_key not in self._sources:
                 raw = raw_dataset(self.registry, card, request.data_root)
-                self._sources[raw_key] = raw_source(raw, image, text, None, 0)
-            raw = self._sources[raw_key].raw
-            assert raw is not None
-            self._sources[key] = raw_source(raw, image, text, request.limit, request.data_seed)
+                raw, skipped = without_broken(raw) if request.skip_broken else (raw, ())
+                self._sources[raw_key] = replace(raw_source(raw, image, text, None, 0), skipped=skipped)
+            whole = self._sources[raw_key]
+            assert whole.raw is not None
+            source = raw_source(whole.raw, image, text, request.limit, request.data_seed)
+            self._sources[key] = replace(source, skipped=whole.skipped)
         return self._sources[key]
 
     def _protocol(self, request: CellRequest, source: DataSource, notes: list[str]) -> Protocol:

@@ -13,10 +13,13 @@ from harness.cli.options import RESULTS, cell_options, requests_of
 
 CELL_KEYS = ("dataset", "features", "noise", "noise_plan", "protocol", "trusted", "data_seed", "standardise",
              "split", "validation", "relevance", "drop_duplicates",
-             "data_root", "image_backbone", "image_weights", "text_backbone", "text_weights", "limit", "method",
+             "data_root", "backbone", "pretrained", "image_backbone", "image_weights", "text_backbone", "text_weights",
+             "image_recipe", "image_views", "image_augment", "text_views", "text_augment", "text_augment_data",
+             "skip_broken", "limit", "method",
              "bits", "seed")  # fmt: skip
 SINGLE = (
     "noise_plan", "data_root", "image_weights", "text_weights", "limit", "validation", "drop_duplicates",
+    "pretrained", "text_augment_data", "skip_broken",
 )  # fmt: skip
 """Options that take one value; the others are axes."""
 
@@ -124,9 +127,9 @@ def _with_cell(options: dict[str, Any], cell: str, results: Path, said: set[str]
             value = int(value)
         if key == "validation":
             (value,) = axes.numbers("--cell validation", [value], float)
-        if key == "drop_duplicates":
+        if key in ("drop_duplicates", "skip_broken"):
             if value not in ("true", "false"):
-                raise HarnessError(f"--cell drop_duplicates={value}: expected true or false.")
+                raise HarnessError(f"--cell {key}={value}: expected true or false.")
             value = value == "true"
         changed[key] = value if key in SINGLE else (value,)
     return changed

@@ -67,6 +67,13 @@ class BackboneChoice:
         """ "image" or "text"."""
         return self.modality or self.declaration.modality
 
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """What tells it from other choices in one process."""
+        return (
+            self.name, self.encodes, self.weights, tuple(sorted(self.parameters.items())), self.recipe, self.views,
+        )  # fmt: skip
+
     @cached_property
     def weights_fingerprint(self) -> str:
         """``sha256:...`` of local weights, ``hub:NAME`` or ``library`` otherwise; "" if it takes none.
@@ -259,9 +266,7 @@ def _collected(output: Any, expected: int, name: str, workspace: Workspace) -> N
 def _checked(output: Any, expected: int, name: str) -> NDArray[np.float32]:
     array = _as_floats(output, name)
     if array.ndim != 2 or len(array) != expected or array.shape[1] < 1 or not np.isfinite(array).all():
-        raise HarnessError(
-            f"backbone {name!r} must return ({expected}, d) finite features; it returned {array.shape}."
-        )
+        raise HarnessError(f"backbone {name!r} must return ({expected}, d) finite features; it returned {array.shape}.")
     return array
 
 

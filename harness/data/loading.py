@@ -10,7 +10,7 @@ import multiprocessing
 import os
 import pickle
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -68,15 +68,50 @@ def encode_in_batches(
     Raises:
         HarnessError: An item cannot be read; the message names its file.
     """
+
+    def on_device(part: Tensor) -> Tensor:
+        return forward(part.to(run.device, non_blocking=True))
+
     rows = np.arange(len(items)) if order is None else order
     done, shown = 0, _Rate(run, phase, len(rows))
-    halving = Halving(forward, run.device, batch_size, divisible)
+    halving = Halving(on_device, run.device, batch_size, divisible)
     for batch in _batches(_Prepared(items, prepare), rows, batch_size, run.device):
         numbers = rows[done : done + len(batch)]
         features = [part.numpy() for part in halving(batch)]
         done += len(batch)
         shown(done)
         yield numbers, np.concatenate(features) if len(features) > 1 else features[0]
+
+
+def encode_texts_in_batches(
+    captions: Iterable[str], forward: Callable[[list[str]], Tensor], run: Run, *, batch_size: int
+) -> Iterator[Rows]:
+    """Features of captions, batch by batch; equal captions are encoded once.
+
+    Captions of like length share a batch, so that there is little padding.
+
+    Args:
+        captions: The captions.
+        forward: Some captions to their (b, d) features.
+        run: Device and progress.
+        batch_size: Captions per batch.
+
+    Yields:
+        Row numbers and features.
+    """
+    number_of: dict[str, int] = {}
+    numbers = np.array([number_of.setdefault(text, len(number_of)) for text in captions], dtype=np.int64)
+    distinct = list(number_of)
+    rows_by_text = np.argsort(numbers, kind="stable")
+    ends = np.cumsum(np.bincount(numbers, minlength=len(distinct)))
+    order = sorted(range(len(distinct)), key=lambda at: (len(distinct[at]), distinct[at]))
+    shown, halving = _Rate(run, "captions", len(distinct)), Halving(forward, run.device, batch_size)
+    for at in range(0, len(order), batch_size):
+        part = order[at : at + batch_size]
+        features = np.concatenate([found.numpy() for found in halving([distinct[text] for text in part])])
+        rows = [rows_by_text[(ends[text - 1] if text else 0) : ends[text]] for text in part]
+        shown(at + len(part))
+        yield np.concatenate(rows), np.repeat(features, [len(own) for own in rows], axis=0)
 
 
 class Halving:
@@ -86,7 +121,9 @@ class Halving:
         size: Items that are encoded at once.
     """
 
-    def __init__(self, forward: Forward, device: torch.device, size: int, divisible: bool = True) -> None:
+    def __init__(
+        self, forward: Callable[[Any], Tensor], device: torch.device, size: int, divisible: bool = True
+    ) -> None:
         self.forward, self.device, self.size, self.divisible = forward, device, size, divisible
 
     def __call__(self, batch: Any) -> Iterator[Tensor]:
@@ -102,7 +139,7 @@ class Halving:
             part = batch[at : at + self.size] if len(batch) > self.size or at else batch
             try:
                 with torch.inference_mode():
-                    features = self.forward(part.to(self.device, non_blocking=True)).flatten(1).float().cpu()
+                    features = self.forward(part).flatten(1).float().cpu()
             except RuntimeError as error:
                 if not self.divisible or len(part) < 2 or not out_of_memory(error):
                     raise
@@ -162,7 +199,16 @@ def _stacked(prepared: Sequence[Tensor | str]) -> Tensor | str:
     import torch
 
     wrong = next((item for item in prepared if isinstance(item, str)), None)
-    return wrong if wrong is not None else torch.stack([item for item in prepared if not isinstance(item, str)])
+    if wrong is not None:
+        return wrong
+    tensors = [item for item in prepared if not isinstance(item, str)]
+    shapes = {tuple(tensor.shape) for tensor in tensors}
+    if len(shapes) > 1:
+        return (
+            f"the backbone prepares images of different sizes ({' and '.join(map(str, sorted(shapes)[:2]))}), which do "
+            "not fit one batch: use batch_size=1, or a preparation that scales to one size."
+        )
+    return torch.stack(tensors)
 
 
 def _batches(data: _Prepared, rows: NDArray[np.int64], batch_size: int, device: torch.device) -> Iterator[Tensor]:

@@ -16,6 +16,8 @@ from harness.data.feature_file import read_feature_file
 from harness.data.raw import RawDataset
 from harness.data.splits import check_split, paper_split, stratified_limit, training_images
 from harness.data.table import FeatureTable, subset_table
+from harness.data.views import ImageViews, TextViews
+from harness.declarations import BOTH, STANDARD
 from harness.errors import HarnessError
 from harness.interfaces import Run
 from harness.parameters import defaults, find
@@ -32,6 +34,7 @@ class DataSource:
         ready: Ready features; None for raw data.
         image, text: The backbones for raw data.
         limited: Number of images kept by ``--limit``, or None.
+        skipped: What the record says of images left out by ``--skip-broken``.
     """
 
     name: str
@@ -40,6 +43,7 @@ class DataSource:
     image: BackboneChoice | None = None
     text: BackboneChoice | None = None
     limited: int | None = None
+    skipped: tuple[str, ...] = ()
     _tables: dict[bytes, FeatureTable] = field(default_factory=dict)
 
     @property
@@ -59,12 +63,18 @@ class DataSource:
 
     @property
     def shared_space(self) -> bool:
-        """Both backbones name the same shared space."""
+        """Both backbones name the same shared space, with the same model and weights."""
         if self.image is None or self.text is None:
             return False
+        spaces = [
+            choice.name if choice.declaration.modality == BOTH else choice.declaration.shared_space
+            for choice in (self.image, self.text)
+        ]
         return (
-            bool(self.image.declaration.shared_space)
-            and self.image.declaration.shared_space == self.text.declaration.shared_space
+            bool(spaces[0])
+            and spaces[0] == spaces[1]
+            and self.image.model == self.text.model
+            and self.image.weights_fingerprint == self.text.weights_fingerprint
         )
 
     def backbones(self) -> dict[str, dict[str, object]]:
@@ -145,7 +155,15 @@ def raw_source(
 
 
 def backbone_choice(
-    registry: Registry, name: str, modality: str, weights: str, settings: Mapping[str, str], source_hash: str
+    registry: Registry,
+    name: str,
+    modality: str,
+    weights: str,
+    settings: Mapping[str, str],
+    source_hash: str,
+    *,
+    recipe: str = STANDARD,
+    views: ImageViews | TextViews | None = None,
 ) -> BackboneChoice:
     """A backbone with its parameters read and checked.
 
@@ -156,6 +174,8 @@ def backbone_choice(
         weights: Value of ``--image-weights`` or ``--text-weights``, or "".
         settings: ``"image_backbone.NAME"`` or ``"text_backbone.NAME"`` to text.
         source_hash: Hash of its code.
+        recipe: How images are prepared.
+        views: Augmented views; None for those that are made where nothing is said.
 
     Returns:
         The choice.
@@ -176,4 +196,4 @@ def backbone_choice(
         if key.startswith(prefix):
             parameter = find(declaration.parameters, key.removeprefix(prefix), f"backbone {name}")
             parameters[parameter.name] = parameter.read(text, key)
-    return BackboneChoice(name, declaration, model, weights, parameters, source_hash)
+    return BackboneChoice(name, declaration, model, weights, parameters, source_hash, modality, recipe, views)

@@ -106,4 +106,6 @@ def _backbone(described: Any) -> str:
         return ""
     extra = [str(described["weights"])] if described.get("weights") else []
     extra += [f"{name}={value}" for name, value in sorted(described.get("parameters", {}).items())]
+    extra += [f"recipe={described['recipe']}"] if described.get("recipe") else []
+    extra += [f"views {name}={value}" for name, value in sorted(described.get("views", {}).items()) if name != "seed"]
     return str(described.get("name", "")) + (f" ({', '.join(extra)})" if extra else "")
