@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,6 @@ class OpenClip:
         Raises:
             HarnessError: Unknown model or tag, or weights that cannot be loaded or do not fit.
         """
-        logging.getLogger("root").setLevel(max(logging.getLogger("root").level, logging.WARNING))
         path = Path(self.weights)
         if self.model == FOLDER:
             if not (path / "open_clip_config.json").is_file():
@@ -140,9 +140,21 @@ class OpenClip:
 
     def _called(self, make, failing: str) -> Any:
         try:
-            return make()
+            with _quiet():
+                return make()
         except Exception as error:  # no network, damaged files, missing packages: all mean that it does not serve
             raise HarnessError(f"open_clip/{self.model} {failing} ({first_line(error)}).") from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without open_clip's warnings on the root logger: that a model is random, before its weights are loaded here."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 def _readable(path: Path, option: str) -> None:

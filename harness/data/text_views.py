@@ -162,13 +162,14 @@ def _translations(texts: Sequence[str], folder: Path, number: int, run: Run, pha
     tokenizer, network = _marian(folder)
     network = network.eval().to(run.device)
     beams = max(BEAMS, number)
+    longest = min(TRANSLATED_TOKENS, network.config.max_position_embeddings - 1)
     for at in range(0, len(texts), TRANSLATED_AT_ONCE):
         part = list(texts[at : at + TRANSLATED_AT_ONCE])
-        tokens = tokenizer(part, padding=True, truncation=True, return_tensors="pt").to(run.device)
+        tokens = tokenizer(part, padding=True, truncation=True, max_length=longest, return_tensors="pt").to(run.device)
         with torch.inference_mode():
             found = network.generate(
                 **tokens, num_beams=beams, num_return_sequences=number, do_sample=False,
-                max_new_tokens=TRANSLATED_TOKENS,
+                max_new_tokens=longest,
             )  # fmt: skip
         yield from tokenizer.batch_decode(found[number - 1 :: number], skip_special_tokens=True)
         run.report(phase=phase, epoch=at + len(part), epochs=len(texts))
@@ -180,6 +181,7 @@ def _marian(folder: Path) -> tuple[Any, Any]:
     make_torchvision_importable()
     import transformers
 
+    transformers.logging.disable_progress_bar()
     try:
         tokenizer = transformers.AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
         network = transformers.MarianMTModel.from_pretrained(folder, weights_only=True)
