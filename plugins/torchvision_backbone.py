@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from harness_plugins.same_results import FEATURES
+
 from harness import Parameter, hookimpl
 
 BF16 = Parameter(
@@ -11,9 +13,6 @@ BF16 = Parameter(
     choices=("fp32", "bf16"),
     unsaid=True,
 )
-
-SAME_RESULTS: dict[str, str] = {}
-"""Code now to code of version 0.1, which gave bit-equal features (tests/plugins/test_same_results.py)."""
 
 
 @hookimpl
@@ -31,7 +30,7 @@ def register_backbones(register):
         models=True,
         weights="optional",
         recipes=("standard", "released"),
-        same_results=SAME_RESULTS,
+        same_results=FEATURES,
         parameters=[
             Parameter("batch_size", 64, "Images per batch.", minimum=1),
             Parameter(

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
+from harness_plugins.same_results import FEATURES
 from harness_plugins.torchvision_backbone import BF16
 
 from harness import Parameter, hookimpl
-
-SAME_RESULTS: dict[str, str] = {}
-"""Code now to code of version 0.1, which gave bit-equal features (tests/plugins/test_same_results.py)."""
 
 NORMALISE = Parameter("normalise", True, "Scale each feature vector to length 1.")
 
@@ -22,7 +20,7 @@ def register_backbones(register):
         summary="sentence features of a transformers encoder (--text-weights: local folder or hub name)",
         paper="Reimers and Gurevych, Sentence-BERT, EMNLP 2019 (mean pooling)",
         weights="required",
-        same_results=SAME_RESULTS,
+        same_results=FEATURES,
         parameters=[
             Parameter(
                 "pooling",

@@ -48,6 +48,7 @@ def encode_in_batches(
     phase: str,
     order: NDArray[np.int64] | None = None,
     divisible: bool = True,
+    device: torch.device | None = None,
 ) -> Iterator[Rows]:
     """Features of items, batch by batch.
 
@@ -61,6 +62,7 @@ def encode_in_batches(
         order: The order in which items are taken; None for their own.
         divisible: Whether a batch may be encoded in parts where it does not fit the memory; False where features depend
             on their batch.
+        device: Where batches go; None for the device of the run.
 
     Yields:
         Row numbers and features of each batch.
@@ -69,13 +71,15 @@ def encode_in_batches(
         HarnessError: An item cannot be read; the message names its file.
     """
 
+    device = run.device if device is None else device
+
     def on_device(part: Tensor) -> Tensor:
-        return forward(part.to(run.device, non_blocking=True))
+        return forward(part.to(device, non_blocking=True))
 
     rows = np.arange(len(items)) if order is None else order
     done, shown = 0, _Rate(run, phase, len(rows))
-    halving = Halving(on_device, run.device, batch_size, divisible)
-    for batch in _batches(_Prepared(items, prepare), rows, batch_size, run.device):
+    halving = Halving(on_device, device, batch_size, divisible)
+    for batch in _batches(_Prepared(items, prepare), rows, batch_size, device):
         numbers = rows[done : done + len(batch)]
         features = [part.numpy() for part in halving(batch)]
         done += len(batch)
