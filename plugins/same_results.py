@@ -11,7 +11,7 @@ The hashes are those of Python 3.11; other versions write syntax trees in other 
 from __future__ import annotations
 
 FEATURES = {
-    "1134971dea28d356": "98a9ad301d51af56",  # torchvision
+    "2e9e57398eea289d": "98a9ad301d51af56",  # torchvision
     "fbdaec5f53db2883": "151ec49183dbc323",  # transformers
     "e9ed8b39daf39e9d": "95909d7e63f830a6",  # handcrafted and tfidf-svd
 }

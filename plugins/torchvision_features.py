@@ -167,7 +167,11 @@ class TorchvisionFeatures:
         )
 
     def _released_batch(self, count: int) -> int:
-        return self.released_batch or min(RELEASED_BATCH, max(2, -(-count // 4)))
+        """Images per batch; a single image at the end would have no batch to speak of."""
+        size = min(RELEASED_BATCH, max(2, -(-count // 4)))
+        while count % size == 1:
+            size += 1
+        return self.released_batch or size
 
 
 def released_order(count: int) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import torch
+from harness_plugins.transformers_features import lies_behind
 from harness_plugins.transformers_loading import (
     ProcessedImage,
     load_image_processor,
@@ -36,7 +37,7 @@ class TransformersClip:
 
     def encode(self, raw, run) -> Iterator[Rows]:
         """Images or captions to features, batch by batch."""
-        network = load_network(self.weights, self.option, HINT, unused=lambda key: key.endswith("position_ids"))
+        network = load_network(self.weights, self.option, HINT, unused=lies_behind)
         if not (hasattr(network, "get_image_features") and hasattr(network, "get_text_features")):
             raise HarnessError(
                 f"{self.option} {self.weights}: {type(network).__name__} has no towers for images and captions; use "

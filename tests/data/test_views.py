@@ -194,8 +194,8 @@ def test_back_translation_equals_its_restatement_and_does_not_depend_on_the_batc
         tokenizer = transformers.AutoTokenizer.from_pretrained(translators / direction)
         network = transformers.MarianMTModel.from_pretrained(translators / direction).eval()
         with torch.inference_mode():
-            tokens = tokenizer([text], truncation=True, max_length=63, return_tensors="pt")
-            found = network.generate(**tokens, num_beams=4, max_new_tokens=63)
+            tokens = tokenizer([text], truncation=True, max_length=15, return_tensors="pt")
+            found = network.generate(**tokens, num_beams=4, max_new_tokens=15)
         return tokenizer.decode(found[0], skip_special_tokens=True)
 
     expected = [translated(translated(text, "forward"), "back") for text in CAPTIONS]

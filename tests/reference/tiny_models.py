@@ -206,7 +206,7 @@ def marian(folder: Path, seed: int) -> Path:
     size = len(WORDS) + 3
     config = transformers.MarianConfig(
         vocab_size=size, d_model=16, encoder_layers=1, decoder_layers=1, encoder_attention_heads=2,
-        decoder_attention_heads=2, encoder_ffn_dim=24, decoder_ffn_dim=24, max_position_embeddings=64, pad_token_id=0,
+        decoder_attention_heads=2, encoder_ffn_dim=24, decoder_ffn_dim=24, max_position_embeddings=16, pad_token_id=0,
         eos_token_id=2, decoder_start_token_id=0, forced_eos_token_id=2, max_length=12, init_std=1.0,
     )  # fmt: skip
     with seeded(seed):
