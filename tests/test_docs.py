@@ -128,3 +128,14 @@ def test_the_learner_of_the_page_works_with_any_detector(harness, features, tmp_
     assert [record["cell"]["detector"] for record in result.json] == ["adversarial", "none"]
     assert result.json[0]["cell"]["parameters"]["hasher.temperature"] == 0.3
     assert result.json[0]["cell"]["parameters"]["hasher.learning_rate"] == 3e-4
+
+
+def test_the_backbone_of_the_page_runs_and_its_argument_is_a_parameter(harness, tmp_path):
+    (tmp_path / "thumbnail.py").write_text(plugin_files("write-a-plugin.md")["thumbnail.py"])
+    words = ("--plugin", tmp_path / "thumbnail.py", "--image-backbone", "thumbnail", "--limit", "30", "--bits", "8")
+    result = harness("run", *words, "--method", "cca-itq", "--set", "image_backbone.power=1,2", "--json")
+    assert result.code == 0, result.err
+    assert [record["cell"]["backbones"]["image"]["parameters"] for record in result.json] == [
+        {"power": 1.0},
+        {"power": 2.0},
+    ]
