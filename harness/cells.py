@@ -41,6 +41,10 @@ class CellRequest:
         bits: Code length.
         seed: Training seed.
         data_seed: Data seed.
+        split: Who is training, query and database image: a name of :data:`harness.data.splits.CHOICES`.
+        validation: Share of the training images that are the queries instead, for tuning.
+        relevance: "label" or "instance".
+        drop_duplicates: Leave out copies of images in other parts.
         standardise: Standardisation.
         limit: Images to keep.
         precision: "auto", "fp32", "bf16" or "tf32".
@@ -63,6 +67,10 @@ class CellRequest:
     bits: int = 64
     seed: int = 0
     data_seed: int = 0
+    split: str | None = None
+    validation: float | None = None
+    relevance: str = "label"
+    drop_duplicates: bool = False
     standardise: str = "scalar"
     limit: int | None = None
     precision: str = "auto"
@@ -121,6 +129,15 @@ class Cell:
             "standardise": ("scalar",),
             "limit": (None,),
             "precision": ("fp32",),
+            "split": ("paper", "given"),
+            "validation": (None,),
+            "relevance": ("label",),
         }
-        parts += [f"{key.replace('_', ' ')} {facts[key]}" for key, usual in unusual.items() if facts[key] not in usual]
+        parts += [
+            f"{key.replace('_', ' ')} {facts[key]}"
+            for key, usual in unusual.items()
+            if key in facts and facts[key] not in usual
+        ]
+        if facts.get("drop_duplicates"):
+            parts.append("without duplicates")
         return ", ".join(parts)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +46,11 @@ class CellOption:
         """As it is written: ``--data-seed``."""
         return f"--{self.name.replace('_', '-')}"
 
+    @property
+    def is_switch(self) -> bool:
+        """Written without a value: ``--drop-duplicates``."""
+        return self.read is bool
+
     def value(self, request: CellRequest) -> Any:
         """The value in a request; None if the command leaves it out."""
         if self.name == "method":
@@ -63,6 +67,8 @@ class CellOption:
             return str(value.absolute())
         if self.name in ("image_weights", "text_weights") and Path(value).exists():
             return str(Path(value).absolute())
+        if self.name == "dataset" and value.endswith(".toml"):
+            return comma_lists.escaped(str(Path(value).absolute()))
         return comma_lists.escaped(str(value)) if self.axis else str(value)
 
     def parse(self, text: str) -> Any:
@@ -95,6 +101,10 @@ OPTIONS = (
     CellOption("bits", int),
     CellOption("seed", int),
     CellOption("data_seed", int),
+    CellOption("split"),
+    CellOption("validation", float, axis=False),
+    CellOption("relevance", unsaid="label"),
+    CellOption("drop_duplicates", bool, axis=False, unsaid=False),
     CellOption("standardise", unsaid="scalar"),
     CellOption("precision", unsaid="auto"),
     CellOption("limit", int, axis=False),
@@ -115,7 +125,7 @@ def command_of(request: CellRequest) -> str:
     for option in OPTIONS:
         value = option.value(request)
         if value is not None:
-            words += [option.flag, option.text(value)]
+            words += [option.flag] if option.is_switch else [option.flag, option.text(value)]
     for key, text in {**request.method.settings, **request.backbone_settings}.items():
         words += ["--set", f"{key}={comma_lists.escaped(text)}"]
     for file in request.plugins:
@@ -147,11 +157,12 @@ def request_of(command: str) -> CellRequest:
     values: dict[str, Any] = {}
     settings: dict[str, str] = {}
     plugins: list[Path] = []
-    rest = words[2:]
-    for flag, text in zip_longest(rest[::2], rest[1::2]):
+    rest = iter(words[2:])
+    for flag in rest:
         if flag not in known and flag not in ("--set", "--plugin"):
             error = unknown_name("option", flag, [*known, "--set", "--plugin"])
             raise HarnessError(f"{command!r} is no command that repeats a cell: {error}")
+        text = "" if flag in known and known[flag].is_switch else next(rest, None)
         if text is None:
             raise HarnessError(f"{command!r} is no command that repeats a cell: {flag} has no value.")
         try:
@@ -161,7 +172,7 @@ def request_of(command: str) -> CellRequest:
                 key, value = _setting(text)
                 _once(settings, key, value)
             else:
-                _once(values, known[flag].name, known[flag].parse(text))
+                _once(values, known[flag].name, known[flag].is_switch or known[flag].parse(text))
         except ValueError:
             raise HarnessError(f"{command!r} repeats no single cell: look at {flag} {text}.") from None
     if "method" not in values:

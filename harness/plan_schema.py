@@ -74,6 +74,10 @@ def _one(option: CellOption, value: Any, folder: Path) -> Any:
     Raises:
         ValueError: It is of another type.
     """
+    if option.is_switch:
+        if isinstance(value, bool):
+            return value
+        raise ValueError(f"expected true or false, not {value!r}")
     if option.read is float:
         if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
             return float(value)

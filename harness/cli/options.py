@@ -41,6 +41,15 @@ CELL_OPTIONS: list[Decorator] = [
     _axis("--bits", "Code length.  [axis; default 64]", metavar="N"),
     _axis("--seed", "Training seed; ranges such as 0-4 are allowed.  [axis; default 0]", metavar="N"),
     _axis("--data-seed", "Seed of split, captions, trusted pairs and noise.  [axis; default 0]", metavar="N"),
+    _axis("--split", "Who is training, query and database image: paper (50/10/40 by seed), stratified (the same by "
+          "class), published, or protocol (the usual one of the set).  [axis; default: the data set's]",
+          metavar="NAME"),
+    click.option("--validation", type=float, metavar="SHARE",
+                 help="For tuning: this share of the training images are the queries, and the real queries unused."),
+    _axis("--relevance", "What is right: label (a shared class) or instance (an item's own partners).  "
+          "[axis; default label]", metavar="NAME"),
+    click.option("--drop-duplicates", is_flag=True,
+                 help="Leave out training and database images that are copies of images in another part."),
     _axis("--hasher", "Replace the method's hasher.  [axis]", metavar="NAME"),
     _axis("--detector", "Replace the method's noise detector.  [axis]", metavar="NAME"),
     _axis("--objective", "Replace the method's objective.  [axis]", metavar="NAME"),
@@ -130,7 +139,8 @@ def default_data_root() -> Path | None:
 def _values(option: CellOption, given: Any) -> list[Any]:
     """The values of one option; empty if it is not given."""
     if not option.axis:
-        return list(given) if isinstance(given, tuple) else [] if given is None else [given]
+        unsaid = given is None or (option.is_switch and not given)
+        return list(given) if isinstance(given, tuple) else [] if unsaid else [given]
     if option.read in (int, float):
         return axes.numbers(option.flag, given, option.read)
     return axes.texts(given, option.flag)
