@@ -105,7 +105,7 @@ def fingerprint_of_weights(weights: str, option: str) -> str:
 
 
 def extract(
-    raw: RawDataset, training: NDArray[np.int64], image: BackboneChoice, text: BackboneChoice, run: Run
+    raw: RawDataset, training: NDArray[np.int64], image: BackboneChoice, text: BackboneChoice | None, run: Run
 ) -> FeatureTable:
     """Features of all images (original and augmented) and captions.
 
@@ -113,7 +113,7 @@ def extract(
         raw: The data.
         training: Training images; backbones that must be fitted see these alone.
         image: Image backbone.
-        text: Text backbone.
+        text: Text backbone; None where the data bring text features.
         run: Device, streams and progress.
 
     Returns:
@@ -121,8 +121,12 @@ def extract(
     """
     views = [raw.images, augment.AugmentedImages(raw.images)]
     image_features, view = _encode(image, raw.image_fingerprint, raw.images, training, views, run)
-    of_training = np.flatnonzero(np.isin(raw.caption_image, training))
-    (text_features,) = _encode(text, raw.caption_fingerprint, raw.captions, of_training, [raw.captions], run)
+    if text is None:
+        assert raw.text_features is not None
+        text_features = raw.text_features
+    else:
+        of_training = np.flatnonzero(np.isin(raw.caption_image, training))
+        (text_features,) = _encode(text, raw.caption_fingerprint, raw.captions, of_training, [raw.captions], run)
     return FeatureTable(
         name=raw.name,
         image=image_features,
@@ -131,6 +135,10 @@ def extract(
         labels=raw.labels,
         image_views=(view,),
         split=raw.split,
+        trusted=raw.trusted,
+        wrong=raw.wrong,
+        parts=raw.parts,
+        unlabelled=raw.unlabelled,
         captions=raw.captions,
         filenames=raw.filenames,
         fingerprint=raw.fingerprint,
