@@ -48,6 +48,7 @@ def read_karpathy(card, root: Path | None) -> RawDataset:
         raise unknown_name(f"value of 'classes' in dataset card {card.name!r}", parameters["classes"], CLASSES)
     annotations, images = _places(card, root)
     entries = _entries(annotations, parameters["classes"])
+    images = _that_holds(images, card, _name(entries[0]))
     if parameters["classes"] == "classcode" and card.classes:
         _refuse_out_of_range(entries, card, annotations)
     filenames = [_name(entry) for entry in entries]
@@ -83,8 +84,9 @@ def read_karpathy(card, root: Path | None) -> RawDataset:
 def _places(card: Any, root: Path | None) -> tuple[Path, Path]:
     """The JSON file and the folder of the images."""
     layout = card.layout
-    folder = folder_of(card, root, () if layout is None else (layout.annotations,))
-    annotations = folder / layout.annotations if layout.annotations else _only_json(card, folder)
+    folder = folder_of(card, root, () if layout is None else (layout.annotations, *layout.other_annotations))
+    names = [layout.annotations, *layout.other_annotations]
+    annotations = _only_json(card, folder) if not names[0] else first_there(folder, names) or folder / names[0]
     images = first_there(folder, [layout.images, *layout.other_images]) or folder / layout.images
     missing = [
         str(path) for path, there in ((annotations, annotations.is_file()), (images, images.is_dir())) if not there
@@ -94,6 +96,13 @@ def _places(card: Any, root: Path | None) -> tuple[Path, Path]:
             f"dataset {card.name!r}: {' and '.join(missing)} missing; --data-root {root} must hold {wanted_of(card)}."
         )
     return annotations, images
+
+
+def _that_holds(images: Path, card: Any, name: str) -> Path:
+    """Of the folders of images the one that holds an image: archives unpack into a second folder of their name."""
+    folder = images.parent if images.name == card.layout.images else None
+    others = [] if folder is None else [folder / other for other in card.layout.other_images]
+    return next((place for place in (images, *others) if (place / name).is_file()), images)
 
 
 def _only_json(card: Any, folder: Path) -> Path:
