@@ -13,8 +13,9 @@ from harness import HarnessError
 from harness.errors import unknown_name
 
 UNLABELLED = ("train", "class", "refuse")
-"""Values of the card's parameter ``unlabelled``: images without a class train, but are no queries and no database items
-(the default: methods need no labels, and nothing could be relevant to them); or they are one more class; or an error."""
+"""Values of the card's parameter ``unlabelled``: images without a class train, but are no queries and no database
+items (the default: methods need no labels, and nothing could be relevant to them); or they are one more class; or an
+error."""
 
 _NUMBER = re.compile(r"[ _-]*\d+$")
 

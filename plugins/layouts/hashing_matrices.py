@@ -8,9 +8,9 @@ Three layouts, told apart by the variables of the files:
   each in the folder or in a folder ``IAll``, ``YAll`` ... of its own; ``COCO.mat`` with ``XALL`` likewise.
 - ``I_tr``, ``T_tr``, ``L_tr``, ``I_te``, ``T_te``, ``L_te``: ready features of two parts, as the MATLAB codes of the
   shallow methods (CMFH, SCM, LEMON, FCMH) load them.
-- ``index``, ``caption``, ``category`` (or ``label``) in ``index.mat``, ``caption.mat``, ``label.mat``: paths of images,
-  sentences or tags, and 0/1, as DCHMT and the CLIP-based hashing codes after it make them; rows of characters are padded
-  with blanks.
+- ``index``, ``caption``, ``category`` (or ``label``) in ``index.mat``, ``caption.mat``, ``label.mat``: paths of
+  images, sentences or tags, and 0/1, as DCHMT and the CLIP-based hashing codes after it make them; rows of characters
+  are padded with blanks.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The layouts of IAPR TC-12 (Grubinger et al., OntoImage 2006; ImageCLEF).
 
 Raw, as ``iaprtc12.tgz`` unpacks: ``images/00/25.jpg`` ... and ``annotations_complete_eng/00/25.eng``: elements
-``<DOCNO>``, ``<TITLE>``, ``<DESCRIPTION>``, ``<IMAGE>`` without a root that is XML, in ISO-8859-1. The labels are those of
+``<DOCNO>``, ``<TITLE>``, ``<DESCRIPTION>``, ``<IMAGE>`` that are not quite XML, in ISO-8859-1. The labels are those of
 its regions (SAIAPR TC-12, Escalante et al., CVIU 2010): ``saiapr_tc-12/00/labels.txt`` with lines of image, region and
 concept. Without those files the images have no labels, and relevance can go by instance only.
 
@@ -44,7 +44,7 @@ def read_iaprtc12(card, root: Path | None) -> RawDataset | FeatureTable:
         HarnessError: Files are missing or damaged; the message says which and where they belong.
     """
     card.reader_parameters({})
-    folder = folder_of(card, root, (TEXTS, "label.mat"), WANTED)
+    folder = folder_of(card, root, (TEXTS, "*.mat"), WANTED)
     images = first_there(folder, [card.layout.images, *card.layout.other_images])
     matrices = read_matrices(card, folder, images)
     if matrices is not None:

@@ -24,8 +24,8 @@ from harness.errors import unknown_name
 log = logging.getLogger(__name__)
 
 PARAMETERS = {"classes": "classcode", "unlabelled": "train"}
-"""``classes``: where the class is: "classcode" (every entry has one), "file-name", or "any" (a class code if every entry
-has one, otherwise none). ``unlabelled``: see :mod:`harness_plugins.layouts.class_names`."""
+"""``classes``: where the class is: "classcode" (every entry has one), "file-name", or "any" (a class code if every
+entry has one, otherwise none). ``unlabelled``: see :mod:`harness_plugins.layouts.class_names`."""
 
 CLASSES = ("classcode", "file-name", "any")
 
@@ -111,8 +111,8 @@ def _only_json(card: Any, folder: Path) -> Path:
     if len(found) != 1:
         names = f"there are {', '.join(path.name for path in found)}" if found else "there is none"
         raise HarnessError(
-            f"--dataset {card.name}: {folder} must hold one file dataset*.json, and {names}; --dataset {card.name}:FILE "
-            "names another."
+            f"--dataset {card.name}: {folder} must hold one file dataset*.json, and {names}; --dataset "
+            f"{card.name}:FILE names another."
         )
     return found[0]
 

@@ -44,8 +44,8 @@ def read_matlab(path: Path, names: Iterable[str]) -> dict[str, NDArray]:
         names: The variables.
 
     Returns:
-        Name to array with the axes that MATLAB shows; sparse matrices are filled, cell arrays of strings and matrices of
-        characters are arrays of strings without trailing blanks.
+        Name to array with the axes that MATLAB shows; sparse matrices are filled, cell arrays of strings and
+        matrices of characters are arrays of strings without trailing blanks.
 
     Raises:
         HarnessError: It is no MATLAB file, or a variable is not in it.
@@ -159,7 +159,7 @@ class MatlabImages:
         return {**self.__dict__, "_opened": {}}
 
     def _pixels(self, index: int) -> NDArray[np.uint8]:
-        """(3, width, height), as HDF5 stores it. Each process opens the file for itself: a fork would share its place."""
+        """(3, width, height), as HDF5 stores it. Each process opens the file anew: a fork would share its place."""
         import h5py
 
         process = os.getpid()

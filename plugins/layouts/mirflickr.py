@@ -27,7 +27,10 @@ from harness.data.table import FeatureTable
 PARAMETERS = {"rarest_tag": 20}
 """``rarest_tag``: images that a tag needs to count."""
 
-WANTED = "{folder}/ with mirflickr25k-iall.mat, -yall.mat and -lall.mat, or with im1.jpg, ..., meta/tags/ and the annotations"
+WANTED = (
+    "{folder}/ with mirflickr25k-iall.mat, -yall.mat and -lall.mat, or with im1.jpg, ..., meta/tags/tags1.txt, ... "
+    "and the annotations"
+)
 IMAGE = re.compile(r"^im(\d+)\.jpg$")
 CONCEPT = re.compile(r"^(?!.*_r1\.txt$)[a-z_]+\.txt$")
 NO_CONCEPT = ("readme.txt", "license.txt", "copyright.txt", "common_tags.txt")
@@ -47,7 +50,7 @@ def read_mirflickr(card, root: Path | None) -> RawDataset | FeatureTable:
         HarnessError: Files are missing or damaged; the message says which and where they belong.
     """
     parameters = card.reader_parameters(PARAMETERS)
-    folder = folder_of(card, root, ("mirflickr25k-lall.mat", "LAll", "meta", "mirflickr", "label.mat"), WANTED)
+    folder = folder_of(card, root, ("mirflickr25k*.mat", "LAll", "meta", "mirflickr", "label.mat"), WANTED)
     images = first_there(folder, ["mirflickr", "images"]) or folder
     matrices = read_matrices(card, folder, images, "mirflickr25k")
     if matrices is not None:
@@ -89,8 +92,8 @@ def _raw(card: Any, images: Path, tags: Path, concepts: list[Path], numbers: lis
     lacking = [number for number in numbers if f"tags{number}.txt" not in there]
     if lacking:
         raise HarnessError(
-            f"dataset {card.name!r}: {len(lacking)} of {len(numbers)} files of tags are missing in {tags}, the first is "
-            f"tags{lacking[0]}.txt."
+            f"dataset {card.name!r}: {len(lacking)} of {len(numbers)} files of tags are missing in {tags}, the first "
+            f"is tags{lacking[0]}.txt."
         )
     all_tags = [
         list(dict.fromkeys(line.strip() for line in read_text(tags / f"tags{number}.txt").splitlines() if line.strip()))

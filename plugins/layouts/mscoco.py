@@ -2,9 +2,9 @@
 
 ``annotations/captions_train2014.json`` and ``captions_val2014.json`` (``images[]`` with ``id`` and ``file_name``,
 ``annotations[]`` with ``image_id`` and ``caption``), ``instances_*.json`` (``categories[]``, ``annotations[]`` with
-``image_id`` and ``category_id``), images in ``train2014/`` and ``val2014/``; or the same of 2017. As in the literature on
-hashing, both parts are one set, an image's labels are the categories of its instances, and images without one are left
-out. Or the MATLAB files of :mod:`harness_plugins.layouts.hashing_matrices` (``COCO.mat``).
+``image_id`` and ``category_id``), images in ``train2014/`` and ``val2014/``; or the same of 2017. As in the literature
+on hashing, both parts are one set, an image's labels are the categories of its instances, and images without one are
+left out. Or the MATLAB files of :mod:`harness_plugins.layouts.hashing_matrices` (``COCO.mat``).
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def read_mscoco(card, root: Path | None) -> RawDataset | FeatureTable:
         HarnessError: Files are missing or damaged; the message says which and where they belong.
     """
     card.reader_parameters({})
-    folder = folder_of(card, root, ("annotations", "COCO.mat", "label.mat"), WANTED)
+    folder = folder_of(card, root, ("annotations", "*.mat"), WANTED)
     images = first_there(folder, ["images"]) or folder
     matrices = read_matrices(card, folder, images)
     if matrices is not None:

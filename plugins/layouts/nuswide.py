@@ -1,12 +1,13 @@
 """The layouts of NUS-WIDE (Chua et al., CIVR 2009).
 
-Raw, as its archives unpack: ``ImageList/Imagelist.txt`` with ``actor\\0001_2124494179.jpg`` a line (Windows separators);
-``Groundtruth/AllLabels/Labels_<concept>.txt``, 0 or 1 a line, for 81 concepts; ``NUS_WID_Tags/AllTags1k.dat``, a line of
-1,000 numbers 0 or 1 between tabs, with one tab at the end, and ``TagList1k.txt``; the images in ``Flickr/``. As in the
-literature on hashing, the most frequent concepts are kept (10 or 21), and the images that have one of them. The files of
-``Groundtruth/TrainTestLabels`` are in the order of other lists and are not used.
+Raw, as its archives unpack: ``ImageList/Imagelist.txt`` with ``actor\\0001_2124494179.jpg`` a line (the separator of
+Windows); ``Groundtruth/AllLabels/Labels_<concept>.txt``, 0 or 1 a line, for 81 concepts;
+``NUS_WID_Tags/AllTags1k.dat``, a line of 1,000 numbers 0 or 1 between tabs, with one tab at the end, and ``TagList1k.txt``; the images in ``Flickr/``.
+As in the literature on hashing, the most frequent concepts are kept (10 or 21), and the images that have one of them.
+The files of ``Groundtruth/TrainTestLabels`` are in the order of other lists, one has a line that is no label, and they
+are not used.
 
-Or the MATLAB files of :mod:`harness_plugins.layouts.hashing_matrices`: ``nus-wide-tc10-*.mat``, ``nus-wide-tc21-*.mat``.
+Or the MATLAB files of :mod:`harness_plugins.layouts.hashing_matrices`: ``nus-wide-tc10-*.mat``, ``-tc21-*.mat``.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ def read_nuswide(card, root: Path | None) -> RawDataset | FeatureTable:
     """
     concepts = card.reader_parameters(PARAMETERS)["concepts"]
     prefix = f"nus-wide-tc{concepts}"
-    folder = folder_of(card, root, ("ImageList", "Groundtruth", f"{prefix}-lall.mat", "label.mat"), WANTED)
+    folder = folder_of(card, root, ("ImageList", "Groundtruth", f"{prefix}*.mat", "label.mat"), WANTED)
     images = first_there(folder, [card.layout.images, *card.layout.other_images])
     matrices = read_matrices(card, folder, images, prefix)
     if matrices is not None:

@@ -1,4 +1,4 @@
-"""Any folder of images, with a table of pairs beside it: CSV or JSON Lines. The layout is our own (docs/add-a-dataset.md).
+"""Any folder of images with a table of pairs beside it, CSV or JSON Lines: our own layout (docs/add-a-dataset.md).
 
 The columns ``file_name`` and ``text`` of Hugging Face's ImageFolder (``metadata.csv``, ``metadata.jsonl``) are
 understood, too.
@@ -112,8 +112,8 @@ def _table(card: Any, root: Path | None) -> Path:
     if len(found) != 1:
         names = f"{folder} holds {' and '.join(path.name for path in found)}" if found else f"{folder} holds none"
         raise HarnessError(
-            f"--dataset {card.name} reads one table ({', '.join(NAMES)}), and {names}; --dataset {card.name}:FILE names "
-            "another."
+            f"--dataset {card.name} reads one table ({', '.join(NAMES)}), and {names}; --dataset {card.name}:FILE "
+            "names another."
         )
     return found[0]
 
@@ -138,8 +138,8 @@ def _rows(table: Path) -> Iterator[tuple[int, Row]]:
                 continue
             if len(fields) != width:
                 raise HarnessError(
-                    f"{table}, line {reader.line_num}: {len(fields)} fields, and the header has {width}; a caption with "
-                    f"{delimiter!r} in it needs quotes."
+                    f"{table}, line {reader.line_num}: {len(fields)} fields, and the header has {width}; a caption "
+                    f"with {delimiter!r} in it needs quotes."
                 )
             yield reader.line_num, {name: fields[place] for place, name in names.items()}
     except csv.Error as error:
@@ -234,7 +234,7 @@ def _images(table: Path, names: list[str]) -> list[Path]:
             absent.append(name)
     if absent:
         raise HarnessError(
-            f"{table} names {len(names)} images, and {len(absent)} of them are missing, the first is {absent[0]}; names "
-            f"go from {table.parent} or its folder images."
+            f"{table} names {len(names)} images, and {len(absent)} of them are missing, the first is {absent[0]}; "
+            f"names go from {table.parent} or its folder images."
         )
     return found

@@ -20,7 +20,7 @@ def folder_of(card: Any, root: Path | None, needed: Sequence[str] = (), remark: 
     Args:
         card: The card, with a layout.
         root: The data root, or the data set's own folder.
-        needed: Files or folders that it holds; any of them tells that it is the one.
+        needed: Files or folders that it holds, as patterns; any of them tells that it is the one.
         remark: What else to say of what it must hold.
 
     Returns:
@@ -35,13 +35,14 @@ def folder_of(card: Any, root: Path | None, needed: Sequence[str] = (), remark: 
     wanted = wanted_of(card, remark)
     if root is None:
         raise HarnessError(
-            f"dataset {card.name!r} needs its files: give --data-root DIR or set HARNESS_DATA, where DIR holds {wanted}."
+            f"dataset {card.name!r} needs its files: give --data-root DIR or set HARNESS_DATA, where DIR holds "
+            f"{wanted}."
         )
     names = [layout.folder, *layout.other_folders]
     for name in names:
         if (root / name).is_dir():
             return root / name
-    if any((root / name).exists() for name in needed):
+    if root.is_dir() and any(next(root.glob(name), None) for name in needed if name):
         return root
     return root / layout.folder
 
@@ -73,7 +74,8 @@ def images_there(card: Any, folder: Path, names: Sequence[str]) -> list[Path]:
         The paths.
 
     Raises:
-        HarnessError: A name leads out of the folder, or images are missing; the message counts them and names the first.
+        HarnessError: A name leads out of the folder, or images are missing; the message counts them and names the
+            first.
     """
     listed: dict[str, set[str]] = {}
     absent = []

@@ -1,8 +1,9 @@
-"""The layout of the Wikipedia data set (Rasiwasia et al., ACM MM 2010; ``wikipedia_dataset.zip`` of SVCL, UC San Diego).
+"""The layout of the Wikipedia data set (Rasiwasia et al., ACM MM 2010).
 
-Followed here: ``raw_features.mat`` with ``I_tr`` (2173, 128) and ``I_te`` (693, 128), bags of SIFT words, and ``T_tr``,
-``T_te`` with 10 LDA topics; and the lists ``trainset_txt_img_cat.list`` and ``testset_txt_img_cat.list``, whose lines are
-text id, image id and category (1 to 10) between tabs. The texts and images themselves are not read.
+Followed here, from ``wikipedia_dataset.zip`` of SVCL, UC San Diego: ``raw_features.mat`` with ``I_tr`` (2173, 128) and
+``I_te`` (693, 128), bags of SIFT words, and ``T_tr``, ``T_te`` with 10 LDA topics; ``trainset_txt_img_cat.list`` and
+``testset_txt_img_cat.list``, whose lines are text id, image id and category (1 to 10) between tabs. The texts and the
+images themselves are not read.
 """
 
 from __future__ import annotations
