@@ -3,9 +3,9 @@
 Raw, as its archives unpack: ``ImageList/Imagelist.txt`` with ``actor\\0001_2124494179.jpg`` a line (the separator of
 Windows); ``Groundtruth/AllLabels/Labels_<concept>.txt``, 0 or 1 a line, for 81 concepts;
 ``NUS_WID_Tags/AllTags1k.dat``, a line of 1,000 numbers 0 or 1 between tabs, with one tab at the end, and
-``TagList1k.txt``; the images in ``Flickr/``. As in the literature on hashing, the most frequent concepts are kept (10 or
-21), and the images that have one of them. The files of ``Groundtruth/TrainTestLabels`` are in the order of other lists,
-one has a line that is no label, and they are not used.
+``TagList1k.txt``; the images in ``Flickr/``. As in the literature on hashing, the most frequent concepts are kept (10
+or 21), and the images that have one of them. The files of ``Groundtruth/TrainTestLabels`` are in the order of other
+lists, and one has a line that is no label; they are not used.
 
 Or the MATLAB files of :mod:`harness_plugins.layouts.hashing_matrices`: ``nus-wide-tc10-*.mat``, ``-tc21-*.mat``.
 """
