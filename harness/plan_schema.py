@@ -88,6 +88,8 @@ def _one(option: CellOption, value: Any, folder: Path) -> Any:
         raise ValueError(f"expected a whole number, not {value!r}")
     if not isinstance(value, str) or not value.strip():
         raise ValueError(f"expected a text, not {value!r}")
+    if option.name == "dataset" and value.strip().endswith(".toml"):
+        return str(path_of(value.strip(), folder))
     if option.name in _WEIGHTS:
         return _weights(value.strip(), folder)
     return value.strip() if option.read is str else path_of(value.strip(), folder)

@@ -12,8 +12,8 @@ from harness.cli.options import JSON, PLUGIN
 from harness.wording import counted
 
 LISTED = (
-    "methods", "detectors", "hashers", "objectives", "backbones", "datasets", "metrics", "protocols", "executors",
-    "trackers", "plugins",
+    "methods", "detectors", "hashers", "objectives", "backbones", "datasets", "readers", "metrics", "protocols",
+    "executors", "trackers", "plugins",
 )  # fmt: skip
 
 
@@ -24,8 +24,8 @@ LISTED = (
 def command(what: str, plugins: tuple[Path, ...], as_json: bool) -> None:
     """List what is registered.
 
-    WHAT: methods, detectors, hashers, objectives, backbones, datasets, metrics, protocols, executors, trackers or
-    plugins.
+    WHAT: methods, detectors, hashers, objectives, backbones, datasets, readers, metrics, protocols, executors,
+    trackers or plugins.
     """
     from harness.errors import unknown_name
     from harness.plugins import KINDS, load_registry
