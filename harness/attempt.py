@@ -23,8 +23,11 @@ if TYPE_CHECKING:
 
 TRACEBACK_LINES = 20
 
-OUT_OF_MEMORY = ("can't allocate memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDA error: out of memory")
-"""Signs of the RuntimeErrors that torch raises on the CPU, from cuBLAS and from the CUDA driver."""
+OUT_OF_GPU_MEMORY = ("CUBLAS_STATUS_ALLOC_FAILED", "CUDA error: out of memory")
+"""Signs of the RuntimeErrors that torch raises from cuBLAS and from the CUDA driver."""
+
+OUT_OF_MEMORY = ("can't allocate memory", *OUT_OF_GPU_MEMORY)
+"""The same, and on the CPU."""
 
 
 def attempt(
@@ -75,7 +78,8 @@ def attempt(
         with log.listening(), applied(settings) as device:
             surroundings = environment(device)
             outcome = run_job(job, metrics, device, listen)
-        record = _with_facts(outcome.record, number, settings, placed, surroundings)
+        record = outcome.record.model_copy(update={"started": started.isoformat(timespec="milliseconds")})
+        record = _with_facts(record, number, settings, placed, surroundings)
         return Outcome(record, outcome.arrays, outcome.model, log.lines)
     except (Exception, SystemExit) as error:  # a component that calls sys.exit must not end the grid
         failure, status = failure_of(error, settings)
@@ -89,8 +93,9 @@ def attempt(
 
 
 def failed_without_a_word(
-    job: Job, status: Status, kind: str, reason: str, tail: list[str], settings: RunSettings, started: datetime
-) -> Outcome:
+    job: Job, status: Status, kind: str, reason: str, tail: list[str], settings: RunSettings, started: datetime,
+    number: int = 1, worker: str = "",
+) -> Outcome:  # fmt: skip
     """What to store for a cell whose worker is gone and could not say what happened.
 
     Args:
@@ -101,10 +106,13 @@ def failed_without_a_word(
         tail: The last lines of the cell's log, where they are known.
         settings: How it was run.
         started: When, at the earliest.
+        number: 2 for the second attempt.
+        worker: The name of its worker, where it is known.
     """
     failure = Failure(kind=kind, message=reason, traceback=[], log=tail)
     record = make_record(job, status=status, started=started, error=failure)
-    record = _with_facts(record, 1, settings, None, environment(None))
+    placed = {"worker": worker} if worker else None
+    record = _with_facts(record, number, settings, placed, environment(None))
     return Outcome(record, log=[*tail, f"{status}: {reason}"])
 
 
@@ -120,6 +128,14 @@ def failure_of(error: BaseException, settings: RunSettings) -> tuple[Failure, St
         tail = "".join(tail).splitlines()[-TRACEBACK_LINES:]
     failure = Failure(kind=type(error).__name__, message=message, traceback=tail)
     return failure, "oom" if out_of_memory else "failed"
+
+
+def of_a_gpu(failure: Failure) -> bool:
+    """Whether a cell failed because the memory of a GPU was full, which cells beside it may have filled.
+
+    Torch's own error is named OutOfMemoryError; Python's, for the memory of the machine, is MemoryError.
+    """
+    return failure.kind == "OutOfMemoryError" or any(sign in failure.message for sign in OUT_OF_GPU_MEMORY)
 
 
 def _with_facts(

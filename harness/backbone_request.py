@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from harness.cells import CellRequest
@@ -14,26 +14,37 @@ from harness.declarations import BOTH, STANDARD
 from harness.errors import HarnessError
 from harness.plugins import Registry
 
-OPTIONS = (
-    "backbone", "pretrained", "image_backbone", "text_backbone", "image_weights", "text_weights", "image_recipe",
-    "image_views", "image_augment", "text_views", "text_augment", "text_augment_data", "skip_broken",
-)  # fmt: skip
-"""Options that have a meaning only where features are computed."""
+MODALITIES = ("image", "text")
+
+OPTIONS = {
+    "both": ("backbone", "pretrained"),
+    "image": (
+        "image_backbone", "image_weights", "image_recipe", "image_views", "image_augment", "skip_broken",
+    ),
+    "text": ("text_backbone", "text_weights", "text_views", "text_augment", "text_augment_data"),
+}  # fmt: skip
+"""Options that have a meaning only where features of a modality are computed."""
 
 
-def refuse_beside_features(request: CellRequest) -> None:
-    """Features bring themselves: nothing that computes some has a say.
+def refuse_backbones(request: CellRequest, modalities: Sequence[str], what: str) -> None:
+    """Nothing is asked of backbones that are not used.
+
+    Args:
+        request: What was asked for.
+        modalities: Those whose features are not computed.
+        what: What brings them, for the message: "--features, which brings its features".
 
     Raises:
-        HarnessError: Something has; the message quotes it.
+        HarnessError: Something is asked; the message quotes it.
     """
-    said = [f"--set {key} {text}" for key, text in request.backbone_settings.items()]
-    for name in OPTIONS:
+    asked = [f"--set {key} {text}" for key, text in request.backbone_settings.items()
+             if key.partition("_")[0] in modalities]  # fmt: skip
+    for name in (*OPTIONS["both"], *(name for modality in modalities for name in OPTIONS[modality])):
         value = getattr(request, name)
         if value is not None and value is not False and value != STANDARD:
-            said.append(f"--{name.replace('_', '-')}" + ("" if value is True else f" {value}"))
-    if said:
-        raise HarnessError(f"{said[0]} has no use with --features, which brings its features: leave one of them out.")
+            asked.append(f"--{name.replace('_', '-')}" + ("" if value is True else f" {value}"))
+    if asked:
+        raise HarnessError(f"{asked[0]} has no use with {what}: leave one of them out.")
 
 
 def backbones_of(
@@ -54,9 +65,10 @@ def backbones_of(
         HarnessError: Unknown names or values, or options that contradict one another.
     """
     _check_pair(registry, request)
-    return _choice(registry, request, "image", of_card, source_hash), _choice(
-        registry, request, "text", of_card, source_hash
-    )
+    image, text = (_choice(registry, request, modality, of_card, source_hash) for modality in MODALITIES)
+    for choice in (image, text):
+        choice.weights_fingerprint  # noqa: B018 - a missing file is found before images are read
+    return image, text
 
 
 def _check_pair(registry: Registry, request: CellRequest) -> None:

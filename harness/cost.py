@@ -65,8 +65,9 @@ class Meter:
         yield
         self._synchronise()
         self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
-        if self._gpu is not None:
-            self.joules[name] = self.joules.get(name, 0.0) + self._read_joules() - joules
+        joules = self._read_joules() - joules
+        if self._gpu is not None:  # it may have stopped counting just now
+            self.joules[name] = self.joules.get(name, 0.0) + joules
             self._most_processes = max(self._most_processes, self._gpu.processes())
 
     def finish(self) -> dict[str, Any]:
@@ -79,7 +80,7 @@ class Meter:
         self.seconds["total"] = time.perf_counter() - self._begin
         cost: dict[str, Any] = {"cpu_seconds": round(time.process_time() - self._cpu, 6), **self._memory()}
         total = None if self._gpu is None else self._read_joules() - self._first_joules
-        counting = self._gpu is not None  # reading may have failed just now
+        counting = self._gpu is not None
         cost["energy_joules"] = round(total, 3) if counting and total is not None else None
         if counting:
             cost["energy_joules_by_phase"] = {phase: round(value, 3) for phase, value in self.joules.items()}

@@ -18,6 +18,10 @@ class CombinationError(HarnessError):
     """Components, options or data that cannot work together; raised from declarations, before anything is computed."""
 
 
+class UnsavedError(HarnessError):
+    """A record cannot be saved, or is gone: a sweep ends, because whatever else it computed would be lost as well."""
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str], remark: str = "") -> HarnessError:
     """Build the error for a name nobody registered.
 

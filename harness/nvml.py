@@ -74,8 +74,14 @@ class Gpu:
 
 
 def _uuid(device: torch.device) -> str:
-    """The name NVML uses; torch leaves out its beginning."""
+    """The name NVML uses; torch leaves out its beginning.
+
+    Raises:
+        NoGpuCounter: Torch knows no name (builds for other makes of GPU).
+    """
     import torch
 
-    found = str(torch.cuda.get_device_properties(device).uuid)
+    found = str(getattr(torch.cuda.get_device_properties(device), "uuid", ""))
+    if not found:
+        raise NoGpuCounter("no energy counter: torch does not say which GPU it uses")
     return found if found.startswith(("GPU-", "MIG-")) else f"GPU-{found}"

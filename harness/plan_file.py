@@ -13,7 +13,8 @@ from harness.cells import CellRequest
 from harness.command import OPTIONS, command_of
 from harness.errors import HarnessError, unknown_name
 from harness.methods import MethodRequest
-from harness.plan_schema import PlanFile, keys_at
+from harness.metric_ids import declared_metric
+from harness.plan_schema import PlanFile, is_axis, keys_at
 from harness.plugins import Registry
 from harness.request_grid import span
 from harness.toml_lines import Key, line_of, read_toml
@@ -35,7 +36,7 @@ EXPECTED = {
 }
 """Kind of a schema's error to what should have been there."""
 
-CARD = "A data set needs a card: a file datasets/NAME.toml, or a plugin's (docs/write-a-plugin.md)."
+CARD = "A data set needs a card: a file datasets/NAME.toml, or a plugin's (docs/add-a-dataset.md)."
 
 
 @dataclass(frozen=True)
@@ -89,13 +90,18 @@ class Plan:
             for name, values in block.values().items():
                 for value in values if name in KINDS else ():
                     self._check_name(registry, KINDS[name], value, (*place, name))
-        known = [metric.name for metric in registry.all("metric")]
         for metric_id in self.metrics:
-            if metric_id.partition("@")[0] not in known:
-                raise self.error(str(unknown_name("metric", metric_id, known)), "metrics")
+            try:
+                declared_metric(registry, metric_id)
+            except HarnessError as error:
+                raise self.error(str(error), "metrics") from error
 
     def _check_name(self, registry: Registry, kind: str, name: str, place: Sequence[Key]) -> None:
         try:
+            if kind == "dataset":
+                if name.endswith(".toml"):
+                    return  # a card of the user's, which is read when its cells are prepared
+                name = name.partition(":")[0]
             registry.get(kind, name)
         except HarnessError as error:
             remark = f" {CARD}" if kind == "dataset" else ""
@@ -128,7 +134,8 @@ class Plan:
         for method in given.get("method") or self.content.axes.method:
             for request in self._of_method(method, base, given, settings or {}):
                 points.setdefault(command_of(request), request)
-        kept = self._without_excluded(list(points.values()), replaced={*given, *(settings or {})})
+        elsewhere = bool(settings) or any(is_axis(option) for option in OPTIONS if option.name in given)
+        kept = self._without_excluded(list(points.values()), elsewhere)
         order: dict[str, int] = {}
         places = [order.setdefault(command_of(request.data_key), len(order)) for request in kept]
         return [request for _, request in sorted(zip(places, kept, strict=True), key=lambda pair: pair[0])]
@@ -170,17 +177,18 @@ class Plan:
                 **({} if own is None else own.settings),
                 **settings,
             }
-            found += span(base, values, chosen)
+            found += span(base, values, {key: texts for key, texts in chosen.items() if texts})
         return found
 
-    def _without_excluded(self, requests: list[CellRequest], replaced: set[str]) -> list[CellRequest]:
+    def _without_excluded(self, requests: list[CellRequest], elsewhere: bool) -> list[CellRequest]:
         """What the exclusions leave.
 
-        Values given on the command line may leave an exclusion without a point; that is no mistake in the plan.
+        Axes given on the command line (``elsewhere``) may leave an exclusion without a point; that is no mistake in
+        the plan.
         """
         kept = requests
         for at, exclusion in enumerate(self.content.exclude):
-            if not any(_matches(request, exclusion) for request in requests) and not replaced:
+            if not any(_matches(request, exclusion) for request in requests) and not elsewhere:
                 raise self.error(
                     f"[[exclude]] {at + 1} matches no point of the grid: correct it, or take it out", "exclude", at
                 )
@@ -304,6 +312,12 @@ def _check(plan: Plan) -> None:
     for name in fixed:
         if name in axes:
             raise plan.error(f"{name!r} is both in [axes] and in [fixed]", "fixed", name)
+    sets: list[tuple[tuple[Key, ...], Any]] = [(("axes",), content.axes), (("fixed",), content.fixed)]
+    for place, block in [*sets, *((("exclude", at), block) for at, block in enumerate(content.exclude))]:
+        for key, texts in block.settings.items():
+            if not texts:
+                message = f"set: the list of {key} is empty: give a value, or leave the key out"
+                raise plan.error(message, *place, "set", key)
     for key in content.fixed.settings:
         if key in content.axes.settings:
             raise plan.error(f"{key!r} is both in [axes.set] and in [fixed.set]", "fixed", "set")

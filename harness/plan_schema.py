@@ -87,6 +87,8 @@ def _one(option: CellOption, value: Any, folder: Path) -> Any:
         raise ValueError(f"expected a whole number, not {value!r}")
     if not isinstance(value, str) or not value.strip():
         raise ValueError(f"expected a text, not {value!r}")
+    if option.name == "dataset" and value.strip().endswith(".toml"):
+        return str(path_of(value.strip(), folder))
     if option.name in MAY_BE_PATHS:
         return _weights(value.strip(), folder)
     return value.strip() if option.read is str else path_of(value.strip(), folder)
@@ -131,14 +133,12 @@ def _single(option: CellOption, value: Any, info: ValidationInfo) -> list[Any]:
 
 
 def _settings(value: Any) -> dict[str, list[str]]:
-    """Values of ``--set`` as text."""
+    """Values of ``--set`` as text; an empty list in the block of a method or data set takes a key away."""
     if not isinstance(value, dict):
         raise ValueError(f'expected a table of KEY = VALUE, for example "hasher.beta" = [0.01, 0.1], not {value!r}')
     found = {}
     for key, given in _flat(value):
         texts = [_text(key, part) for part in (given if isinstance(given, list) else [given])]
-        if not texts:
-            raise ValueError(f"the list of {key} is empty: give a value, or leave the key out")
         if len(set(texts)) < len(texts):
             raise ValueError(f"the list of {key} has a value twice")
         found[key] = texts

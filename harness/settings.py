@@ -84,7 +84,7 @@ def torch_settings_kept() -> Iterator[None]:
         torch.set_default_dtype(dtype)
         torch.set_num_threads(threads)
         torch.set_grad_enabled(gradients)
-        torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
+        _deterministic_algorithms(deterministic, warn_only)
         torch.set_float32_matmul_precision(products)
         cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32 = flags
 
@@ -96,7 +96,7 @@ def _threads(number: int) -> Iterator[None]:
     import torch
     from threadpoolctl import threadpool_limits
 
-    before = numba.get_num_threads()
+    before = numba.get_num_threads()  # starts numba's pool, which meddles with OpenMP's threads: so it comes first
     with _environment(dict.fromkeys(POOLS, str(number))), threadpool_limits(limits=number):
         torch.set_num_threads(number)
         numba.set_num_threads(min(number, numba.config.NUMBA_NUM_THREADS))  # the pool never grows beyond its start
@@ -109,11 +109,22 @@ def _threads(number: int) -> Iterator[None]:
 def _set_deterministic(deterministic: bool, stack: ExitStack) -> None:
     import torch
 
-    torch.use_deterministic_algorithms(deterministic)
+    _deterministic_algorithms(deterministic)
     if deterministic:
         stack.enter_context(_environment({"CUBLAS_WORKSPACE_CONFIG": CUBLAS_WORKSPACE}))
         torch.backends.cudnn.deterministic = True
         torch.backends.cudnn.benchmark = False
+
+
+def _deterministic_algorithms(wanted: bool, warn_only: bool = False) -> None:
+    """Torch loads its whole compiler for this call, over a second, so it is left out where nothing would change."""
+    import torch
+
+    if (wanted, warn_only) != (
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+    ):
+        torch.use_deterministic_algorithms(wanted, warn_only=warn_only)
 
 
 @contextmanager

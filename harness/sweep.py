@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
@@ -13,8 +13,9 @@ from harness.attempt import failed_without_a_word
 from harness.cells import CellRequest
 from harness.command import command_of
 from harness.context import Progress
-from harness.errors import CombinationError, HarnessError
+from harness.errors import CombinationError, HarnessError, UnsavedError
 from harness.execution import FINISH_RUNNING, STOP_NOW, Ended, Executor, Session, Task
+from harness.records.ends import End, ends_of
 from harness.records.schema import RunRecord, Status
 from harness.records.store import RunStore
 from harness.settings import RunSettings
@@ -33,6 +34,9 @@ class Listener(Protocol):
     def grid_started(self, jobs: Sequence[Job], refused: Sequence[Refusal]) -> None:
         """All cells are determined; nothing has run yet."""
 
+    def pending(self, number: int) -> None:
+        """All kept cells were told; so many are run now."""
+
     def cell_started(self, number: int, total: int, job: Job) -> None:
         """Cell ``number`` (from 1) of ``total`` was handed to a worker."""
 
@@ -42,8 +46,11 @@ class Listener(Protocol):
     def noted(self, note: str) -> None:
         """A remark."""
 
-    def cell_finished(self, job: Job, record: RunRecord, reused: bool) -> None:
-        """A cell has a record: a new one, or one from before (``reused``)."""
+    def cell_kept(self, job: Job, end: End) -> None:
+        """A cell has a record from before, which stands."""
+
+    def cell_finished(self, job: Job, record: RunRecord) -> None:
+        """A cell has a new record."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +75,7 @@ class Sweep:
         session: What the executor may know.
         workbench: For cells that run in this process.
         state: State folder of the sweep, or None for a single cell.
+        metrics: Metric ids that are computed beyond those registered.
     """
 
     jobs: Sequence[Job]
@@ -79,6 +87,7 @@ class Sweep:
     session: Session
     workbench: Workbench
     state: SweepState | None = None
+    metrics: tuple[str, ...] = ()
 
 
 @dataclass
@@ -130,20 +139,24 @@ def prepare_all(workbench: Workbench, requests: Sequence[CellRequest]) -> tuple[
     return list(jobs.values()), refused
 
 
-def split_by_standing(jobs: Sequence[Job], store: RunStore, standing: Standing) -> tuple[list[Job], list[Job]]:
-    """Cells whose record stands, and cells to run.
+def ends_of_jobs(jobs: Sequence[Job], store: RunStore) -> dict[str, End]:
+    """Hash to end of those cells that have a record."""
+    return ends_of(
+        store.results, [(job.cell.facts["method"], job.cell.facts["dataset"], job.cell.hash) for job in jobs]
+    )
+
+
+def to_run(jobs: Sequence[Job], ends: Mapping[str, End], standing: Standing) -> list[Job]:
+    """The cells that have no standing record.
 
     Args:
         jobs: The cells.
-        store: Where records are.
+        ends: From :func:`ends_of_jobs`.
         standing: Which records stand.
     """
-    kept, to_run = [], []
-    for job in jobs:
-        stored = store.find(job.cell.facts["method"], job.cell.facts["dataset"], job.cell.hash)
-        stands = stored is not None and standing.holds(stored.record.status, stored.record.finished)
-        (kept if stands else to_run).append(job)
-    return kept, to_run
+    return [
+        job for job in jobs if (end := ends.get(job.cell.hash)) is None or not standing.holds(end.status, end.finished)
+    ]
 
 
 def run_sweep(sweep: Sweep, listener: Listener) -> Result:
@@ -159,7 +172,8 @@ def run_sweep(sweep: Sweep, listener: Listener) -> Result:
         What became of the cells.
 
     Raises:
-        HarnessError: A record could not be saved, or the executor cannot work here. What was finished stays.
+        UnsavedError: A record could not be saved. What was finished stays.
+        HarnessError: The executor cannot work here.
         KeyboardInterrupt: The second Ctrl-C, while cells ran in this very process.
     """
     listener.grid_started(sweep.jobs, sweep.refused)
@@ -179,22 +193,36 @@ class _Run:
         self.result = Result()
         self.again: list[Job] = []
         self.began = datetime.now(UTC)
+        self.handed_out: dict[str, tuple[datetime, str]] = {}
+        self.attempt = 1
 
     def keep_standing(self) -> None:
         """Cells that need not run are finished at once."""
-        store = self.sweep.store
-        kept, self.pending = split_by_standing(self.sweep.jobs, store, self.sweep.standing)
-        for job in kept:
-            stored = store.find(job.cell.facts["method"], job.cell.facts["dataset"], job.cell.hash)
-            if stored is not None:
-                self._finished(job, stored.record, reused=True)
+        ends = ends_of_jobs(self.sweep.jobs, self.sweep.store)
+        self.pending = to_run(self.sweep.jobs, ends, self.sweep.standing)
+        pending = {job.cell.hash for job in self.pending}
+        for job in self.sweep.jobs:
+            if job.cell.hash not in pending:
+                self.result.statuses[job.cell.hash] = ends[job.cell.hash].status
+                self.result.kept.add(job.cell.hash)
+                self.listener.cell_kept(job, ends[job.cell.hash])
+        self.listener.pending(len(self.pending))
 
     def run_pending(self) -> None:
         """Run what is left, then once more, one by one, what ran out of GPU memory."""
         if not self.pending:
             return
         adopt(self.sweep.workbench, self.pending[0].request.plugins)
+        try:
+            self._run_pending()
+        except KeyboardInterrupt:
+            if self.sweep.session.stopping() < STOP_NOW:  # not the user: a component raised it
+                raise
+            self._stopped()
+
+    def _run_pending(self) -> None:
         self._pass([self._task(job) for job in self.pending])
+        self.attempt = 2
         for job in self.again:
             if self.sweep.session.stopping():
                 self._finished(job, self._stored(job))
@@ -211,9 +239,17 @@ class _Run:
             results=sweep.store.results.absolute(),
             standing=sweep.standing,
             settings=sweep.settings,
+            metrics=sweep.metrics,
             state=None if sweep.state is None else sweep.state.workers.absolute(),
             attempt=attempt,
         ).task()
+
+    def _stopped(self) -> None:
+        """The second Ctrl-C came at a moment when no executor could take it: settle what it could not say."""
+        told = {*self.result.statuses, *(job.cell.hash for job in self.result.unfinished)}
+        for job in self.pending:
+            if job.cell.hash not in told:
+                self._settle(Ended(self._task(job), "stopped"))
 
     def _pass(self, tasks: list[Task]) -> None:
         session = replace(self.sweep.session, progressed=self.listener.progressed, began=self._began)
@@ -227,6 +263,7 @@ class _Run:
                 close()
 
     def _began(self, task: Task, worker: str) -> None:
+        self.handed_out[task.hash] = datetime.now(UTC), worker
         self.listener.cell_started(self.number[task.hash], len(self.by_hash), self.by_hash[task.hash])
 
     def _settle(self, ended: Ended) -> None:
@@ -235,7 +272,7 @@ class _Run:
         if ended.how == "finished":
             reply = Reply.read(ended.reply)
             if reply.unsaved:
-                raise HarnessError(reply.unsaved)
+                raise UnsavedError(reply.unsaved)
             if reply.refused:
                 self._finished(job, self._failure(job, "failed", "HarnessError", reply.refused, ended))
                 return
@@ -244,10 +281,11 @@ class _Run:
             if reply.retry:
                 self.again.append(job)
                 return
-            self._finished(job, self._stored(job), reused=reply.kept)
+            self._finished(job, self._stored(job))
             return
         stored = self.sweep.store.find(job.cell.facts["method"], job.cell.facts["dataset"], job.cell.hash)
-        if stored is not None and datetime.fromisoformat(stored.record.finished) >= self.began:
+        began, _ = self.handed_out.get(job.cell.hash, (self.began, ""))
+        if stored is not None and datetime.fromisoformat(stored.record.finished) >= began - timedelta(milliseconds=1):
             self._finished(job, stored.record)  # its worker died after the record was written
         elif ended.how == "stopped":
             self.result.unfinished.append(job)
@@ -259,24 +297,28 @@ class _Run:
     def _failure(self, job: Job, status: Status, kind: str, reason: str, ended: Ended) -> RunRecord:
         """The record of a cell whose worker could not write one, stored."""
         tail = [] if self.sweep.state is None else self.sweep.state.tail_of(job.cell.hash)
-        outcome = failed_without_a_word(job, status, kind, reason, [*tail, *ended.log], self.sweep.settings, self.began)
-        self.sweep.store.write(outcome.record, log_lines=outcome.log)
+        began, worker = self.handed_out.get(job.cell.hash, (self.began, ""))
+        outcome = failed_without_a_word(
+            job, status, kind, reason, [*tail, *ended.log], self.sweep.settings, began, self.attempt, worker
+        )
+        try:
+            self.sweep.store.write(outcome.record, log_lines=outcome.log)
+        except HarnessError as error:
+            raise UnsavedError(str(error)) from error
         return outcome.record
 
     def _stored(self, job: Job) -> RunRecord:
         stored = self.sweep.store.find(job.cell.facts["method"], job.cell.facts["dataset"], job.cell.hash)
         if stored is None:
-            raise HarnessError(
+            raise UnsavedError(
                 f"the record of {job.cell.title} ({job.cell.hash}) is gone from {self.sweep.store.runs}: the folder "
                 "was changed while the sweep ran, or the workers do not share it."
             )
         return stored.record
 
-    def _finished(self, job: Job, record: RunRecord, reused: bool = False) -> None:
+    def _finished(self, job: Job, record: RunRecord) -> None:
         self.result.statuses[job.cell.hash] = record.status
-        if reused:
-            self.result.kept.add(job.cell.hash)
-        self.listener.cell_finished(job, record, reused)
+        self.listener.cell_finished(job, record)
 
 
 def carried_environment() -> dict[str, str]:

@@ -20,11 +20,16 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from harness.cell_log import tail_of
 from harness.errors import HarnessError, unknown_name
-from harness.worker_state import WorkerState, process_exists, read_workers
+from harness.processes import process_exists
+from harness.worker_state import WorkerState, forget_worker, log_beside, read_workers
 
 FOLDER = "sweeps"
 """Below the results folder."""
+
+UNFINISHED_SECONDS = 60.0
+"""A small file that was not renamed into place for so long never will be."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +76,7 @@ class Invocation:
             return self.outcome
         if self.host != socket.gethostname():
             return "running"  # cannot be told from here
-        return "running" if process_exists(self.pid) else "killed"
+        return "running" if process_exists(self.pid, before=self.started) else "killed"
 
 
 @dataclass(frozen=True)
@@ -125,8 +130,9 @@ class SweepState:
         tail: list[str] = []
         for worker in list(read_workers(self.workers)):
             if worker.hash == cell_hash and not worker.alive:
-                tail = worker.tail
-                (self.workers / f"{worker.host}-{worker.pid}.json").unlink(missing_ok=True)
+                file = self.workers / f"{worker.host}-{worker.pid}.json"
+                tail = tail_of(log_beside(file)) or worker.tail
+                forget_worker(file)
         return tail
 
 
@@ -141,11 +147,13 @@ def open_state(results: Path, name: str, cells: Sequence[PlannedCell]) -> SweepS
     try:
         state.workers.mkdir(parents=True, exist_ok=True)
         (state.folder / "invocations").mkdir(exist_ok=True)
-        for worker in list(read_workers(state.workers)):
-            if not worker.alive:  # of a sweep that was killed
-                (state.workers / f"{worker.host}-{worker.pid}.json").unlink(missing_ok=True)
-        if not (state.folder / "sweep.json").is_file():
-            listed = [[cell.hash, cell.method, cell.dataset, cell.title] for cell in cells]
+        _clear(state)
+        listed = [[cell.hash, cell.method, cell.dataset, cell.title] for cell in cells]
+        try:
+            written = len(state.cells()) == len(listed)
+        except HarnessError:  # not there, or damaged
+            written = False
+        if not written:
             _write(state.folder / "sweep.json", {"schema": 1, "name": name, "cells": listed})
     except OSError as error:
         raise HarnessError(
@@ -153,6 +161,18 @@ def open_state(results: Path, name: str, cells: Sequence[PlannedCell]) -> SweepS
             "another folder with --results."
         ) from error
     return state
+
+
+def _clear(state: SweepState) -> None:
+    """Remove what killed processes left: files of workers, and files that they were about to rename."""
+    for worker in list(read_workers(state.workers)):
+        if not worker.alive:
+            forget_worker(state.workers / f"{worker.host}-{worker.pid}.json")
+    for pattern in ("workers/*.new", "invocations/.*.new", ".*.new"):
+        for left in state.folder.glob(pattern):
+            with suppress(FileNotFoundError):  # renamed meanwhile
+                if time.time() - left.stat().st_mtime > UNFINISHED_SECONDS:
+                    left.unlink()
 
 
 @dataclass

@@ -13,14 +13,14 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
-from harness.attempt import attempt
+from harness.attempt import attempt, of_a_gpu
 from harness.cell_log import CellLog
 from harness.command import request_of
 from harness.context import Progress, ignore_progress
 from harness.errors import HarnessError
 from harness.execution import Task
+from harness.metric_ids import metrics_with
 from harness.plugins import Registry, load_registry
 from harness.records.store import RunStore
 from harness.settings import RunSettings
@@ -157,10 +157,10 @@ def run_task(
     try:
         job = _prepared(assignment)
         stored = store.find(job.cell.facts["method"], job.cell.facts["dataset"], job.cell.hash)
-        if (
-            assignment.attempt == 1
-            and stored is not None
-            and assignment.standing.holds(stored.record.status, stored.record.finished)
+        if stored is not None and (
+            assignment.standing.holds(stored.record.status, stored.record.finished)
+            if assignment.attempt == 1
+            else stored.record.status == "ok"  # another sweep finished what ran out of memory here
         ):
             return Reply(kept=True).text()
     except HarnessError as error:
@@ -200,7 +200,7 @@ def _run(
     progressed: Callable[[Progress], None],
 ) -> Reply:
     registry = _workbenches[job.request.plugins, assignment.settings.device].registry
-    metrics: Any = registry.all("metric")
+    metrics = metrics_with(registry, assignment.metrics)
     trackers = _trackers_of(assignment, job, registry)
     log = CellLog()
     with ExitStack() as stack:
@@ -221,7 +221,5 @@ def _run(
             return Reply(unsaved=str(error))
     record = outcome.record
     trackers.run_finished(record, folder)
-    retry = (
-        record.error is not None and record.error.kind == "OutOfMemoryError" and assignment.attempt == 1
-    )  # torch's name for the memory of a device; Python's own is MemoryError
+    retry = record.error is not None and of_a_gpu(record.error) and assignment.attempt == 1
     return Reply(saved=True, retry=retry, notes=tuple(record.notes[len(job.notes) :]))

@@ -12,12 +12,14 @@ import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from harness.cell_log import CellLog
 from harness.context import Progress
+from harness.processes import process_exists
 
 WRITE_SECONDS = 0.5
 """Least time between two versions of the file."""
@@ -60,18 +62,20 @@ class WorkerState:
     def alive(self) -> bool:
         """Whether its process still works, as far as can be told from here."""
         if self.host == socket.gethostname():
-            return process_exists(self.pid)
+            return process_exists(self.pid, before=self.started)
         return time.time() - self.updated < LOST_SECONDS
 
 
-def process_exists(pid: int) -> bool:
-    """Whether a process of this machine exists (and is no zombie)."""
-    import psutil
+def log_beside(file: Path) -> Path:
+    """Where a worker writes every line of its cell's log at once, so that the last ones outlive it."""
+    return file.with_name(f"{file.name.removesuffix('.json')}.log")
 
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.Error:
-        return False
+
+def forget_worker(file: Path) -> None:
+    """Remove the files of a worker that has ended its cell, or is gone."""
+    with suppress(OSError):  # on a file system that can no longer be written
+        log_beside(file).unlink(missing_ok=True)
+        file.unlink(missing_ok=True)
 
 
 class Reporter:
@@ -88,6 +92,7 @@ class Reporter:
         )  # fmt: skip
         self._file = folder / f"{self.state.host}-{self.state.pid}.json"
         self._log = log
+        log.file = log_beside(self._file)
         self._changed = threading.Event()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._beat, daemon=True)
@@ -103,7 +108,8 @@ class Reporter:
         self._over.set()
         self._changed.set()
         self._thread.join()
-        self._file.unlink(missing_ok=True)
+        self._log.file = None
+        forget_worker(self._file)
 
     def progressed(self, progress: Progress) -> None:
         """News of the cell; costs nothing here, the thread writes it."""
@@ -124,11 +130,9 @@ class Reporter:
         self.state.updated = time.time()
         self.state.tail = self._log.tail()
         temporary = self._file.with_suffix(".new")
-        try:
+        with suppress(OSError):
             temporary.write_text(json.dumps(asdict(self.state)), encoding="utf-8")
             temporary.replace(self._file)
-        except OSError:
-            pass
 
 
 def read_workers(folder: Path) -> Iterator[WorkerState]:

@@ -53,7 +53,8 @@ def harness(capsys, monkeypatch, tmp_path):
         from harness.cli import main
 
         words = [str(argument) for argument in arguments]
-        if words and words[0] in ("run", "show", "table", "evaluate", "doctor") and "--results" not in words:
+        verbs = ("run", "sweep", "status", "score", "show", "table", "evaluate", "results", "doctor")
+        if words and words[0] in verbs and words[:2] != ["results", "--help"] and "--results" not in words:
             words += ["--results", str(tmp_path / "results")]
         monkeypatch.setattr(sys, "argv", ["harness", *words])
         capsys.readouterr()
@@ -133,5 +134,23 @@ def record():
             "finished": "2026-01-01T00:00:02+00:00", "command": "harness run", "error": None,
         }  # fmt: skip
         return RunRecord(cell=CellFacts(**facts), **{**content, **changed})
+
+    return make
+
+
+@pytest.fixture
+def prepared(features):
+    """``prepared("cca-itq", plugins=[file], bits=8, seed=1)``: a job on small features, and the metrics to compute."""
+    from harness.cells import CellRequest
+    from harness.methods import MethodRequest
+    from harness.plugins import load_registry
+    from harness.workbench import Workbench
+
+    def make(method: str = "cca-itq", plugins=(), epochs: int | None = None, settings=None, **request: Any):
+        registry = load_registry(plugins)
+        asked = {"features": features(), "bits": 16, **request}
+        wanted = MethodRequest(method, epochs=epochs, settings=settings or {})
+        job = Workbench(registry, "cpu").prepare(CellRequest(wanted, plugins=tuple(plugins), **asked))
+        return job, [declared for declared in registry.all("metric") if declared.name == "map"]
 
     return make

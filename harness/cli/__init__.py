@@ -20,7 +20,9 @@ VERBS = {
     "info": ("harness.cli.info", "Parameters, defaults, needs and paper of one registered name."),
     "show": ("harness.cli.show", "Show one finished run."),
     "table": ("harness.cli.table", "Print comparison tables from the records."),
+    "results": ("harness.cli.results", "Records together: list, query, merge, prune, verify, export."),
     "evaluate": ("harness.cli.evaluate", "Score codes of any other program with the same metrics."),
+    "score": ("harness.cli.score", "Compute metrics again from the codes of finished runs."),
     "data": ("harness.cli.data", "Work with the data of cells: export."),
     "doctor": ("harness.cli.doctor", "Check installation, plugins, devices and folders."),
 }

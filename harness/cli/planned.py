@@ -29,14 +29,20 @@ def show_plan(
 ) -> None:
     """List the cells of a grid, their state, and how long the rest takes; nothing is computed or written."""
     from harness.cli.running import session_of
+    from harness.sweep import ends_of_jobs, to_run
 
-    rows = []
-    for job in jobs:
-        facts = job.cell.facts
-        stored = store.find(facts["method"], facts["dataset"], job.cell.hash)
-        stands = stored is not None and standing.holds(stored.record.status, stored.record.finished)
-        state = stored.record.status if stored else "missing"
-        rows.append({"hash": job.cell.hash, "state": state, "will_run": not stands, "cell": dict(facts)})
+    ends = ends_of_jobs(jobs, store)
+    pending = to_run(jobs, ends, standing)
+    runs = {job.cell.hash for job in pending}
+    rows = [
+        {
+            "hash": job.cell.hash,
+            "state": ends[job.cell.hash].status if job.cell.hash in ends else "missing",
+            "will_run": job.cell.hash in runs,
+            "cell": dict(job.cell.facts),
+        }
+        for job in jobs
+    ]
     if options["as_json"]:
         click.echo(json.dumps(rows, indent=1))
     else:
@@ -47,7 +53,6 @@ def show_plan(
             for row, job in zip(rows, jobs, strict=True)
         ]
         click.echo(tabulate(shown, headers=["hash", "record", "would", "cell"], disable_numparse=True))
-        pending = [job for row, job in zip(rows, jobs, strict=True) if row["will_run"]]
         click.echo(f"\n{counted(len(rows), 'cell')}, {len(pending)} to run.")
         session = session_of(options, settings, store.results)
         workers = executor.slots(session) if hasattr(executor, "slots") else session.workers or 1
@@ -62,10 +67,17 @@ def show_plan(
 def _estimate(pending: Sequence[Job], store: RunStore, workers: int) -> str:
     """How long cells will take, from what earlier ones took."""
     from harness.estimate import CellKind, PastCell, estimate
+    from harness.records.index import open_index
 
-    past = [
-        PastCell(CellKind.of(stored.record.cell.model_dump()), stored.record.timings["total"])
-        for stored in store.all()
-        if stored.record.status == "ok" and "total" in stored.record.timings
-    ]
+    past = []
+    if store.runs.is_dir():
+        with open_index(store.results) as index:
+            columns = ["method", "dataset", "bits", "image_backbone", "text_backbone", "seconds"]
+            rows = index.rows(columns, "status = 'ok' AND seconds IS NOT NULL AND bits IS NOT NULL")
+        past = [PastCell(CellKind(*row[:3], _names(row[3:5])), row[5]) for row in rows]
     return str(estimate([CellKind.of(job.cell.facts) for job in pending], past, workers))
+
+
+def _names(backbones: Sequence[str]) -> str:
+    """Names alone, as :func:`harness.estimate.backbones_of` joins them: the index has weights and parameters, too."""
+    return " + ".join(name.partition(" (")[0] for name in backbones if name)

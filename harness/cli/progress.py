@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.context import Progress
+from harness.wording import counted
 
 if TYPE_CHECKING:
+    from harness.records.ends import End
     from harness.records.schema import RunRecord
     from harness.sweep import Refusal
     from harness.sweep_state import SweepState
@@ -39,6 +41,9 @@ class PlainListener:
         for note in dict.fromkeys(note for job in jobs for note in job.notes):
             self.say(f"note: {note}")
 
+    def pending(self, number: int) -> None:
+        """Nothing: the lines of the cells say it."""
+
     def cell_started(self, number: int, total: int, job: Job) -> None:
         """Name the cell."""
         self.say(f"[{number}/{total}] {job.cell.title}")
@@ -59,16 +64,16 @@ class PlainListener:
         """A remark, on a line of its own."""
         self.say(f"note: {note}")
 
-    def cell_finished(self, job: Job, record: RunRecord, reused: bool) -> None:
+    def cell_kept(self, job: Job, end: End) -> None:
+        """A line that says so."""
+        self.say(f"kept: {job.cell.title}: {f'{end.status}: {end.error}' if end.error else 'finished before'}")
+
+    def cell_finished(self, job: Job, record: RunRecord) -> None:
         """The result in one line, or the error with the command that repeats the cell."""
-        self.say(
-            f"  {outcome_line(record, reused)}"
-            if not reused
-            else f"kept: {job.cell.title}: {outcome_line(record, reused)}"
-        )
+        self.say(f"  {outcome_line(record)}")
 
 
-def outcome_line(record: RunRecord, reused: bool) -> str:
+def outcome_line(record: RunRecord) -> str:
     """What became of a cell, in one line."""
     if record.error is not None:
         return f"{record.status}: {record.error.message}\n  repeat with: {record.command}"
@@ -81,7 +86,7 @@ def outcome_line(record: RunRecord, reused: bool) -> str:
     if detector is not None:
         found.append(f"detector AUROC {detector:.3f}")
     seconds = record.timings.get("total")
-    timing = "" if seconds is None or reused else f" in {seconds:.1f} s"
+    timing = "" if seconds is None else f" in {seconds:.1f} s"
     return f"finished{timing}: map {', '.join(found)}" if found else f"finished{timing}"
 
 
@@ -113,10 +118,16 @@ class BarListener(PlainListener):
             self._task = self._bars.add_task(progress.phase, total=progress.epochs, loss=loss)
         self._bars.update(self._task, completed=progress.epoch, total=progress.epochs, loss=loss)
 
-    def cell_finished(self, job: Job, record: RunRecord, reused: bool) -> None:
+    def cell_kept(self, job: Job, end: End) -> None:
+        """Say it and move the bar of the grid."""
+        super().cell_kept(job, end)
+        if self._grid is not None:
+            self._bars.advance(self._grid)
+
+    def cell_finished(self, job: Job, record: RunRecord) -> None:
         """Say the result and move the bar of the grid."""
         self._drop()
-        super().cell_finished(job, record, reused)
+        super().cell_finished(job, record)
         if self._grid is not None:
             self._bars.advance(self._grid)
 
@@ -131,7 +142,7 @@ class LineListener(PlainListener):
 
     def __init__(self, total: int) -> None:
         super().__init__()
-        self._total, self._ended = total, 0
+        self._total, self._ended, self._kept = total, 0, 0
 
     def cell_started(self, number: int, total: int, job: Job) -> None:
         """Nothing: the line comes when the cell has ended."""
@@ -139,11 +150,20 @@ class LineListener(PlainListener):
     def progressed(self, progress: Progress) -> None:
         """Nothing."""
 
-    def cell_finished(self, job: Job, record: RunRecord, reused: bool) -> None:
+    def cell_kept(self, job: Job, end: End) -> None:
+        """Counted; thousands of lines would say nothing new."""
+        self._ended += 1
+        self._kept += 1
+
+    def pending(self, number: int) -> None:
+        """How many cells were kept, and how many run."""
+        if self._kept:
+            self.say(f"{counted(self._kept, 'cell')} kept, {number} to run")
+
+    def cell_finished(self, job: Job, record: RunRecord) -> None:
         """The cell and what became of it."""
         self._ended += 1
-        kept = "kept: " if reused else ""
-        self.say(f"[{self._ended}/{self._total}] {kept}{job.cell.title}: {outcome_line(record, reused)}")
+        self.say(f"[{self._ended}/{self._total}] {job.cell.title}: {outcome_line(record)}")
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from harness.quantities import spoken_time
 from harness.worker_state import WorkerState
 
 if TYPE_CHECKING:
+    from harness.records.ends import End
     from harness.records.schema import RunRecord
     from harness.sweep import Refusal
     from harness.sweep_state import SweepState
@@ -92,16 +93,17 @@ class TableListener(PlainListener):
     def progressed(self, progress: Progress) -> None:
         """Nothing: the table shows it."""
 
-    def cell_finished(self, job: Job, record: RunRecord, reused: bool) -> None:
+    def cell_kept(self, job: Job, end: End) -> None:
+        """Count it."""
+        self.counts.kept += 1
+
+    def cell_finished(self, job: Job, record: RunRecord) -> None:
         """Count it, and say what became of it."""
-        if reused:
-            self.counts.kept += 1
-            return
         if record.status == "ok":
             self.counts.ok += 1
         else:
             self.counts.failed += 1
-        self.say(f"{job.cell.title}: {outcome_line(record, reused)}")
+        self.say(f"{job.cell.title}: {outcome_line(record)}")
 
     def __rich__(self) -> Any:
         """The table and the bar."""
@@ -127,9 +129,11 @@ def drawn(workers: Sequence[WorkerState], counts: Counts) -> Any:
         phase = f"{worker.phase} {worker.epoch}/{worker.epochs}" if worker.phase else "begins"
         loss = "" if worker.loss is None else f"{worker.loss:.4g}"
         name = f"{worker.executor} {worker.worker}".strip()
-        table.add_row(name, worker.title, phase, loss, spoken_time(time.time() - worker.started))
-    bar = ProgressBar(total=max(counts.total, 1), completed=counts.ended, width=40)
-    return Group(table, bar, Text(counts.sentence()))
+        cells = (name, worker.title, phase, loss, spoken_time(time.time() - worker.started))
+        table.add_row(*map(Text, cells))  # as they are: brackets in a title are no markup
+    overall = Table.grid(padding=(0, 1))
+    overall.add_row(ProgressBar(total=max(counts.total, 1), completed=counts.ended, width=40), Text(counts.sentence()))
+    return Group(table, overall)
 
 
 @contextmanager

@@ -93,12 +93,10 @@ def check_metrics(registry: Registry, metric_ids: list[str]) -> None:
     Raises:
         HarnessError: One is not; near ids are suggested.
     """
-    from harness.errors import unknown_name
+    from harness.metric_ids import declared_metric
 
-    known = [metric_id for declaration in registry.all("metric") for metric_id in declaration.ids]  # type: ignore[attr-defined]
     for metric_id in metric_ids:
-        if metric_id not in known:
-            raise unknown_name("metric", metric_id, known)
+        declared_metric(registry, metric_id)
 
 
 @contextmanager
@@ -152,6 +150,7 @@ def run_requests(
     Raises:
         HarnessError: A mistake of the user, or a record that cannot be saved.
     """
+    from harness.errors import UnsavedError
     from harness.records.store import RunStore
     from harness.settings import RunSettings
     from harness.sweep import prepare_all
@@ -159,10 +158,10 @@ def run_requests(
     from harness.workbench import Workbench
 
     standing = standing_of(options)
-    began = datetime.now(UTC).isoformat(timespec="seconds")
+    began = datetime.now(UTC).isoformat(timespec="milliseconds")  # as records say it
     settings = RunSettings(
         device=options["device"],
-        threads=options["threads"] or threads or 1,
+        threads=next(number for number in (options["threads"], threads, 1) if number is not None),
         deterministic=options["deterministic"],
         trackers=options["trackers"],
     )
@@ -179,7 +178,14 @@ def run_requests(
         executor = make_executor(registry, options["executor"], options["executor_options"])
         show_plan(jobs, refused, store, standing, settings, executor, options)
         return
-    result = _run(everything, jobs, refused, store, standing, settings, workbench, registry, options, name, shard)
+    resume = resume_command(sys.argv, standing, began)
+    try:
+        result = _run(
+            everything, jobs, refused, store, standing, settings, workbench, registry, options, name, shard, metric_ids
+        )
+    except UnsavedError:
+        click.echo(f"go on with: {resume}", err=True)
+        raise
     if options["as_json"]:
         records = (store.find(job.cell.facts["method"], job.cell.facts["dataset"], job.cell.hash) for job in jobs)
         click.echo(json.dumps([stored.record.to_json() for stored in records if stored is not None], indent=1))
@@ -187,13 +193,14 @@ def run_requests(
         _print_tables(jobs, store, metric_ids, result)
     click.echo(f"\n{_closing(result, len(jobs), store)}", err=options["as_json"])
     if result.unfinished or result.failed:
-        click.echo(f"go on with: {resume_command(sys.argv, standing, began)}", err=True)
+        click.echo(f"go on with: {resume}", err=True)
     ctx.exit(130 if result.unfinished else 1 if refused or result.failed else 0)
 
 
 def _run(
     everything: list[Job], jobs: list[Job], refused: list[Refusal], store: RunStore, standing: Standing,
     settings: RunSettings, workbench: Any, registry: Registry, options: dict[str, Any], name: str, shard: str,
+    metric_ids: list[str],
 ) -> Result:  # fmt: skip
     """Run the cells, with their progress shown and their state kept."""
     import tempfile
@@ -201,7 +208,7 @@ def _run(
     from harness.cli.progress import make_listener
     from harness.cli.stopping import stop_signals
     from harness.context import choose_device
-    from harness.sweep import Sweep, run_sweep, split_by_standing
+    from harness.sweep import Sweep, ends_of_jobs, run_sweep, to_run
     from harness.sweep_state import PlannedCell, begin_invocation, open_state
 
     executor = make_executor(registry, options["executor"], options["executor_options"])
@@ -210,15 +217,15 @@ def _run(
         choose_device(settings.device)  # a device that is not here is found before the first cell
     session_of(options, settings, Path())  # values that cannot be read are found before anything is written
     store.check_writable()
-    _, to_run = split_by_standing(jobs, store, standing)
+    pending = to_run(jobs, ends_of_jobs(jobs, store), standing)
     state = invocation = None
-    if len(everything) > 1 and to_run:
+    if len(everything) > 1 and pending:
         cells = [
             PlannedCell(job.cell.hash, job.cell.facts["method"], job.cell.facts["dataset"], job.cell.title)
             for job in everything
         ]
         state = open_state(store.results, name, cells)
-        invocation = begin_invocation(state, options["executor"], options["workers"], shard, len(to_run))
+        invocation = begin_invocation(state, options["executor"], options["workers"], shard, len(pending))
     with (
         tempfile.TemporaryDirectory(prefix="harness-") as spare,
         stop_signals(in_process) as stops,
@@ -230,7 +237,7 @@ def _run(
             stopping=stops.level,
         )
         stops.say = listener.say
-        sweep = Sweep(jobs, refused, store, standing, settings, executor, session, workbench, state)
+        sweep = Sweep(jobs, refused, store, standing, settings, executor, session, workbench, state, tuple(metric_ids))
         outcome = "failed"
         try:
             result = run_sweep(sweep, listener)
@@ -300,14 +307,19 @@ def _print_tables(jobs: list[Job], store: RunStore, metric_ids: list[str], resul
 
     if not jobs:
         return
-    frame = load_records(store.results)
+    frame = load_records(store.results, metrics=metric_ids)
+    if frame.empty:  # stopped before the first record; without rows there are no columns
+        return
     frame = frame[frame["hash"].isin({job.cell.hash for job in jobs})]
     for metric in metric_ids:
         tables = comparison_tables(frame, metric, limited=True)
         for table in tables:
             click.echo(f"\n{render(table)}")
         if not tables and "ok" in result.statuses.values():
-            click.echo(f"\nnote: these records were made without metric {metric}: run again with --overwrite always.")
+            click.echo(
+                f"\nnote: these records were made without metric {metric}: `harness score --metric {metric}` computes "
+                "it from their codes."
+            )
 
 
 def _closing(result: Result, total: int, store: RunStore) -> str:

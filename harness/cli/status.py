@@ -14,7 +14,8 @@ from harness.cli.options import JSON, RESULTS
 from harness.wording import counted
 
 if TYPE_CHECKING:
-    from harness.sweep_state import Invocation, PlannedCell, SweepState
+    from harness.records.ends import End
+    from harness.sweep_state import Invocation, SweepState
 
 SHOWN_FAILURES = 10
 WATCH_SECONDS = 2.0
@@ -53,12 +54,14 @@ def sweep_facts(state: SweepState, results: Path) -> dict[str, Any]:
     Raises:
         HarnessError: Its list of cells cannot be read.
     """
+    from harness.records.ends import ends_of
+
     cells = state.cells()
-    statuses = _statuses(cells, results)
-    running = [worker for worker in state.running() if worker.hash not in statuses or _again(worker, statuses)]
-    counts = Counter(status for status, _, _ in statuses.values())
+    ends = ends_of(results, [(cell.method, cell.dataset, cell.hash) for cell in cells])
+    running = [worker for worker in state.running() if worker.hash not in ends or _again(worker, ends)]
+    counts = Counter(end.status for end in ends.values())
     busy = {worker.hash for worker in running}
-    left = [cell for cell in cells if cell.hash not in statuses and cell.hash not in busy]
+    left = [cell for cell in cells if cell.hash not in ends and cell.hash not in busy]
     invocations = state.invocations()
     return {
         "sweep": state.name,
@@ -75,34 +78,20 @@ def sweep_facts(state: SweepState, results: Path) -> dict[str, Any]:
             for worker in running
         ],
         "failures": [
-            {"hash": cell.hash, "cell": cell.title, "status": statuses[cell.hash][0], "error": statuses[cell.hash][2]}
+            {"hash": cell.hash, "cell": cell.title, "status": ends[cell.hash].status, "error": ends[cell.hash].error}
             for cell in cells
-            if cell.hash in statuses and statuses[cell.hash][0] != "ok"
+            if cell.hash in ends and ends[cell.hash].status != "ok"
         ],
-        "seconds_left": _seconds_left(statuses, invocations, len(left) + len(running)),
+        "seconds_left": _seconds_left(ends, invocations, len(left) + len(running)),
         "command": _command(invocations),
     }  # fmt: skip
 
 
-def _statuses(cells: list[PlannedCell], results: Path) -> dict[str, tuple[str, str, str]]:
-    """Hash to status, end and error of the cells that have a record."""
-    from harness.records.store import RunStore
-
-    store = RunStore(results)
-    found = {}
-    for cell in cells:
-        stored = store.find(cell.method, cell.dataset, cell.hash)
-        if stored is not None:
-            error = stored.record.error
-            found[cell.hash] = (stored.record.status, stored.record.finished, error.message if error else "")
-    return found
-
-
-def _again(worker: Any, statuses: dict[str, tuple[str, str, str]]) -> bool:
+def _again(worker: Any, ends: dict[str, End]) -> bool:
     """Whether a worker runs a cell whose record is older than its start."""
     from datetime import datetime
 
-    return datetime.fromisoformat(statuses[worker.hash][1]).timestamp() < worker.started
+    return datetime.fromisoformat(ends[worker.hash].finished).timestamp() < worker.started
 
 
 def _state(invocations: list[Invocation], left: int) -> str:
@@ -114,14 +103,14 @@ def _state(invocations: list[Invocation], left: int) -> str:
     return invocations[-1].state if invocations else "planned"
 
 
-def _seconds_left(statuses: dict[str, tuple[str, str, str]], invocations: list[Invocation], left: int) -> float | None:
+def _seconds_left(ends: dict[str, End], invocations: list[Invocation], left: int) -> float | None:
     """By the rate since the commands that run now began; None where nothing runs or nothing ended yet."""
     from datetime import datetime
 
     began = min((one.started for one in invocations if one.state == "running"), default=None)
     if began is None or not left:
         return None
-    ended = sum(datetime.fromisoformat(finished).timestamp() >= began for _, finished, _ in statuses.values())
+    ended = sum(datetime.fromisoformat(end.finished).timestamp() >= began for end in ends.values())
     return round((time.time() - began) / ended * left, 1) if ended else None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import FrameType
 
@@ -32,7 +32,7 @@ class Stops:
         """Ctrl-C."""
         self.asked += 1
         if self.asked == 1:
-            self.say("Stopping: running cells finish, nothing new begins. Ctrl-C again ends them now.")
+            self._tell("Stopping: running cells finish, nothing new begins. Ctrl-C again ends them now.")
         else:
             self._now()
 
@@ -41,9 +41,14 @@ class Stops:
         self.asked = max(self.asked, 2)
         self._now()
 
+    def _tell(self, text: str) -> None:
+        """A handler may interrupt the very output that it wants to use, or the terminal may be gone."""
+        with suppress(RuntimeError, OSError):
+            self.say(text)
+
     def _now(self) -> None:
         if self.asked == 2:
-            self.say("Stopping now: cells that run are lost, finished ones are kept.")
+            self._tell("Stopping now: cells that run are lost, finished ones are kept.")
         if self.in_process or self.asked > 2:
             raise KeyboardInterrupt
 

@@ -44,7 +44,7 @@ def command(
     from harness.report.frame import load_records
     from harness.report.tables import comparison_tables, render
 
-    frame = load_records(results)
+    frame = load_records(results, metrics=() if runs else metric_ids)
     if frame.empty:
         raise HarnessError(f"no records in {results}/runs: run something first, or name another folder with --results.")
     for column, chosen in (("dataset", texts(datasets)), ("method", texts(methods))):

@@ -152,7 +152,7 @@ def fingerprint_of_weights(weights: str, option: str) -> str:
 
 
 def extract(
-    raw: RawDataset, training: NDArray[np.int64], image: BackboneChoice, text: BackboneChoice, run: Run
+    raw: RawDataset, training: NDArray[np.int64], image: BackboneChoice, text: BackboneChoice | None, run: Run
 ) -> FeatureTable:
     """Features of all images (original and augmented) and captions.
 
@@ -160,14 +160,14 @@ def extract(
         raw: The data.
         training: Training images; backbones that must be fitted see these alone.
         image: Image backbone.
-        text: Text backbone.
+        text: Text backbone; None where the data bring text features.
         run: Device, streams and progress.
 
     Returns:
         The features, with the fingerprint of the raw data.
     """
     of_images = image.views if isinstance(image.views, ImageViews) else ImageViews()
-    of_captions = text.views if isinstance(text.views, TextViews) else TextViews()
+    of_captions = text.views if text is not None and isinstance(text.views, TextViews) else TextViews()
 
     def images() -> list[Any]:
         return of_images.of(raw.images)
@@ -178,10 +178,14 @@ def extract(
     image_features, *image_views = _encode(
         image, raw.image_fingerprint, raw.images, training, of_images.recipes(), images, run
     )
-    of_training = np.flatnonzero(np.isin(raw.caption_image, training))
-    text_features, *text_views = _encode(
-        text, raw.caption_fingerprint, raw.captions, of_training, of_captions.recipes(), captions, run
-    )
+    if text is None:
+        assert raw.text_features is not None
+        text_features, text_views = raw.text_features, []
+    else:
+        of_training = np.flatnonzero(np.isin(raw.caption_image, training))
+        text_features, *text_views = _encode(
+            text, raw.caption_fingerprint, raw.captions, of_training, of_captions.recipes(), captions, run
+        )
     return FeatureTable(
         name=raw.name,
         image=image_features,
@@ -191,6 +195,10 @@ def extract(
         image_views=tuple(image_views),
         text_views=tuple(text_views),
         split=raw.split,
+        trusted=raw.trusted,
+        wrong=raw.wrong,
+        parts=raw.parts,
+        unlabelled=raw.unlabelled,
         captions=raw.captions,
         filenames=raw.filenames,
         fingerprint=raw.fingerprint,

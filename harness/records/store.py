@@ -2,13 +2,15 @@
 
 ``results/runs/<method>/<dataset>/<hash>/`` holds ``record.json``, and for finished runs ``arrays.npz``,
 ``model.safetensors`` and ``log.txt``. Everything is written into a temporary folder beside it, synced, and renamed.
+Any number of processes may write at once, also the same cell: the last one stays.
 """
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import logging
-import os
 import shutil
 import tempfile
 import time
@@ -17,22 +19,33 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from harness.errors import HarnessError
-from harness.records.schema import RunRecord, record_from_json
+from harness.records.leftovers import clear_aside, put_back, remove_abandoned, step_aside, temporary_for
+from harness.records.run_files import array_bytes, model_bytes, sync_folder, write_file
+from harness.records.walk import walk
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor
+
+    from harness.records.schema import RunRecord
 
 log = logging.getLogger(__name__)
 
-MODEL_LIMIT_BYTES = 64 * 2**20
-"""Models up to this size are saved with the run."""
+ATTEMPTS = 1000
+"""Renames before a writer gives up; each one fails because another process wrote the same cell in between."""
 
+ADVICE = {
+    errno.ENOSPC: "make room there",
+    errno.EDQUOT: "make room there",
+    errno.EROFS: "make it writable",
+    errno.EACCES: "make it writable",
+    errno.EPERM: "make it writable",
+    errno.ENOENT: "make the folder again",
+}
+"""What to do about an error of the system; otherwise nothing better is known than another folder."""
 
-STALE_SECONDS = 24 * 3600
-"""Temporary folders older than this are nobody's any more."""
+OCCUPIED = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
 
 
 @dataclass(frozen=True)
@@ -51,7 +64,7 @@ class RunStore:
         self.runs = results / "runs"
 
     def check_writable(self) -> None:
-        """Find out before a long run whether it could be saved.
+        """Find out before a long run whether it could be saved; make the folder, and clear what killed runs left.
 
         Raises:
             HarnessError: The folder cannot be made or written.
@@ -60,42 +73,40 @@ class RunStore:
             self.runs.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.runs):
                 pass
-            for left in self.runs.glob("*/*/.*.new-*"):  # of a process that was killed while it wrote
-                if time.time() - left.stat().st_mtime > STALE_SECONDS:
-                    shutil.rmtree(left, ignore_errors=True)
         except OSError as error:
             raise HarnessError(
                 f"--results {self.results}: cannot be written ({error.strerror}); name a folder that can."
             ) from error
+        remove_abandoned(self.runs)
 
     def folder(self, method: str, dataset: str, cell_hash: str) -> Path:
         """Where the run of a cell belongs."""
         return self.runs / _path_name(method) / _path_name(dataset) / cell_hash
 
     def find(self, method: str, dataset: str, cell_hash: str) -> StoredRun | None:
-        """The stored run of a cell, or None."""
+        """The stored run of a cell, or None. For many cells see :func:`harness.records.index.statuses`."""
         folder = self.folder(method, dataset, cell_hash)
-        self._recover(folder)
-        if not (folder / "record.json").is_file():
-            return None
+        put_back(folder)
         try:
-            return StoredRun(folder, _read(folder / "record.json"))
-        except ValueError as error:
+            return StoredRun(folder, read_record(folder / "record.json"))
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except (OSError, ValueError) as error:
             log.warning(
-                "%s is not a record of this version and counts as missing: %s", folder / "record.json", _short(error)
+                "%s is not a record of this version and counts as missing: %s", folder / "record.json", short(error)
             )
             return None
 
     def all(self) -> Iterator[StoredRun]:
         """Every readable record, sorted by path; others are named in a note and left out."""
-        self._recover_all()
-        for path in sorted(self.runs.glob("*/*/*/record.json")):
-            if any(part.startswith(".") for part in path.relative_to(self.runs).parts):
-                continue
+        for seen in walk(self.runs):
+            folder = self.runs / seen.folder
             try:
-                yield StoredRun(path.parent, _read(path))
+                yield StoredRun(folder, read_record(folder / "record.json"))
+            except FileNotFoundError:
+                continue  # removed meanwhile
             except (OSError, ValueError) as error:
-                log.warning("%s is left out: %s", path, _short(error))
+                log.warning("%s is left out: %s", folder / "record.json", short(error))
 
     def lookup(self, name: str) -> StoredRun:
         """The run that a user means: a folder, a ``record.json``, or the beginning of a hash.
@@ -103,16 +114,12 @@ class RunStore:
         Raises:
             HarnessError: There is none, or several.
         """
-        self._recover_all()
         path = Path(name)
         for candidate in (path / "record.json", path):
             if candidate.name == "record.json" and candidate.is_file():
-                try:
-                    return StoredRun(candidate.parent, _read(candidate))
-                except ValueError as error:
-                    raise HarnessError(f"{candidate} is not a record of this version: {_short(error)}.") from error
+                return _looked_up(candidate)
         found = (
-            [folder for folder in self.runs.glob(f"*/*/{name.lower()}*") if (folder / "record.json").is_file()]
+            [seen.folder for seen in walk(self.runs) if seen.folder.rpartition("/")[2].startswith(name.lower())]
             if _is_hash(name)
             else []
         )
@@ -122,11 +129,11 @@ class RunStore:
                 "--runs` lists them."
             )
         if len(found) > 1:
+            hashes = sorted(folder.rpartition("/")[2] for folder in found)
             raise HarnessError(
-                f"{name!r} begins the hashes of {len(found)} runs: "
-                f"{', '.join(sorted(folder.name for folder in found)[:5])}; give more digits."
+                f"{name!r} begins the hashes of {len(found)} runs: {', '.join(hashes[:5])}; give more digits."
             )
-        return self.lookup(str(found[0]))
+        return _looked_up(self.runs / found[0] / "record.json")
 
     def write(
         self,
@@ -147,82 +154,116 @@ class RunStore:
             The folder.
 
         Raises:
-            HarnessError: It cannot be written; nothing that was there is lost.
+            HarnessError: It cannot be written; nothing that was there is lost. A results folder that is not there, or
+                no longer, is not made here but by :meth:`check_writable`.
         """
-        folder = self.folder(record.cell.method, record.cell.dataset, record.hash)
-        try:
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            temporary = Path(tempfile.mkdtemp(prefix=f".{record.hash}.new-", dir=folder.parent))
-        except OSError as error:
-            raise HarnessError(f"results cannot be written to {folder.parent}: {error.strerror}.") from error
-        try:
-            if arrays is not None:
-                np.savez_compressed(temporary / "arrays.npz", allow_pickle=False, **arrays)  # type: ignore[arg-type]
-            if model and sum(tensor.numel() * tensor.element_size() for tensor in model.values()) <= MODEL_LIMIT_BYTES:
-                from safetensors.torch import save_file
+        files: dict[str, bytes] = {}
+        if arrays is not None:
+            files["arrays.npz"] = array_bytes(arrays)
+        saved = model_bytes(model)
+        if saved is not None:
+            files["model.safetensors"] = saved
+        if log_lines is not None:
+            files["log.txt"] = ("\n".join(log_lines) + "\n").encode("utf-8", errors="replace")
+        files["record.json"] = (json.dumps(record.to_json(), indent=1) + "\n").encode()
+        return self.write_files(record.cell.method, record.cell.dataset, record.hash, files)
 
-                save_file(
-                    {name: tensor.detach().cpu().contiguous().clone() for name, tensor in model.items()},
-                    temporary / "model.safetensors",
-                )
-            if log_lines is not None:
-                (temporary / "log.txt").write_text("\n".join(log_lines) + "\n", encoding="utf-8")
-            (temporary / "record.json").write_text(json.dumps(record.to_json(), indent=1) + "\n", encoding="utf-8")
-            for file in temporary.iterdir():
-                _sync(file)
-            temporary.chmod(0o755)
-            self._put(temporary, folder)
+    def write_files(self, method: str, dataset: str, cell_hash: str, files: Mapping[str, bytes]) -> Path:
+        """As :meth:`write`, of files that are ready: path below the run folder, with ``/``, to content."""
+        folder = self.folder(method, dataset, cell_hash)
+        temporary = temporary_for(folder)
+        try:
+            for above in (folder.parent.parent, folder.parent):
+                above.mkdir(exist_ok=True)
+            temporary.mkdir()
+            for name, content in files.items():
+                path = temporary / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_file(path, content)
+            sync_folder(temporary)
+            _put(temporary, folder)
         except OSError as error:
             shutil.rmtree(temporary, ignore_errors=True)
-            raise HarnessError(
-                f"run {record.hash} could not be written to {folder}: {error.strerror or error}."
-            ) from error
+            raise HarnessError(self._not_written(cell_hash, folder, error)) from error
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
         return folder
 
-    def _put(self, temporary: Path, folder: Path) -> None:
-        """Rename into place; an older run steps aside first and comes back if the rename fails."""
-        aside = folder.with_name(f".{folder.name}.old")
-        if folder.exists():
-            shutil.rmtree(aside, ignore_errors=True)
-            folder.rename(aside)
-        try:
-            temporary.rename(folder)
-        except OSError:
-            if aside.exists() and not folder.exists():
-                aside.rename(folder)
-            raise
-        shutil.rmtree(aside, ignore_errors=True)
-        _sync(folder.parent)
-
-    def _recover_all(self) -> None:
-        """Put back all runs that a killed process had set aside."""
-        for aside in self.runs.glob("*/*/.*.old"):
-            self._recover(aside.with_name(aside.name[1:].removesuffix(".old")))
-
-    def _recover(self, folder: Path) -> None:
-        """Finish what a process left that was killed between two renames."""
-        aside = folder.with_name(f".{folder.name}.old")
-        if aside.exists() and not folder.exists():
-            try:
-                aside.rename(folder)
-            except OSError:
-                log.warning("%s was left by a killed run and cannot be put back", aside)
+    def _not_written(self, cell_hash: str, folder: Path, error: OSError) -> str:
+        """One sentence: what, where, why, and what to do."""
+        if error.errno == errno.ENOENT and not self.runs.is_dir():
+            return (
+                f"run {cell_hash} could not be written: the results folder {self.runs} is not there, or no longer; "
+                "make it again or name another one with --results, and repeat the command."
+            )
+        advice = ADVICE.get(error.errno or 0)
+        return (
+            f"run {cell_hash} could not be written to {folder}: {error.strerror or error}; "
+            f"{advice + ' or ' if advice else ''}name another folder with --results, and repeat the command: finished "
+            "runs stay."
+        )
 
 
-def _read(path: Path) -> RunRecord:
+def _put(temporary: Path, folder: Path) -> None:
+    """Rename into place; an older run steps aside first, and comes back if the rename fails."""
+    moved: list[Path] = []
     try:
-        content: Any = json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
+        for attempt in range(ATTEMPTS):
+            try:
+                temporary.rename(folder)
+                break
+            except OSError as error:
+                if error.errno not in OCCUPIED or attempt == ATTEMPTS - 1:
+                    raise
+            aside = step_aside(folder)
+            if aside is not None:
+                moved.append(aside)
+            elif attempt:
+                time.sleep(0.001)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            for aside in reversed(moved):
+                if aside.exists() and not folder.exists():
+                    aside.rename(folder)
+        if folder.exists():
+            clear_aside(folder, moved)
+        raise
+    clear_aside(folder, moved)
+    sync_folder(folder.parent)
+
+
+def read_record(path: Path) -> RunRecord:
+    """Read a ``record.json``, of this version's schema or an older one.
+
+    Raises:
+        OSError: The file cannot be read.
+        ValueError: It is no record, or one of a newer version; the message says which.
+    """
+    from pydantic_core import from_json
+
+    from harness.records.schema import record_from_json
+
+    try:
+        content: Any = from_json(path.read_bytes())
+    except ValueError as error:
         raise ValueError(f"it is no JSON ({error})") from error
     if not isinstance(content, dict):
         raise ValueError("it is no JSON object")
     return record_from_json(content)
 
 
-def _short(error: Exception) -> str:
+def _looked_up(path: Path) -> StoredRun:
+    try:
+        return StoredRun(path.parent, read_record(path))
+    except ValueError as error:
+        raise HarnessError(f"{path} is not a record of this version: {short(error)}.") from error
+    except OSError as error:
+        raise HarnessError(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def short(error: Exception) -> str:
+    """An error's message on one line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return " ".join(lines[:3])
 
@@ -237,12 +278,3 @@ def _path_name(name: str) -> str:
 
 def _is_hash(name: str) -> bool:
     return len(name) >= 3 and all(character in "0123456789abcdef" for character in name.lower())
-
-
-def _sync(path: Path) -> None:
-    """Flush a file or folder to disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

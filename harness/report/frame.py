@@ -2,42 +2,42 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from harness.records.schema import RunRecord
-from harness.records.store import RunStore
+from harness.records.facts import FACTS, NOT_CODE, SETTING, facts, metric_values
 
-SETTING = (
-    "dataset",
-    "data",
-    "protocol",
-    "trusted",
-    "bits",
-    "standardise",
-    "precision",
-    "image_backbone",
-    "text_backbone",
-    "plan",
-    "limit",
-)
-"""Columns that must be equal for numbers to stand in one table."""
+if TYPE_CHECKING:
+    from harness.records.schema import RunRecord
+
+__all__ = ["NOT_CODE", "SETTING", "load_records", "records_frame"]
 
 
-def load_records(results: Path | str = "results") -> pd.DataFrame:
-    """All records of a results folder.
+def load_records(
+    results: Path | str = "results", metrics: Sequence[str] | None = None, more: Sequence[str] = ()
+) -> pd.DataFrame:
+    """All records of a results folder, by way of its index.
 
     Args:
         results: The folder.
+        metrics: Metric ids whose columns are wanted, which is faster than all of them.
+        more: Columns that the index has besides, see :data:`harness.records.index_tables.MORE_FACTS`.
 
     Returns:
         As :func:`records_frame`.
     """
-    return records_frame(stored.record for stored in RunStore(Path(results)).all())
+    from harness.records.index import open_index
+
+    with open_index(Path(results)) as index:
+        values = [column for column in index.metric_columns if metrics is None or column.partition("/")[2] in metrics]
+        columns = index.read([*FACTS, *more, *values])
+    if not columns["hash"]:
+        return _empty()
+    columns["precision_chosen"] = [bool(chosen) for chosen in columns["precision_chosen"]]
+    return pd.DataFrame(columns)
 
 
 def records_frame(records: Iterable[RunRecord]) -> pd.DataFrame:
@@ -51,61 +51,9 @@ def records_frame(records: Iterable[RunRecord]) -> pd.DataFrame:
         of the code that made it), and the metrics as columns ``i2t/map``, ..., ``detector/auroc``,
         ``noise/realised_index``.
     """
-    rows = [_row(record) for record in records]
-    return pd.DataFrame(rows) if rows else pd.DataFrame(columns=["status", "row", "noise", *SETTING])
+    rows = [{**facts(record), **metric_values(record)} for record in records]
+    return pd.DataFrame(rows) if rows else _empty()
 
 
-def _row(record: RunRecord) -> dict[str, Any]:
-    cell, identity = record.cell, record.identity
-    row: dict[str, Any] = {
-        "hash": record.hash,
-        "status": record.status,
-        "finished": record.finished,
-        "row": cell.row,
-        "method": cell.method,
-        "hasher": cell.hasher,
-        "detector": cell.detector,
-        "objective": cell.objective,
-        "noise": cell.noise,
-        "seed": cell.seed,
-        "data_seed": cell.data_seed,
-        "dataset": cell.dataset,
-        "data": identity.get("data"),
-        "protocol": cell.protocol,
-        "trusted": cell.trusted,
-        "bits": cell.bits,
-        "standardise": cell.standardise,
-        "precision": cell.precision,
-        "precision_chosen": len(cell.precisions) > 1,
-        "image_backbone": _backbone(cell.backbones.get("image")),
-        "text_backbone": _backbone(cell.backbones.get("text")),
-        "plan": identity.get("plan"),
-        "limit": cell.limit,
-        "granted": ", ".join(cell.granted),
-        "code": _code(identity),
-        "seconds": record.timings.get("total"),
-    }
-    for group, values in record.metrics.items():
-        if isinstance(values, dict):
-            row.update({f"{group}/{name}": value for name, value in values.items() if not isinstance(value, str)})
-    return row
-
-
-NOT_CODE = {"seed", "data_seed", "noise", "codes", "split", *SETTING, "backbones"}
-"""Parts of a cell's identity in which the runs of one table row may differ, or that make a table of their own."""
-
-
-def _code(identity: dict[str, Any]) -> str:
-    """Everything that makes a row what it is: components, parameters, phases, and the code behind them."""
-    return json.dumps({key: value for key, value in identity.items() if key not in NOT_CODE}, sort_keys=True)
-
-
-def _backbone(described: Any) -> str:
-    """Name of a backbone, with what differs in weights and parameters made part of it by their values."""
-    if not isinstance(described, dict):
-        return ""
-    extra = [str(described["weights"])] if described.get("weights") else []
-    extra += [f"{name}={value}" for name, value in sorted(described.get("parameters", {}).items())]
-    extra += [f"recipe={described['recipe']}"] if described.get("recipe") else []
-    extra += [f"views {name}={value}" for name, value in sorted(described.get("views", {}).items()) if name != "seed"]
-    return str(described.get("name", "")) + (f" ({', '.join(extra)})" if extra else "")
+def _empty() -> pd.DataFrame:
+    return pd.DataFrame(columns=["status", "row", "noise", *SETTING])

@@ -63,6 +63,22 @@ def comparison_tables(frame: pd.DataFrame, metric: str, *, limited: bool = False
     return _distinct_titles(tables)
 
 
+def superseded(frame: pd.DataFrame) -> pd.DataFrame:
+    """Finished runs that tables leave out because later code, or other defaults of the method, made the same row.
+
+    Args:
+        frame: Records, see :func:`harness.report.frame.records_frame`.
+
+    Returns:
+        Those rows of the frame.
+    """
+    if frame.empty:
+        return frame
+    finished = frame[frame["status"] == "ok"].sort_values("finished", kind="stable")
+    newest = finished.groupby([*SETTING, "row"], dropna=False)["code"].transform("last")
+    return finished[finished["code"] != newest]
+
+
 def _beside_each_precision(frame: pd.DataFrame) -> pd.DataFrame:
     """Methods without a choice of precision (closed forms, codes of other programs) stand in the table of each one."""
     parts = []
@@ -89,19 +105,20 @@ def _table(setting: dict[str, Any], group: pd.DataFrame, metric: str) -> Table:
     notes: list[str] = []
     order = _ordered(group)
     group = _newest_code(group, notes)
-    rates = sorted(group["noise"].unique(), key=lambda rate: -1.0 if pd.isna(rate) else rate)
+    rates = sorted({_comparable(rate) for rate in group["noise"]}, key=lambda rate: -1.0 if rate is None else rate)
     header = ["method"] + [f"{direction} {_rate(rate)}" for direction in DIRECTIONS for rate in rates] + ["runs"]
+    values = _values(group, metric)
+    granted = group.groupby("row", sort=False)["granted"].agg(set)
     rows = []
     for name in order:
-        runs = group[group["row"] == name]
-        cells = [_summary(_at(runs, rate).get(f"{direction}/{metric}")) for direction in DIRECTIONS for rate in rates]
-        counts = [len(_at(runs, rate)) for rate in rates]
-        marked = f"{name} †" if runs["granted"].str.len().max() > 0 else name
+        cells = [_summary(values[direction].get((name, rate), [])) for direction in DIRECTIONS for rate in rates]
+        counts = [len(values[DIRECTIONS[0]].get((name, rate), [])) for rate in rates]
+        grants = ", ".join(sorted(granted[name] - {""}))
+        marked = f"{name} †" if grants else name
         rows.append([marked, *cells, _range(counts)])
-        if marked != name:
-            granted = ", ".join(sorted(set(runs["granted"]) - {""}))
-            told = any(word in granted for word in TELLING)
-            notes.append(f"† {name} was granted {granted}{': not unsupervised' if told else ''}.")
+        if grants:
+            told = any(word in grants for word in TELLING)
+            notes.append(f"† {name} was granted {grants}{': not unsupervised' if told else ''}.")
     return Table(_title(setting, metric), header, rows, notes)
 
 
@@ -127,17 +144,34 @@ def _ordered(group: pd.DataFrame) -> list[str]:
     return list(group.sort_values("finished", kind="stable")["row"].drop_duplicates())
 
 
-def _at(runs: pd.DataFrame, rate: float) -> pd.DataFrame:
-    return runs[runs["noise"].isna()] if pd.isna(rate) else runs[runs["noise"] == rate]
+def _values(group: pd.DataFrame, metric: str) -> dict[str, dict[tuple[str, float | None], list[float]]]:
+    """For each direction the values of all runs by row and noise rate; NaN where a run has none.
+
+    Collected in one pass: filtering the frame for each cell of the table takes seconds where there are thousands.
+    """
+    places = [(name, _comparable(rate)) for name, rate in zip(group["row"], group["noise"], strict=True)]
+    values: dict[str, dict[tuple[str, float | None], list[float]]] = {}
+    for direction in DIRECTIONS:
+        column = f"{direction}/{metric}"
+        numbers = group[column].astype(float).tolist() if column in group else [math.nan] * len(group)
+        found = values.setdefault(direction, {})
+        for place, number in zip(places, numbers, strict=True):
+            found.setdefault(place, []).append(number)
+    return values
 
 
-def _rate(rate: float) -> str:
-    return "as given" if pd.isna(rate) else f"{rate:g}"
+def _comparable(rate: float | None) -> float | None:
+    """Natural noise as None: NaN is not equal to itself."""
+    return None if rate is None or pd.isna(rate) else float(rate)
 
 
-def _summary(values: pd.Series | None) -> str:
+def _rate(rate: float | None) -> str:
+    return "as given" if rate is None else f"{rate:g}"
+
+
+def _summary(values: list[float]) -> str:
     """Mean, and standard deviation (n - 1) where there are several runs."""
-    numbers = [] if values is None else [value for value in values.astype(float) if not math.isnan(value)]
+    numbers = [value for value in values if not math.isnan(value)]
     if not numbers:
         return "-"
     mean = sum(numbers) / len(numbers)
@@ -168,6 +202,14 @@ def _title(setting: dict[str, Any], metric: str) -> str:
         parts.append(f"precision {setting['precision']}")
     if isinstance(setting["plan"], str):
         parts.append(f"noise plan {setting['plan']}")
+    if setting["split"]:
+        parts.append(f"split {setting['split']}")
+    if not pd.isna(setting["validation"]):
+        parts.append(f"VALIDATION {setting['validation']:g}, not the real queries")
+    if setting["relevance"] != "label":
+        parts.append(f"relevance {setting['relevance']}")
+    if setting["drop_duplicates"]:
+        parts.append("without duplicates")
     if not pd.isna(setting["limit"]):
         parts.append(f"LIMITED to {setting['limit']:g} images, not for comparison")
     return ", ".join(parts)

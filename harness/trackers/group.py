@@ -123,6 +123,7 @@ class _Process:
         self._noted = False
         self._given_up = False
         self._pending: deque[bytes] = deque()
+        self._waiting = 0
         self._answers = b""
         # -P: the working folder is nobody's package (its folder "datasets" may be ours). No GPU: a context there would
         # count as another process on it.
@@ -146,9 +147,10 @@ class _Process:
         if self._given_up:
             return
         self._pending.append(line)
+        self._waiting += len(line)
         self._write()
         self._read()
-        if sum(map(len, self._pending)) > MOST_PENDING_BYTES:
+        if self._waiting > MOST_PENDING_BYTES:
             self._give_up("it does not keep up with the runs, and hears no more of them")
 
     def end_of_news(self) -> None:
@@ -170,6 +172,8 @@ class _Process:
             self._process.kill()
             self._process.wait()
         self._read()
+        if self._process.returncode:
+            self._say("its process ended before the runs did")
         self._given_up = True
         for pipe in (self._process.stdin, self._process.stdout):
             with suppress(OSError):
@@ -187,6 +191,7 @@ class _Process:
                 self._give_up("its process ended before the runs did")
                 break
             written += count
+            self._waiting -= count
             line = self._pending.popleft()
             if count < len(line):
                 self._pending.appendleft(line[count:])
@@ -217,6 +222,7 @@ class _Process:
         self._say(why)
         self._given_up = True
         self._pending.clear()
+        self._waiting = 0
         if self._process.poll() is None:
             self._process.kill()
 

@@ -9,34 +9,50 @@ import signal
 import sys
 import threading
 import time
-from pathlib import Path
+from collections.abc import Sequence
+from typing import Any
 
 PARENT_SECONDS = 0.5
 """How often the process looks whether its sweep still lives."""
 
 
-def begin(log: str, pid_file: str, environment: dict[str, str], threads: int) -> None:
+_numbers: Any = None
+"""Shared with the executor: the id of this process, and again when it has taken a task."""
+
+
+def begin(
+    log: str, numbers: Any, parent: int, environment: dict[str, str], threads: int, deaf_to: Sequence[str] = ()
+) -> None:
     """Make the process ready, before the first cell and before its clock runs.
 
     Args:
         log: File for what it prints.
-        pid_file: Where it says its number.
+        numbers: Where it says its number, (2,) int64.
+        parent: Process of the sweep.
         environment: Variables that choose its GPU; they count before torch is imported.
         threads: Threads of a cell, for libraries that look at the environment when they are loaded.
+        deaf_to: Names of signals to ignore.
     """
-    parent = os.getppid()
+    global _numbers
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group of the terminal; the sweep decides
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # pebble's handler would wait for the end of a call into C
+    for name in deaf_to:
+        signal.signal(getattr(signal, name), signal.SIG_IGN)
+    _end_with(parent)
     os.environ.update(environment)
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = str(threads)
     _print_to(log)
-    Path(pid_file).write_text(str(os.getpid()), encoding="utf-8")
-    _end_with(parent)
-    import harness.worker  # noqa: F401 - slow, and must not count for the first cell
+    _numbers = numbers
+    _numbers[0] = os.getpid()
+    import torch  # noqa: F401 - slow, and must not count for the first cell
+
+    import harness.worker  # noqa: F401 - the same
 
 
 def run(text: str, placed: dict[str, str]) -> str:
     """Run one cell."""
+    _numbers[1] = os.getpid()
     from harness.worker import Reply, run_task
 
     try:
@@ -47,11 +63,14 @@ def run(text: str, placed: dict[str, str]) -> str:
 
 def _print_to(log: str) -> None:
     """What components print must not disturb the terminal; the end of it goes into the record of a dead worker."""
-    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    try:
+        descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    except OSError:  # the folder was removed, or the disk is full: the cell can run all the same
+        descriptor = os.open(os.devnull, os.O_WRONLY)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
     os.close(descriptor)
-    faulthandler.enable(sys.stderr)
+    faulthandler.enable(sys.stderr, all_threads=False)
 
 
 def _end_with(parent: int) -> None:
@@ -59,6 +78,8 @@ def _end_with(parent: int) -> None:
     if sys.platform == "linux":
         pr_set_pdeathsig = 1
         ctypes.CDLL(None, use_errno=True).prctl(pr_set_pdeathsig, signal.SIGKILL)
+    if os.getppid() != parent:  # it was killed before that
+        os._exit(1)
 
     def watch() -> None:
         while os.getppid() == parent:

@@ -71,6 +71,7 @@ def test_writing_a_run(benchmark, finished, tmp_path):
 
     record, arrays = finished
     store = RunStore(tmp_path / "written")
+    store.check_writable()
     benchmark(store.write, record, arrays)
     content = json.dumps(record.to_json(), indent=1).encode()
 
@@ -90,6 +91,7 @@ def test_listing_many_runs(benchmark, finished, tmp_path):
 
     record, _ = finished
     store = RunStore(tmp_path / "many")
+    store.check_writable()
     for number in range(300):
         store.write(record.model_copy(update={"hash": f"{number:012x}"}))
     benchmark.pedantic(lambda: comparison_tables(load_records(store.results), "map", limited=True), rounds=3)

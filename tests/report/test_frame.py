@@ -26,6 +26,7 @@ def folder(record, tmp_path):
 
     def write(*records):
         store = RunStore(tmp_path / "results")
+        store.check_writable()
         for one in records:
             store.write(one)
         return store.results

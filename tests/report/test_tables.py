@@ -225,6 +225,7 @@ def test_frame_has_a_row_for_each_record_and_a_column_for_each_metric(run):
 @pytest.fixture
 def results(run, tmp_path):
     store = RunStore(tmp_path / "results")
+    store.check_writable()
     for seed, value in enumerate([0.4, 0.6]):
         store.write(run(value, seed=seed))
     store.write(run(0.9, seed=2, limit=30))

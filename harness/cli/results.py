@@ -1,0 +1,157 @@
+"""``harness results``: the records of a results folder, all together."""
+
+from __future__ import annotations
+
+import importlib
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness.cli.options import JSON, RESULTS
+from harness.cli.rows import FORMAT, checked, print_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from harness.records.index import RunIndex
+
+SHOWN = (
+    "hash", "status", "row", "dataset", "protocol", "noise", "bits", "seed", "data_seed", "i2t/map", "t2i/map",
+    "finished",
+)  # fmt: skip
+"""Columns of ``list`` unless others are asked for."""
+
+WHERE = click.option(
+    "--where",
+    metavar="CONDITION",
+    help='Only records for which this holds, for example "dataset=ucm and noise>=0.2 and not method=chnr".',
+)
+
+OWN_FILE = {
+    "merge": "harness.cli.results_merge",
+    "prune": "harness.cli.results_prune",
+    "verify": "harness.cli.results_verify",
+    "export": "harness.cli.results_export",
+}
+"""Larger verbs, and the module that holds each."""
+
+
+class _Verbs(click.Group):
+    """Verbs of this file and of :data:`OWN_FILE`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*super().list_commands(ctx), *OWN_FILE]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in OWN_FILE:
+            command: click.Command = importlib.import_module(OWN_FILE[cmd_name]).command
+            return command
+        return super().get_command(ctx, cmd_name)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        known = self.list_commands(ctx)
+        if args and not args[0].startswith("-") and args[0] not in known:
+            from harness.errors import unknown_name
+
+            raise click.UsageError(str(unknown_name("verb of harness results", args[0], known)), ctx)
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=_Verbs)
+def command() -> None:
+    """List, query, merge, prune, verify and export records (docs/results.md)."""
+
+
+@contextmanager
+def records(results: Path) -> Iterator[RunIndex]:
+    """The index of a results folder that holds something.
+
+    Raises:
+        HarnessError: It holds no record.
+    """
+    from harness.errors import HarnessError
+    from harness.records.index import open_index
+
+    with open_index(results) as index:
+        if index.connection.execute("SELECT 1 FROM runs LIMIT 1").fetchone() is None:
+            raise HarnessError(
+                f"no records in {results}/runs: run something first, or name another folder with --results."
+            )
+        yield index
+
+
+def filtered(index: RunIndex, where: str | None) -> tuple[str, list[Any]]:
+    """``--where`` as SQL and its values."""
+    from harness.records.where import condition
+
+    return ("", []) if where is None else condition(where, index.columns)
+
+
+@command.command("list")
+@RESULTS
+@WHERE
+@click.option("--column", "chosen", multiple=True, metavar="NAME", help="Column to show; repeat, or a comma list.")
+@click.option("--sort", metavar="NAME", help="Column to sort by; -NAME for the largest first.  [default: folders]")
+@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="The first N only.")
+@click.option("--columns", "all_columns", is_flag=True, help="List the columns instead.")
+@FORMAT
+@JSON
+def list_(
+    results: Path,
+    where: str | None,
+    chosen: tuple[str, ...],
+    sort: str | None,
+    limit: int | None,
+    all_columns: bool,
+    style: str,
+    as_json: bool,
+) -> None:
+    """List records: facts and metrics, chosen and sorted."""
+    from harness.errors import unknown_name
+    from harness.records.index_tables import quoted
+
+    style = checked(style, as_json)
+    with records(results) as index:
+        if all_columns:
+            words = {str: "text", int: "whole number", float: "number", bool: "true or false"}
+            print_rows(["column", "holds"], [(name, words[kind]) for name, kind in index.columns.items()], style)
+            return
+        names = [name.strip() for text in chosen for name in text.split(",")]
+        names = names or [name for name in SHOWN if name in index.columns]
+        key = (sort or "").removeprefix("-")
+        for option, name in [*(("--column", name) for name in names), *([("--sort", key)] if sort else [])]:
+            if name not in index.columns:
+                raise unknown_name(
+                    f"column in {option}", name, index.columns, "`harness results list --columns` lists all."
+                )
+        sql, values = filtered(index, where)
+        if sort:
+            order = f"{quoted(key)} IS NULL, {quoted(key)} {'DESC' if sort.startswith('-') else 'ASC'}"
+            rows = index.rows(names, sql, values, order=order, limit=limit)
+        else:
+            rows = index.rows(names, sql, values, limit=limit)
+    print_rows(names, rows, style)
+    if not rows:
+        click.echo("note: no record fulfils the condition.", err=True)
+
+
+@command.command()
+@click.argument("sql", metavar="SELECT")
+@RESULTS
+@FORMAT
+@JSON
+def query(sql: str, results: Path, style: str, as_json: bool) -> None:
+    """Ask in SQL: one SELECT over the table runs, a row for each record.
+
+    Metrics are columns in double quotes: SELECT method, avg("i2t/map") FROM runs GROUP BY method
+    """
+    from harness.records.query import query as ask
+
+    style = checked(style, as_json)
+    with records(results) as index:
+        header, rows = ask(index, sql)
+    print_rows(header, rows, style)

@@ -1,0 +1,39 @@
+"""``harness results export``: records for other programs and other machines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from harness.cli.options import RESULTS
+from harness.cli.results import WHERE, filtered, records
+from harness.wording import counted
+
+
+@click.command()
+@RESULTS
+@WHERE
+@click.option(
+    "--format",
+    "style",
+    required=True,
+    metavar="NAME",
+    help="csv, parquet (a table), or archive (all files of the runs).",
+)
+@click.option(
+    "-o", "--output", required=True, metavar="FILE", type=click.Path(path_type=Path), help="The file to write."
+)
+def command(results: Path, where: str | None, style: str, output: Path) -> None:
+    """Write records to one file: a table, or an archive that `harness results merge` takes in."""
+    from harness.errors import HarnessError, unknown_name
+    from harness.records.export import FORMATS, export
+
+    if style not in FORMATS:
+        raise unknown_name("value of --format", style, FORMATS)
+    with records(results) as index:
+        sql, values = filtered(index, where)
+        if not index.rows(["hash"], sql, values, limit=1):
+            raise HarnessError(f"no record in {results}/runs fulfils --where {where!r}: nothing was written.")
+        number = export(index, results / "runs", output, style, sql, values)
+    click.echo(f"{output}: {counted(number, 'record')}")

@@ -1,0 +1,98 @@
+"""``harness results verify``: a stored run against the same cell run again."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.cli.options import JSON, RESULTS
+from harness.wording import counted
+
+if TYPE_CHECKING:
+    from harness.verification import MetricDifference, Verification
+
+
+@click.command()
+@click.argument("run", metavar="RUN")
+@RESULTS
+@click.option("--device", metavar="NAME", help="Where to run it.  [default: as recorded]")
+@click.option(
+    "--data-root",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Folder of the data sets.  [default: as recorded]",
+)
+@JSON
+@click.pass_context
+def command(
+    ctx: click.Context, run: str, results: Path, device: str | None, data_root: Path | None, as_json: bool
+) -> None:
+    """Run a cell again and compare codes and metrics with its record. RUN is a run folder or the beginning of a hash.
+
+    Nothing is stored. It uses the threads and the device of the record. The exit code is 0 if all is identical, 1 if
+    something differs.
+    """
+    from harness.cli.running import stdout_kept_clean
+    from harness.records.store import RunStore
+    from harness.verification import verify
+
+    with stdout_kept_clean(as_json):
+        found = verify(RunStore(results).lookup(run), device, data_root)
+    if as_json:
+        click.echo(json.dumps(_facts(found), indent=1))
+    else:
+        _print(found)
+    ctx.exit(0 if found.identical else 1)
+
+
+def _facts(found: Verification) -> dict[str, object]:
+    largest = found.differing[0] if found.differing else None
+    return {
+        "identical": found.identical,
+        **dataclasses.asdict(found),
+        "largest_difference": None
+        if largest is None
+        else {**dataclasses.asdict(largest), "size": None if math.isinf(largest.size) else largest.size},
+    }
+
+
+def _print(found: Verification) -> None:
+    verdict = "identical" if found.identical else "different"
+    click.secho(f"{found.hash}: {verdict}", bold=True)
+    click.echo(f"run again on {found.device} with {counted(found.threads, 'thread')} in {found.seconds:.1f} s")
+    differ = [code for code in found.codes if code.differing_items]
+    click.echo(f"codes: {'equal' if not differ else ''}".rstrip())
+    for code in differ:
+        click.echo(
+            f"  {code.part} {code.modality}: {code.differing_bits:.3%} of bits, "
+            f"{code.differing_items:.2%} of {counted(code.items, 'item')}"
+        )
+    if found.differing:
+        largest = found.differing[0]
+        click.echo(
+            f"metrics: {len(found.differing)} of {found.metrics} differ, most of all {largest.metric}: "
+            f"{_values(largest)}"
+        )
+    else:
+        click.echo(f"metrics: all {found.metrics} equal")
+    for name in found.not_computed:
+        click.echo(f"note: nothing computes {name} any more.", err=True)
+    if found.changes:
+        click.echo("changed since:" if found.identical else "the likely reason, changed since:")
+        for change in found.changes:
+            click.echo(f"  {change}")
+    elif not found.identical:
+        click.echo(
+            "nothing recorded has changed: look for data that were replaced, or for an algorithm that is not "
+            "deterministic (--deterministic)."
+        )
+
+
+def _values(difference: MetricDifference) -> str:
+    words = ["not defined" if value is None else f"{value:.6g}" for value in (difference.stored, difference.now)]
+    return f"{words[0]} stored, {words[1]} now"

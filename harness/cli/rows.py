@@ -1,0 +1,53 @@
+"""Rows of results on standard output: as a table for people, as CSV or JSON for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import click
+
+from harness.errors import unknown_name
+
+FORMATS = ("table", "csv", "json")
+
+FORMAT = click.option(
+    "--format", "style", default="table", show_default=True, metavar="NAME", help=f"One of {', '.join(FORMATS)}."
+)
+
+
+def checked(style: str, as_json: bool) -> str:
+    """The format that ``--format`` and ``--json`` ask for.
+
+    Raises:
+        HarnessError: There is none of this name.
+    """
+    if style not in FORMATS:
+        raise unknown_name("value of --format", style, FORMATS)
+    return "json" if as_json else style
+
+
+def print_rows(header: Sequence[str], rows: Iterable[Sequence[Any]], style: str) -> None:
+    """Print rows in one of :data:`FORMATS`."""
+    if style == "json":
+        click.echo(json.dumps([dict(zip(header, row, strict=True)) for row in rows], indent=1))
+    elif style == "csv":
+        import csv
+        import io
+
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows(rows)
+        click.echo(text.getvalue(), nl=False)
+    else:
+        from tabulate import tabulate
+
+        click.echo(tabulate([[_shown(value) for value in row] for row in rows], headers=header, disable_numparse=True))
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:.4g}" if isinstance(value, float) else " ".join(str(value).split())

@@ -1,0 +1,99 @@
+"""Records for other programs: a table as CSV or Parquet, or the run folders in one archive."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import secrets
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from harness.errors import HarnessError
+from harness.records.archive import is_archive, write_archive
+from harness.records.index import RunIndex
+
+FORMATS = ("csv", "parquet", "archive")
+
+
+def export(index: RunIndex, runs: Path, output: Path, style: str, where: str = "", values: Sequence[Any] = ()) -> int:
+    """Write records to one file, which is complete or not there.
+
+    Args:
+        index: The index.
+        runs: The folder ``results/runs``.
+        output: The file.
+        style: One of :data:`FORMATS`.
+        where: An SQL condition, as of :func:`harness.records.where.condition`.
+        values: Of its parameters.
+
+    Returns:
+        The number of records.
+
+    Raises:
+        HarnessError: The file cannot be written, a run cannot be read, or pyarrow is missing.
+    """
+    if style == "archive" and not is_archive(output):
+        raise HarnessError(f"-o {output}: an archive is called NAME.tar.gz, NAME.tgz or NAME.zip.")
+    columns = index.read(list(index.columns), where, values)
+    if style == "csv":
+        _whole(output, lambda opened: opened.write(as_csv(columns).encode()))
+    elif style == "parquet":
+        _parquet(index, columns, output)
+    else:
+        folders = columns["folder"]
+        _whole(output, lambda opened: write_archive(opened, output.name, runs, folders, as_csv(columns)))
+    return len(columns["hash"])
+
+
+def as_csv(columns: dict[str, list[Any]]) -> str:
+    """Columns as CSV, empty where nothing is known."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(zip(*columns.values(), strict=True))
+    return text.getvalue()
+
+
+def _parquet(index: RunIndex, columns: dict[str, list[Any]], output: Path) -> None:
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError:
+        raise HarnessError(
+            "--format parquet needs pyarrow: pip install 'noisy-hashing-harness[parquet]', or use --format csv."
+        ) from None
+    types = {str: pyarrow.string(), int: pyarrow.int64(), float: pyarrow.float64(), bool: pyarrow.bool_()}
+    table = pyarrow.table(
+        {
+            name: pyarrow.array([_as(index.columns[name], value) for value in values], types[index.columns[name]])
+            for name, values in columns.items()
+        }
+    )
+    _whole(output, lambda opened: parquet.write_table(table, opened))
+
+
+def _as(kind: type, value: Any) -> Any:
+    return None if value is None else kind(value)
+
+
+def _whole(output: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Write a file under another name and rename it.
+
+    Raises:
+        HarnessError: It cannot be written.
+    """
+    temporary = output.with_name(f".{output.name}.{os.getpid()}-{secrets.token_hex(4)}")
+    try:
+        with temporary.open("wb") as opened:
+            write(opened)
+            opened.flush()
+            os.fsync(opened.fileno())
+        temporary.replace(output)
+    except OSError as error:
+        raise HarnessError(
+            f"-o {output}: cannot be written: {error.strerror or error}; name a file in a folder that can."
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,97 @@
+"""The files of a run folder: written so that an error is an error, read so that they belong together."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.records.walk import signature_of
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+MODEL_LIMIT_BYTES = 64 * 2**20
+"""Models up to this size are saved with the run."""
+
+
+def array_bytes(arrays: Mapping[str, np.ndarray]) -> bytes:
+    """Arrays as the bytes of an npz file.
+
+    Made in memory: where the disk is full, zipfile fails a second time while it cleans up, and hides why.
+
+    Raises:
+        ValueError: An array holds Python objects.
+    """
+    import numpy as np
+
+    made = io.BytesIO()
+    np.savez_compressed(made, allow_pickle=False, **arrays)  # type: ignore[arg-type]
+    return made.getvalue()
+
+
+def model_bytes(model: Mapping[str, Tensor] | None) -> bytes | None:
+    """Tensors as the bytes of a safetensors file; None for no tensors, or more than :data:`MODEL_LIMIT_BYTES`."""
+    if not model or sum(tensor.numel() * tensor.element_size() for tensor in model.values()) > MODEL_LIMIT_BYTES:
+        return None
+    from safetensors.torch import save
+
+    made: bytes = save({name: tensor.detach().cpu().contiguous().clone() for name, tensor in model.items()})
+    return made
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write a file and flush it to the disk.
+
+    Raises:
+        OSError: Not all of it could be written.
+    """
+    with path.open("wb") as opened:
+        opened.write(content)
+        opened.flush()
+        os.fsync(opened.fileno())
+
+
+def sync_folder(path: Path) -> None:
+    """Flush a folder's list of names to the disk.
+
+    Raises:
+        OSError: It cannot.
+    """
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def read_files(folder: Path) -> dict[str, bytes]:
+    """All files of a run folder, of one and the same run also where it is replaced meanwhile.
+
+    Args:
+        folder: The run folder.
+
+    Returns:
+        Path below the folder, with ``/``, to content, sorted; links are left out.
+
+    Raises:
+        OSError: They cannot be read, or the run is replaced again and again.
+    """
+    for _ in range(20):
+        before = signature_of(folder / "record.json")
+        try:
+            files = {
+                path.relative_to(folder).as_posix(): path.read_bytes()
+                for path in sorted(folder.rglob("*"))
+                if path.is_file() and not path.is_symlink()
+            }
+        except FileNotFoundError:
+            if not (folder / "record.json").exists():
+                raise
+            continue
+        if before is not None and before == signature_of(folder / "record.json"):
+            return files
+    raise OSError(None, "it is replaced while it is read")

@@ -1,0 +1,117 @@
+"""Metrics again from stored codes, without training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
+
+from harness.declarations import MetricDeclaration
+from harness.errors import HarnessError
+from harness.npz_file import read_npz
+from harness.records.schema import RunRecord
+from harness.records.store import RunStore, StoredRun
+from harness.retrieval.code_file import code_table
+from harness.retrieval.evaluate import DIRECTIONS, definitions, evaluate
+from harness.runner import evaluation_arrays
+
+if TYPE_CHECKING:
+    import torch
+
+NOTE = "metrics were recomputed from the stored codes"
+
+
+@dataclass(frozen=True)
+class Rescored:
+    """A run with its metrics computed again; nothing is written yet.
+
+    Attributes:
+        folder: Where the run is.
+        record: The record with new metrics.
+        arrays: All arrays of the run, those per query and by radius new.
+        added: Ids that the record did not have.
+        changed: Ids that had another value in some direction.
+    """
+
+    folder: Any
+    record: RunRecord
+    arrays: dict[str, NDArray]
+    added: tuple[str, ...]
+    changed: tuple[str, ...]
+
+
+def rescore(
+    stored: StoredRun, declared: Sequence[MetricDeclaration], device: torch.device | str | None = None
+) -> Rescored:
+    """Compute metrics of a finished run from its codes.
+
+    Args:
+        stored: The run.
+        declared: The metrics to compute; others keep their values.
+        device: A CUDA device to count distances on; otherwise the processor counts.
+
+    Returns:
+        The record and arrays to write.
+
+    Raises:
+        HarnessError: The run has no codes, or they are damaged.
+    """
+    record, folder = stored.record, stored.folder
+    if record.status != "ok":
+        raise HarnessError(f"run {record.hash} ({record.cell.row}) has no codes: its status is {record.status}.")
+    if not (folder / "arrays.npz").is_file():
+        raise HarnessError(f"run {record.hash} ({record.cell.row}) has no codes: {folder}/arrays.npz is missing.")
+    arrays = read_npz(folder / "arrays.npz", "run")
+    table = code_table(arrays, f"run {record.hash}: {folder / 'arrays.npz'}")
+    evaluation = evaluate(table, declared, device)
+    metrics = dict(record.metrics)
+    added: dict[str, None] = {}
+    changed: dict[str, None] = {}
+    for direction in DIRECTIONS:
+        if direction not in evaluation.metrics:
+            continue
+        before = metrics.get(direction, {})
+        for metric_id, value in evaluation.metrics[direction].items():
+            if metric_id not in before:
+                added[metric_id] = None
+            elif before[metric_id] != value:
+                changed[metric_id] = None
+        metrics[direction] = {**before, **evaluation.metrics[direction]}
+    fresh = evaluation_arrays(table, evaluation)
+    arrays.update({name: array for name, array in fresh.items() if name.startswith(("per_query_", "curve_"))})
+    record = record.model_copy(
+        update={
+            "metrics": metrics,
+            "metric_definitions": {**record.metric_definitions, **definitions(declared)},
+            "queries": {**record.queries, **evaluation.queries},
+            "notes": record.notes if NOTE in record.notes else [*record.notes, NOTE],
+        }
+    )
+    return Rescored(folder, record, arrays, tuple(added), tuple(changed))
+
+
+def write_rescored(rescored: Rescored) -> None:
+    """Put the run in the place of what was there, whole or not at all; model and log stay as they are.
+
+    Raises:
+        HarnessError: The folder is not where runs are, or cannot be written.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    folder, record = rescored.folder.absolute(), rescored.record
+    store = RunStore(folder.parents[3])
+    if store.folder(record.cell.method, record.cell.dataset, record.hash) != folder:
+        raise HarnessError(
+            f"run {record.hash}: {folder} is not where runs are kept (RESULTS/runs/METHOD/DATASET/HASH): move it there "
+            "first."
+        )
+    model_file, log_file = folder / "model.safetensors", folder / "log.txt"
+    try:
+        model = load_file(model_file) if model_file.is_file() else None
+        lines = log_file.read_text(encoding="utf-8").removesuffix("\n").split("\n") if log_file.is_file() else None
+    except (OSError, SafetensorError, UnicodeDecodeError) as error:
+        raise HarnessError(f"run {record.hash} in {folder} is damaged: {error}.") from error
+    store.write(record, rescored.arrays, model, lines)

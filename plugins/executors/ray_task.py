@@ -1,0 +1,168 @@
+"""What happens inside a Ray worker: one cell, watched, with what it prints kept in a file that the sweep can read.
+
+Ray runs a task again when its worker or its node is lost. What must not be repeated is therefore written down before
+the process ends itself: the next try finds it and returns at once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+WATCH_SECONDS = 0.2
+"""How often memory is looked at."""
+
+STOP_FILE = "stop"
+"""While it is there, nothing is begun."""
+
+
+@dataclass(frozen=True)
+class Errand:
+    """What a Ray task is given, all text and numbers.
+
+    Attributes:
+        hash: Hash of the cell, which names its files.
+        text: For :func:`harness.worker.run_task`.
+        folder: Where the files of this run are, on the shared file system.
+        device: "" or what Ray chose.
+        threads: Threads of a cell.
+        memory_limit: Bytes, or None.
+        environment: Variables to set.
+    """
+
+    hash: str
+    text: str
+    folder: str
+    device: str
+    threads: int
+    memory_limit: int | None
+    environment: Mapping[str, str]
+
+    @property
+    def started(self) -> Path:
+        """Says which process has the cell."""
+        return Path(self.folder) / f"{self.hash}.json"
+
+    @property
+    def verdict(self) -> Path:
+        """Why the process ended itself."""
+        return Path(self.folder) / f"{self.hash}.verdict"
+
+    @property
+    def log(self) -> Path:
+        """What the process printed."""
+        return Path(self.folder) / f"{self.hash}.log"
+
+
+def run(content: str) -> str:
+    """Run one cell.
+
+    Args:
+        content: An :class:`Errand` as JSON.
+
+    Returns:
+        JSON with ``how``, ``reply`` and ``reason`` of :class:`harness.execution.Ended`, and the ``worker``.
+    """
+    errand = Errand(**json.loads(content))
+    worker = _name()
+    if (Path(errand.folder) / STOP_FILE).exists():
+        return json.dumps({"how": "stopped", "worker": worker})
+    if errand.verdict.exists():
+        return json.dumps({"how": "memory", "reason": errand.verdict.read_text(encoding="utf-8"), "worker": worker})
+    os.environ.update(errand.environment)
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[name] = str(errand.threads)
+    with _printing_to(errand.log):
+        import torch  # noqa: F401 - slow the first time, and must not count for the cell
+
+        import harness.worker  # noqa: F401 - the same
+
+        _say_started(errand, worker)
+        with _memory_watched(errand):
+            reply = _reply(errand, worker)
+    return json.dumps({"how": "finished", "reply": reply, "worker": worker})
+
+
+def errand_text(errand: Errand) -> str:
+    """The inverse of what :func:`run` does with its argument."""
+    return json.dumps(asdict(errand))
+
+
+def _reply(errand: Errand, worker: str) -> str:
+    from harness.worker import Reply, run_task
+
+    placed = {"executor": "ray", "worker": worker} | ({"device": errand.device} if errand.device else {})
+    try:
+        return run_task(errand.text, placed)
+    except KeyboardInterrupt:  # a component raised it: Ray's own cancelling is by force only
+        return Reply(refused="a component raised KeyboardInterrupt").text()
+
+
+def _name() -> str:
+    import ray
+
+    return f"{ray.util.get_node_ip_address()}/{os.getpid()}"
+
+
+def _say_started(errand: Errand, worker: str) -> None:
+    content: dict[str, Any] = {"worker": worker, "pid": os.getpid()}
+    temporary = errand.started.with_suffix(".new")
+    temporary.write_text(json.dumps(content), encoding="utf-8")
+    temporary.replace(errand.started)
+
+
+@contextmanager
+def _printing_to(path: Path) -> Iterator[None]:
+    """Standard output and error of this process go to a file meanwhile."""
+    kept = os.dup(1), os.dup(2)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    os.close(descriptor)
+    try:
+        yield
+    finally:
+        for number, copy in zip((1, 2), kept, strict=True):
+            os.dup2(copy, number)
+            os.close(copy)
+
+
+@contextmanager
+def _memory_watched(errand: Errand) -> Iterator[None]:
+    """End this process if it and its children hold more than it may."""
+    if errand.memory_limit is None:
+        yield
+        return
+    over = threading.Event()
+    thread = threading.Thread(target=_watch, args=(errand, errand.memory_limit, over), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def _watch(errand: Errand, limit: int, over: threading.Event) -> None:
+    import psutil
+
+    process = psutil.Process()
+    while not over.wait(WATCH_SECONDS):
+        held = process.memory_info().rss
+        for child in process.children(recursive=True):
+            try:
+                held += child.memory_info().rss
+            except psutil.Error:  # it has just ended
+                continue
+        if held > limit:
+            errand.verdict.write_text(
+                f"it held {held / 2**30:.2f} GB of memory, more than --memory-limit allows", encoding="utf-8"
+            )
+            os.kill(os.getpid(), signal.SIGKILL)
