@@ -196,7 +196,9 @@ def run_job(
     fitted = fit_method(job.method, pairs, run, meter)
     per_item: dict[str, float] = {}
     with meter.phase("encode"), global_randomness(run.seed, "encode"):
-        codes = code_table(data, fitted.hasher, run, job.method.hasher.name, per_item)
+        codes = code_table(
+            data, fitted.hasher, run, job.method.hasher.name, per_item, job.cell.facts.get("relevance", "label")
+        )
     with meter.phase("evaluate"):
         evaluation = evaluate(codes, metrics, device)
     trust = np.empty(len(data.plan), dtype=np.float32)
@@ -267,6 +269,8 @@ def evaluation_arrays(codes: CodeTable, evaluation: Evaluation) -> dict[str, NDA
             arrays[f"{part}_{modality}_codes"] = packed
     arrays["query_labels"], arrays["database_labels"] = codes.query_labels, codes.database_labels
     arrays["query_ids"], arrays["database_ids"] = codes.query_ids, codes.database_ids
+    if codes.partners is not None:
+        arrays["relevant_pairs"] = codes.partners["i2t"]
     for prefix, named in (("per_query", evaluation.per_query), ("curve", evaluation.curves)):
         arrays.update({f"{prefix}_{name.replace('/', '_')}": array for name, array in named.items()})
     return arrays

@@ -58,13 +58,16 @@ def read_feature_file(path: Path) -> FeatureTable:
     )
 
 
-def table_from_arrays(arrays: Mapping[str, NDArray], name: str, where: str) -> FeatureTable:
+def table_from_arrays(
+    arrays: Mapping[str, NDArray], name: str, where: str, parts: tuple[str, ...] | None = None
+) -> FeatureTable:
     """Check arrays as described in :func:`read_feature_file` and put them into a table.
 
     Args:
         arrays: Name to array.
         name: Name of the data.
         where: What to call the source in messages.
+        parts: (n_images,) names of published parts, or None.
 
     Returns:
         The table, with a fingerprint of all arrays.
@@ -109,6 +112,7 @@ def table_from_arrays(arrays: Mapping[str, NDArray], name: str, where: str) -> F
         wrong=wrong,
         captions=captions,
         filenames=filenames,
+        parts=parts,
         fingerprint=_fingerprint(arrays),
     )
 
