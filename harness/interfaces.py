@@ -395,4 +395,6 @@ class DatasetReader(Protocol):
     """Reads one published layout; a dataset card names it."""
 
     def __call__(self, card: Any, root: Any) -> Any:
-        """Card and data root to a :class:`harness.data.raw.RawDataset`."""
+        """Card and data root to a :class:`harness.data.raw.RawDataset`, or to a
+        :class:`harness.data.table.FeatureTable` where the set is published as features.
+        """
