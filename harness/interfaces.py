@@ -33,7 +33,7 @@ class Need(Flag):
     SHARED_SPACE = auto()  # image and caption features of one space (CLIP), so that they can be compared directly
     EPOCHS = auto()  # a hasher that trains in epochs (a Learner)
     PAIR_LOSSES = auto()  # a hasher that reports a loss per pair
-    TWO_LEARNERS = auto()  # co-teaching: two copies of the hasher
+    TWO_LEARNERS = auto()  # co-teaching: two copies of the hasher, each with the trust that the other's detector says
     CLASS_LABELS = auto()  # class labels of the training pairs: not unsupervised any more, and marked so
     NOISE_MASK = auto()  # the true noise mask: an oracle, and marked so
     SOURCE_ORDER = auto()  # position of each pair in the data's own order; only to repeat bugs of released programs
@@ -181,7 +181,8 @@ class Phase:
         epochs: Number of epochs.
         pairs: ``"all"`` training pairs or the ``"trusted"`` ones.
         trust: ``"ones"`` (every pair fully trusted) or ``"detector"``.
-        restart: Start from new initial values (CRCL trains anew and keeps the refined labels).
+        restart: Start from new initial values (CRCL trains anew and keeps the refined labels). The learner's ``begin``
+            is called again, with streams of random numbers of their own.
     """
 
     name: str
@@ -215,7 +216,9 @@ class Recipe:
         detector: Name of the noise detector.
         objective: Name of the objective, for hashers that take one; None otherwise.
         phases: Training phases; empty means the hasher's own default (a closed form has none).
-        learners: 2 trains two hashers that exchange their trust (co-teaching); the first is evaluated.
+        learners: 2 trains two hashers that exchange their trust (co-teaching); the first is evaluated. It holds for the
+            recipe's own hasher and detector. A detector that declares ``Need.TWO_LEARNERS``, always or for a value of
+            a parameter, has two learners in every recipe.
         parameters: Values that differ from the components' defaults, keys as in ``--set`` ("hasher.beta").
         presets: Named sets of such values; every method also has the empty preset ``described``.
     """
@@ -331,6 +334,11 @@ class Objective(Protocol):
 
     def __call__(self, z_image: Tensor, z_text: Tensor, trust: PairTrust) -> Tensor:
         """(b, n_bits) real-valued outputs of both modalities and the trust to (b,) losses, trust already applied."""
+
+    def end_step(self, step: int) -> None:
+        """Optional: the learner has done ``step`` training steps since it began, or began anew; for losses that change
+        as the training goes.
+        """
 
 
 class Backbone(Protocol):
