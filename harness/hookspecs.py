@@ -214,6 +214,7 @@ class RegisterProtocol(Protocol):
         labels: bool = False,
         takes_rate: bool = True,
         touches_trusted: bool = False,
+        edits_captions: bool = False,
     ) -> None:
         """Register a noise protocol.
 
@@ -226,6 +227,8 @@ class RegisterProtocol(Protocol):
             labels: True if it uses class labels to choose captions.
             takes_rate: False if the noise is in the data already.
             touches_trusted: True if trusted pairs may become wrong after the trusted phase.
+            edits_captions: True if it changes the words of captions (:class:`harness.interfaces.CaptionNoise`); it then
+                works on raw captions only.
         """
 
 

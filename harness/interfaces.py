@@ -365,6 +365,7 @@ class PairsToCorrupt:
         labels: (n, n_classes) bool, or None where the data have none.
         given_wrong: (n,) bool mask of natural noise that came with the data, or None where it is not known.
         stream: ``stream(name)`` gives a numpy generator of the data seed.
+        captions: The caption of each row, for protocols that edit captions; None for all others.
     """
 
     untrusted_order: numpy.ndarray
@@ -372,6 +373,7 @@ class PairsToCorrupt:
     labels: numpy.ndarray | None
     given_wrong: numpy.ndarray | None
     stream: Callable[[str], numpy.random.Generator]
+    captions: Sequence[str] | None = None
 
     def __len__(self) -> int:
         return len(self.trusted_first_order)
@@ -382,6 +384,13 @@ class NoiseProtocol(Protocol):
 
     def __call__(self, pairs: PairsToCorrupt, rate: float) -> numpy.ndarray:
         """(n,) int64: the row whose caption each row is given; a row that keeps its own is named itself."""
+
+
+class CaptionNoise(Protocol):
+    """A noise protocol registered with ``edits_captions=True``: it may also put other words into captions."""
+
+    def __call__(self, pairs: PairsToCorrupt, rate: float) -> tuple[numpy.ndarray, Sequence[str | None]]:
+        """(n,) int64 as :class:`NoiseProtocol`, and for each row the text that stands there instead, or None."""
 
 
 class ImageSource(Protocol):

@@ -200,7 +200,9 @@ def run_job(
     with meter.phase("features"), global_randomness(0, "backbones"):
         table = job.data.source.table(job.data.split, replace(run, seed=0))
     with meter.phase("data"):
-        data = assemble(table, job.data.protocol, job.data.split)
+        with global_randomness(0, "backbones"):
+            encode = job.data.source.caption_encoder(job.data.split, replace(run, seed=0))
+            data = assemble(table, job.data.protocol, job.data.split, encode)
         pairs = training_pairs(data, device, granted_beyond_the_wall(job.method))
     fitted = fit_method(job.method, pairs, run, meter)
     per_item: dict[str, float] = {}

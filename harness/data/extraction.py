@@ -137,6 +137,27 @@ def extract(
     )
 
 
+def encode_captions(
+    raw: RawDataset, training: NDArray[np.int64], text: BackboneChoice, captions: Sequence[str], run: Run
+) -> NDArray[np.float32]:
+    """Features of captions that are not in the data, such as those a noise protocol edited; cached on their own.
+
+    Args:
+        raw: The data; a backbone that must be fitted sees the training captions as they are there.
+        training: Training images.
+        text: Text backbone.
+        captions: What to encode.
+        run: Device, streams and progress.
+
+    Returns:
+        (len(captions), d_text) float32.
+    """
+    of_training = np.flatnonzero(np.isin(raw.caption_image, training))
+    views = [list(captions)]
+    (features,) = _encode(text, raw.caption_fingerprint, raw.captions, of_training, views, run, edited=True)
+    return features
+
+
 def _encode(
     choice: BackboneChoice,
     content: str,
@@ -144,6 +165,7 @@ def _encode(
     training: NDArray[np.int64],
     views: Sequence[Any],
     run: Run,
+    edited: bool = False,
 ) -> list[NDArray[np.float32]]:
     """Encode some views of the same items, fitting first where the backbone asks for it."""
     fitted = hasattr(choice.declaration.load(), "fit")
@@ -156,6 +178,9 @@ def _encode(
         "libraries": {name: _version(name) for name in LIBRARIES},
         "device": run.device.type,
     }
+    if edited:  # the views are other captions than the items
+        key["captions"] = hashlib.sha256("\0".join(views[0]).encode()).hexdigest()
+    rows = len(views[0]) if edited else len(items)
 
     def compute() -> list[NDArray]:
         from torch.utils.data import Subset
@@ -163,7 +188,7 @@ def _encode(
         backbone = choice.make()
         if fitted:
             backbone.fit(Subset(items, training.tolist()), run)  # one image at a time, however many there are
-        return _checked([backbone.encode(view, run) for view in views], len(items), choice.name)
+        return _checked([backbone.encode(view, run) for view in views], rows, choice.name)
 
     arrays, _ = cached_arrays(key, compute)
     return arrays

@@ -183,15 +183,12 @@ def collect_evidence(learner: Learner, pairs: TrainingPairs, phase: Phase, epoch
     import torch
 
     n = len(pairs)
-    size = max(learner.batch_size, 1)
+    # Blocks of one size: in a smaller one a pair has fewer negatives, hence a smaller loss, right or wrong.
+    blocks = torch.arange(n, device=pairs.image.device).tensor_split(max(1, round(n / max(learner.batch_size, 1))))
     pair_loss = None
     if hasattr(learner, "pair_losses"):
         with torch.no_grad():
-            parts = [
-                learner.pair_losses(pairs.rows(torch.arange(at, min(at + size, n), device=pairs.image.device)))
-                for at in range(0, n, size)
-            ]
-            pair_loss = torch.cat(parts).detach().float()
+            pair_loss = torch.cat([learner.pair_losses(pairs.rows(rows)) for rows in blocks]).detach().float()
     outputs: list[Tensor] = []
 
     def similarity(rows: slice) -> Tensor:

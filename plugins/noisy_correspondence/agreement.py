@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import torch
 from harness_plugins.noisy_correspondence.mixtures import two_groups
@@ -14,19 +15,20 @@ from harness import Evidence
 def square_blocks(evidence: Evidence, n: int, size: int) -> Iterator[tuple[slice, Tensor]]:
     """Similarities within blocks of neighbouring rows, which stand for the papers' batches.
 
-    Training pairs come in a random order, so that a block is a random batch; the last one is not smaller than ``size``.
+    Training pairs come in a random order, so that a block is a random batch. All have about one size: among fewer
+    captions any pair looks better.
 
     Args:
         evidence: From the training loop.
         n: Pairs.
-        size: Rows of a block.
+        size: Rows of a block, about.
 
     Yields:
         The rows, and the (b, b) cosines of their images (rows) and captions (columns).
     """
-    starts = list(range(0, max(n - size, 0) + 1, size))
-    for start, stop in zip(starts, [*starts[1:], n], strict=True):
-        rows = slice(start, stop)
+    count = max(1, round(n / size))
+    edges = [n * at // count for at in range(count + 1)]
+    for rows in (slice(*edge) for edge in pairwise(edges)):
         yield rows, evidence.similarity(rows)[:, rows]
 
 
