@@ -38,8 +38,8 @@ def within_class(pairs, rate):
             done += 1
     if done < count:
         raise HarnessError(
-            f"protocol 'within-class': {count} wrong pairs are asked for, and {done} untrusted pairs share a label with "
-            "another: lower --noise."
+            f"protocol 'within-class': {count} wrong pairs are asked for, and {done} untrusted pairs share a "
+            "label with another: lower --noise."
         )
     return source
 

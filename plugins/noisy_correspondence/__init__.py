@@ -8,7 +8,19 @@ published program, whose function is named beside it; docs/detectors.md lists ev
 from __future__ import annotations
 
 from harness_plugins.noisy_correspondence.declared import (
-    BLOCK, CCA, CRCL, DECL, GROUPS, GSC, GUARD, MIXTURE, MSCN, NCR, RCL, TEMPERATURE, WARM_UP,
+    BLOCK,
+    CCA,
+    CRCL,
+    DECL,
+    GROUPS,
+    GSC,
+    GUARD,
+    MIXTURE,
+    MSCN,
+    NCR,
+    RCL,
+    TEMPERATURE,
+    WARM_UP,
 )  # fmt: skip
 
 from harness import Need, Parameter, hookimpl
@@ -26,7 +38,7 @@ def register_detectors(register):
             Parameter("directions", 64, "Leading canonical directions.", minimum=1),
             Parameter("ridge", 1.0, "Ridge, as a multiple of the mean eigenvalue of each covariance.", above=0),
             Parameter("rounds", 4, "Rounds of fitting and weighing.", minimum=1),
-            Parameter("folds", 5, "A pair is judged in a space made from the other folds; 1: from all pairs.", minimum=1),
+            Parameter("folds", 5, "A pair is judged in a space made from the other folds; 1: from all.", minimum=1),
             GROUPS,
         ],
     )  # fmt: skip
@@ -36,7 +48,7 @@ def register_detectors(register):
         parameters=[
             Parameter("relation", "rows", "Compare whole rows of relations (GSC) or the nearest sure pairs (BiCro).",
                       ("rows", "anchors")),
-            Parameter("temperature", 0.1, "Softmax over the relations of an item; 0: plain cosines, as GSC.", minimum=0),
+            Parameter("temperature", 0.1, "Softmax over relations of an item; 0: plain cosines, as GSC.", minimum=0),
             Parameter("rounds", 2, "Rounds; later ones count relations by the weights of the round before.", minimum=1),
             GROUPS,
             Parameter("anchors", 4096, "Relations to that many other pairs at most.", minimum=8),
@@ -96,7 +108,7 @@ def register_detectors(register):
         summary="a small network weighs pairs, trained on trusted pairs through a virtual step of the hasher",
         parameters=[
             Parameter("hidden", 64, "Hidden units of the small network.", minimum=1),
-            Parameter("meta_rate", 1e-3, "Step size of its Adam (the paper takes 1.7e-5 over many more steps).", above=0),
+            Parameter("meta_rate", 1e-3, "Step size of its Adam (the paper: 1.7e-5, over many more steps).", above=0),
             Parameter("virtual_rate", 0.1, "Size of the virtual step.", minimum=0),
             Parameter("batch_size", 128, "Trusted pairs in a meta step.", minimum=2),
             Parameter("purify", False, "Leave out pairs with a posterior below 1/2 instead of weighing them."),

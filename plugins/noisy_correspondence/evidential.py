@@ -13,12 +13,12 @@ from harness import Evidence, PairTrust, TrainingPairs
 
 
 def evidence_of(similarity: Tensor, temperature: float) -> Tensor:
-    """DECL's evidence extractor (its program, ``forward_sim``): e = exp(tanh(s) / tau), the evidence for each possible match."""
+    """DECL's evidence (its program, ``forward_sim``): e = exp(tanh(s) / tau) for each possible match."""
     return torch.exp(torch.tanh(similarity) / temperature)
 
 
 def uncertainty(evidence: Tensor) -> Tensor:
-    """DECL (its program, ``get_correspondence``): u = K / sum of (e + 1) over the K captions of a batch, (b,) in (0, 1)."""
+    """DECL (``get_correspondence``): u = K / sum of (e + 1) over the K captions of a batch, (b,) in (0, 1)."""
     return evidence.shape[1] / (evidence + 1).sum(1)
 
 

@@ -47,7 +47,7 @@ def evidential_term(evidence: Tensor, label: Tensor, form: str, divergence: floa
 
 
 def hard_negatives(scores: Tensor, margin: float, count: int) -> Tensor:
-    """(b,) DECL's robust dynamic hinge (its program, ``RDH_loss``): mean of the ``count`` largest hinge losses of each direction.
+    """(b,) DECL's robust dynamic hinge (``RDH_loss``): mean of the ``count`` largest hinges of each direction.
 
     Args:
         scores: (b, b) tanh of the similarity.

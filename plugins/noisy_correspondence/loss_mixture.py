@@ -39,8 +39,9 @@ def predicted_match(similarity: Tensor, margin: float) -> Tensor:
 
 class LossMixture:
     """After the warm-up, each epoch: losses scaled to [0, 1], a mixture of two components, weight w = posterior of the
-    one with the lower mean (NCR's program, ``eval_train``). Target (``train``): y = w + (1 - w) P for pairs called right,
-    w > 1/2, and P for the others (they come in ``noisy_after`` epochs after the warm-up, until then their target is 0).
+    one with the lower mean (NCR's program, ``eval_train``). Target (``train``): y = w + (1 - w) P for pairs called
+    right, w > 1/2, and P for the others (they come in ``noisy_after`` epochs after the warm-up; until then their
+    target is 0).
 
     P comes from the network that watches, so that a pair called wrong gets the teacher's prediction; the paper takes
     the mean of both networks'. With ``co_teaching`` the core trains two hashers, each with the trust that comes from

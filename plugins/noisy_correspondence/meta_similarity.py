@@ -51,7 +51,7 @@ class MetaNetwork(nn.Module):
 def meta_gradient(network: MetaNetwork, learner, batch: Batch, trusted: Batch, right: Tensor, rate: float):
     """Error on trusted pairs after a virtual step, and its exact gradient by the small network's parameters phi.
 
-    With l_i(theta) the loss of pair i, v_i = V_phi(r_i) its weight and r the similarity vectors (the program's ``train``):
+    With l_i(theta) the loss of pair i, v_i = V_phi(r_i) its weight and r the similarity vectors (its ``train``):
     theta'(phi) = theta - rate x grad_theta mean_i v_i l_i(theta),  L(phi) = BCE(V_phi(r_theta'(phi)(trusted)), right).
     By the chain rule dL/dphi = the partial derivative at theta' + sum_i dL/dv_i dv_i/dphi with
     dL/dv_i = - rate/b x grad_theta' L . grad_theta l_i, which takes one double backward pass and no second network.

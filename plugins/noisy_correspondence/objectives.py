@@ -1,7 +1,7 @@
 """Losses that bear wrong pairs: complementary, active complementary, generalised cross-entropy, soft margin.
 
-Everywhere S is the (b, b) matrix of cosines of a batch, p1 = softmax(S / tau) by rows (image to caption), p2 by columns,
-and a loss is the sum over both directions.
+Everywhere S is the (b, b) matrix of cosines of a batch, p1 = softmax(S / tau) by rows (image to caption), p2 by
+columns, and a loss is the sum over both directions.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ def without_diagonal(matrix: Tensor) -> Tensor:
 
 
 class Complementary:
-    """RCL (Hu et al., Cross-Modal Retrieval with Partially Mismatched Pairs, TPAMI 2023; its program's
-    ``CCL`` and its forms f): sum over j != i of f(p_ij), times the weight of pair i. It says what is not the match, never what is.
+    """RCL (Hu et al., Cross-Modal Retrieval with Partially Mismatched Pairs, TPAMI 2023; its program's ``CCL`` and its
+    forms f): sum over j != i of f(p_ij), times the weight of pair i. It says what is not the match, never what is.
     """
 
     def __init__(self, *, temperature: float, form: str, q: float) -> None:
@@ -92,8 +92,8 @@ class GeneralisedCrossEntropy:
 
 
 class SoftMargin:
-    """NCR (Huang et al., NeurIPS 2021; its program's ``ContrastiveLoss``): a triplet loss against the hardest negative whose margin
-    says how far the pair belongs together,
+    """NCR (Huang et al., NeurIPS 2021; its program's ``ContrastiveLoss``): a triplet loss against the hardest negative
+    whose margin says how far the pair belongs together,
 
     [mhat + max_{j != i} S_ij - S_ii]_+ + [mhat + max_{j != i} S_ji - S_ii]_+ with mhat = m (10^y - 1) / 9,
 

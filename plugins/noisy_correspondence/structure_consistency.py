@@ -36,7 +36,7 @@ def relations(features: Tensor, anchors: Tensor, temperature: float) -> Tensor:
 
 
 def row_agreement(image: Tensor, text: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-    """Cosine between each pair's row of relations among images and among captions (GSC's program, ``train_batch``: ``topos``).
+    """Cosine between each pair's row of relations among images and among captions (GSC, ``topos``).
 
     Args:
         image, text: (n, m) relations.
