@@ -13,8 +13,9 @@ from harness import Evidence, PairTrust, TrainingPairs
 
 class SelfRefiningCorrespondence:
     """Labels y of all pairs (the program's ``train_self``): 1 at the start and frozen for the first epochs; then the
-    learner's match probability p; from then on, after each epoch, y <- alpha y + (1 - alpha) p, and 0 where that falls below the
-    threshold. Each later phase (the recipe restarts the network there and keeps the labels) freezes them again first.
+    learner's match probability p; from then on, after each epoch, y <- alpha y + (1 - alpha) p, and 0 where that falls
+    below the threshold. Each later phase (the recipe restarts the network there and keeps the labels) freezes them
+    again first.
 
     The published program averages within a batch while it trains; here p comes from the network as it is after the
     epoch, in blocks of as many pairs as its batches have.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -208,20 +210,16 @@ def test_uncertainty_falls_with_evidence_and_is_nearly_one_without():
 
 def test_division_calls_right_whose_own_caption_is_believed_most():
     similarity, mask, _ = learned(96)
+    found = {}
     for weights in ("division", "ratio", "certainty"):
         detector = EvidentialDivision(**{**DIVISION, "weights": weights})
         detector.fit(views(96)[0], RUN)
-        found = detector.observe(evidence(similarity), RUN).weight
-        assert roc_auc_score(mask, -found) > 0.97
-        if weights == "division":
-            for rows, block in square_blocks(evidence(similarity), 96, 64):
-                e = evidence_of(block, 0.1)
-                both = e + e.T
-                expected = [float(both[i].argmax() == i) for i in range(len(both))]
-                assert found[rows].tolist() == expected
-        if weights == "ratio":
-            assert torch.equal(found == 1, torch.tensor(division, dtype=torch.bool))
-        division = found.tolist() if weights == "division" else division
+        found[weights] = detector.observe(evidence(similarity), RUN).weight
+        assert roc_auc_score(mask, -found[weights]) > 0.97
+    for rows, block in square_blocks(evidence(similarity), 96, 64):
+        both = evidence_of(block, 0.1) + evidence_of(block, 0.1).T
+        assert found["division"][rows].tolist() == [float(both[i].argmax() == i) for i in range(len(both))]
+    assert torch.equal(found["ratio"] == 1, found["division"] == 1)
 
 
 # -- CRCL
@@ -267,7 +265,7 @@ def test_crcl_restarts_from_other_initial_values_and_keeps_its_labels():
         object.__setattr__(method.components["hasher"], "target", "harness_plugins.chnr.contrastive:ContrastiveHasher")
     assert [phase.restart for phase in method.phases] == [False, True, True, True]
     assert len(begun) == 4
-    for before, after in zip(begun, begun[1:], strict=False):
+    for before, after in pairwise(begun):
         assert not torch.equal(before[0], after[0]), "networks"
         assert not torch.equal(before[1], after[1]), "named streams do not repeat"
     assert set(refined[0].tolist()) == {1.0}
