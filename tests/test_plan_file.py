@@ -326,7 +326,7 @@ def test_shipped_plans_are_package_data():
 
     project = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())
     assert "plans/*.toml" in project["tool"]["setuptools"]["package-data"]["harness"]
-    assert set(shipped_plans()) == {"smoke", "paper-ucm", "paper-rsicd"}
+    assert set(shipped_plans()) == {"smoke", "paper-ucm", "paper-rsicd", "cross"}
 
 
 @pytest.mark.parametrize("name", ["smoke", "paper-ucm"])

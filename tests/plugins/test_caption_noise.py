@@ -101,7 +101,7 @@ def test_a_caption_of_one_word_gets_another_and_the_only_word_there_is_cannot():
 
 
 def test_word_noise_goes_through_the_text_backbone_and_its_plan_can_be_run_again(harness, tmp_path):
-    arguments = ("--method", "cca-itq", "--limit", 60, "--protocol", "word", "--noise", 0.5, "--bits", 8)
+    arguments = ("--method", "cca-itq", "--limit", 40, "--protocol", "word", "--noise", 0.5, "--bits", 8)
     first = harness("run", *arguments, "--json")
     assert first.code == 0, first.err
     record = json.loads(first.out)[0]
@@ -111,18 +111,18 @@ def test_word_noise_goes_through_the_text_backbone_and_its_plan_can_be_run_again
     (arrays,) = (tmp_path / "results").rglob("arrays.npz")
     plan = read_plan(arrays)
     assert (plan.replaced != "").sum() == plan.wrong.sum()
-    again = harness("run", "--method", "cca-itq", "--limit", 60, "--noise-plan", arrays, "--bits", 8, "--json")
+    again = harness("run", "--method", "cca-itq", "--limit", 40, "--noise-plan", arrays, "--bits", 8, "--json")
     assert again.code == 0, again.err
     assert json.loads(again.out)[0]["metrics"]["i2t"] == record["metrics"]["i2t"]
     exported = tmp_path / "cell.npz"
-    made = harness("data", "export", "--cell", "dataset=toy,protocol=word,noise=0.5,limit=60", "-o", exported)
+    made = harness("data", "export", "--cell", "dataset=toy,protocol=word,noise=0.5,limit=40", "-o", exported)
     assert made.code == 0, made.err
     ready = harness(
         "run", "--method", "cca-itq", "--features", exported, "--noise-plan", exported, "--bits", 8, "--json"
     )
     assert ready.code == 0, ready.err
     assert json.loads(ready.out)[0]["metrics"]["i2t"] == record["metrics"]["i2t"]
-    clean = harness("run", "--method", "cca-itq", "--limit", 60, "--noise", 0, "--bits", 8, "--json")
+    clean = harness("run", "--method", "cca-itq", "--limit", 40, "--noise", 0, "--bits", 8, "--json")
     assert json.loads(clean.out)[0]["metrics"]["i2t"] != record["metrics"]["i2t"]
 
 
