@@ -181,8 +181,8 @@ class Phase:
         epochs: Number of epochs.
         pairs: ``"all"`` training pairs or the ``"trusted"`` ones.
         trust: ``"ones"`` (every pair fully trusted) or ``"detector"``.
-        restart: Start from new initial values (CRCL trains anew and keeps the refined labels). The learner's ``begin``
-            is called again, with streams of random numbers of their own.
+        restart: Start from new initial values (CRCL trains anew and keeps the refined labels). ``begin`` is called
+            again, with streams of its own.
     """
 
     name: str
@@ -217,8 +217,7 @@ class Recipe:
         objective: Name of the objective, for hashers that take one; None otherwise.
         phases: Training phases; empty means the hasher's own default (a closed form has none).
         learners: 2 trains two hashers that exchange their trust (co-teaching); the first is evaluated. It holds for the
-            recipe's own hasher and detector. A detector that declares ``Need.TWO_LEARNERS``, always or for a value of
-            a parameter, has two learners in every recipe.
+            recipe's own hasher and detector; a detector that needs ``TWO_LEARNERS`` has two in every recipe.
         parameters: Values that differ from the components' defaults, keys as in ``--set`` ("hasher.beta").
         presets: Named sets of such values; every method also has the empty preset ``described``.
     """
@@ -336,9 +335,7 @@ class Objective(Protocol):
         """(b, n_bits) real-valued outputs of both modalities and the trust to (b,) losses, trust already applied."""
 
     def end_step(self, step: int) -> None:
-        """Optional: the learner has done ``step`` training steps since it began, or began anew; for losses that change
-        as the training goes.
-        """
+        """Optional: the learner has done ``step`` training steps since it began, or began anew."""
 
 
 class Backbone(Protocol):
@@ -383,14 +380,9 @@ class NoiseProtocol(Protocol):
     """Decides which pairs become wrong and which caption they get."""
 
     def __call__(self, pairs: PairsToCorrupt, rate: float) -> numpy.ndarray:
-        """(n,) int64: the row whose caption each row is given; a row that keeps its own is named itself."""
-
-
-class CaptionNoise(Protocol):
-    """A noise protocol registered with ``edits_captions=True``: it may also put other words into captions."""
-
-    def __call__(self, pairs: PairsToCorrupt, rate: float) -> tuple[numpy.ndarray, Sequence[str | None]]:
-        """(n,) int64 as :class:`NoiseProtocol`, and for each row the text that stands there instead, or None."""
+        """(n,) int64: the row whose caption each row is given; a row that keeps its own is named itself. One registered
+        with ``edits_captions=True`` returns that and n texts: what stands there instead, or None.
+        """
 
 
 class ImageSource(Protocol):

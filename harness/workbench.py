@@ -16,13 +16,14 @@ from harness.cells import CORE_VERSIONS, DEFAULT_TRUSTED, Cell, CellRequest
 from harness.compatibility import DataFacts, check_combination, granted_beyond_the_wall
 from harness.context import choose_device
 from harness.data.assemble import Protocol, check_plan, trusted_rows
+from harness.data.imported_plan import plan_of_index_file
 from harness.data.sources import DataSource, backbone_choice, card_of, features_source, raw_dataset, raw_source
-from harness.data.splits import choose_captions, database_images, query_images, training_images
+from harness.data.splits import database_images, query_images, training_images
 from harness.data.standardise import CHOICES as STANDARDISE
 from harness.declarations import ProtocolDeclaration
 from harness.errors import HarnessError, unknown_name
 from harness.methods import ResolvedMethod, resolve_method
-from harness.noise.index_file import INDEX_FILE, read_index_file
+from harness.noise.index_file import INDEX_FILE
 from harness.noise.plan import NoisePlan, read_plan
 from harness.plugins import Registry
 from harness.precision import AUTO, FP32, check_precision, resolve_precision
@@ -273,7 +274,11 @@ class Workbench:
         plan = None
         if request.noise_plan is not None:
             if request.noise_plan.suffix == ".npy":
-                plan = self._index_file(request, source)
+                share = _given_trusted(request)
+                index_file: ProtocolDeclaration = self.registry.get("protocol", INDEX_FILE)
+                plan = plan_of_index_file(
+                    request.noise_plan, request.noise, source, index_file, trusted=share, data_seed=request.data_seed
+                )
             else:
                 if request.noise_plan not in self._plans:
                     self._plans[request.noise_plan] = read_plan(request.noise_plan)
@@ -308,26 +313,6 @@ class Workbench:
                 "data (--dataset)."
             )
         return Protocol(declaration, rate, _given_trusted(request), request.data_seed, request.standardise)
-
-    def _index_file(self, request: CellRequest, source: DataSource) -> NoisePlan:
-        """The plan that a published index file means for these data."""
-        assert request.noise_plan is not None
-        data, train = source.data, training_images(source.split(request.data_seed))
-        own = source.ready.caption_choice if source.ready is not None else None
-        if own is None:
-            own = choose_captions(data.caption_image, len(data), request.data_seed)
-        given, rate = read_index_file(
-            request.noise_plan, request.noise, train=train, own_caption=own[train], caption_image=data.caption_image
-        )
-        moved = np.zeros(len(data), dtype=bool)
-        moved[train] = given != np.arange(len(train))
-        brought = None if source.ready is None else source.ready.trusted
-        trusted, _ = trusted_rows(brought, moved, train, _given_trusted(request), request.data_seed)
-        protocol: ProtocolDeclaration = self.registry.get("protocol", INDEX_FILE)
-        return NoisePlan(
-            train, own[train][given], own[train], moved[train], trusted & ~moved[train], INDEX_FILE, protocol.version,
-            rate, request.data_seed, data.fingerprint,
-        )  # fmt: skip
 
 
 def _given_trusted(request: CellRequest) -> float:
