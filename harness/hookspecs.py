@@ -227,8 +227,8 @@ class RegisterProtocol(Protocol):
             labels: True if it uses class labels to choose captions.
             takes_rate: False if the noise is in the data already.
             touches_trusted: True if trusted pairs may become wrong after the trusted phase.
-            edits_captions: True if it changes the words of captions (see :class:`harness.interfaces.NoiseProtocol`); it then
-                works on raw captions only.
+            edits_captions: True if it changes words of captions; it then works on raw captions only, finds them in
+                ``pairs.captions``, and returns a second thing: for each row the text that stands there, or None.
         """
 
 

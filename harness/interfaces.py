@@ -33,7 +33,7 @@ class Need(Flag):
     SHARED_SPACE = auto()  # image and caption features of one space (CLIP), so that they can be compared directly
     EPOCHS = auto()  # a hasher that trains in epochs (a Learner)
     PAIR_LOSSES = auto()  # a hasher that reports a loss per pair
-    TWO_LEARNERS = auto()  # co-teaching: two copies of the hasher, each with the trust that the other's detector says
+    TWO_LEARNERS = auto()  # co-teaching: two copies of the hasher
     CLASS_LABELS = auto()  # class labels of the training pairs: not unsupervised any more, and marked so
     NOISE_MASK = auto()  # the true noise mask: an oracle, and marked so
     SOURCE_ORDER = auto()  # position of each pair in the data's own order; only to repeat bugs of released programs
@@ -181,8 +181,7 @@ class Phase:
         epochs: Number of epochs.
         pairs: ``"all"`` training pairs or the ``"trusted"`` ones.
         trust: ``"ones"`` (every pair fully trusted) or ``"detector"``.
-        restart: Start from new initial values (CRCL trains anew and keeps the refined labels). ``begin`` is called
-            again, with streams of its own.
+        restart: Start from new initial values, with new streams (CRCL trains anew and keeps the refined labels).
     """
 
     name: str
@@ -216,8 +215,7 @@ class Recipe:
         detector: Name of the noise detector.
         objective: Name of the objective, for hashers that take one; None otherwise.
         phases: Training phases; empty means the hasher's own default (a closed form has none).
-        learners: 2 trains two hashers that exchange their trust (co-teaching); the first is evaluated. It holds for the
-            recipe's own hasher and detector; a detector that needs ``TWO_LEARNERS`` has two in every recipe.
+        learners: 2 trains two hashers that exchange their trust (co-teaching); the first is evaluated.
         parameters: Values that differ from the components' defaults, keys as in ``--set`` ("hasher.beta").
         presets: Named sets of such values; every method also has the empty preset ``described``.
     """
@@ -380,9 +378,7 @@ class NoiseProtocol(Protocol):
     """Decides which pairs become wrong and which caption they get."""
 
     def __call__(self, pairs: PairsToCorrupt, rate: float) -> numpy.ndarray:
-        """(n,) int64: the row whose caption each row is given; a row that keeps its own is named itself. One registered
-        with ``edits_captions=True`` returns that and n texts: what stands there instead, or None.
-        """
+        """(n,) int64: the row whose caption each row gets, or itself; with ``edits_captions`` n texts or None, too."""
 
 
 class ImageSource(Protocol):

@@ -37,7 +37,7 @@ def plan_of_index_file(
         The plan.
 
     Raises:
-        HarnessError: The file is of other data or of another rate; see :func:`harness.noise.index_file.read_index_file`.
+        HarnessError: The file is of other data or of another rate; see :mod:`harness.noise.index_file`.
     """
     data, train = source.data, training_images(source.split(data_seed))
     own = None if source.ready is None else source.ready.caption_choice
