@@ -22,7 +22,8 @@ API_1 = {
     ],
     "register_detectors": [*COMPONENT, "needs", "precisions"],
     "register_objectives": [*COMPONENT, "needs", "precisions"],
-    "register_backbones": [*COMPONENT, "modality", "models", "weights", "shared_space"],
+    "register_backbones": [*COMPONENT, "modality", "models", "weights", "shared_space", "recipes", "whole_folder",
+        "same_results"],
     "register_datasets": ["card"],
     "register_readers": ["name", "target", "summary"],
     "register_metrics": ["name", "target", "summary", "definition", "cutoffs", "empty_query", "paper"],
@@ -39,7 +40,8 @@ EXAMPLES = {
     "register_detectors": 'register("x", "m:X", summary="s", parameters=(), needs=Need.EPOCHS, precisions=("fp32",))',
     "register_objectives": 'register("x", "m:X", summary="s", parameters=(), needs=Need.TRUSTED)',
     "register_backbones": 'register("x", "m:X", modality="text", summary="s", parameters=(), models=True, '
-    'weights="optional", shared_space="clip")',
+    'weights="optional", shared_space="clip", recipes=("standard", "other"), whole_folder=True, '
+    'same_results={"a": "b"})',
     "register_datasets": 'register(Path("x.toml"))',
     "register_readers": 'register("x", "m:x", summary="s")',
     "register_metrics": 'register("x", "m:x", summary="s", definition="d", cutoffs=(1, 2), empty_query="counts 0")',
