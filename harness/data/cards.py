@@ -1,33 +1,90 @@
-"""Dataset cards: one declarative TOML file for each data set."""
+"""Dataset cards: one declarative TOML file for each data set (docs/add-a-dataset.md)."""
 
 from __future__ import annotations
 
-import tomllib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from harness.errors import HarnessError
+from harness.errors import HarnessError, unknown_name
+from harness.toml_lines import line_of, read_toml
+
+Count = Annotated[int, Field(ge=1)]
+Parameter = bool | int | str | list[str]
 
 
-class Layout(BaseModel):
-    """Where the files of a data set lie below the data root."""
-
+class _Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Expected(_Strict):
+    """A file or folder of the layout, for `harness data check`."""
+
+    path: str
+    """Below the data set's folder; ``*`` stands for any name within a folder."""
+    kind: Literal["file", "folder"] = "file"
+    count: Count | None = None
+    """How many files the folder, or the ``*``, should have."""
+    layout: str = ""
+    """For sets that come in several layouts: the one it belongs to; "" belongs to all of them."""
+    optional: bool = False
+    remark: str = ""
+
+
+class Layout(_Strict):
+    """Where the files of a data set lie below the data root."""
 
     folder: str
     """Folder below the data root."""
-    annotations: str
+    other_folders: tuple[str, ...] = ()
+    """Names that the folder also has, as archives are unpacked."""
+    annotations: str = ""
     """File with captions and labels, below ``folder``."""
-    images: str
+    images: str = ""
     """Folder of the images, below ``folder``."""
+    other_images: tuple[str, ...] = ()
+    """Names that the folder of the images also has."""
+    files: tuple[Expected, ...] = ()
+    """All that is expected below ``folder``."""
 
 
-class Backbones(BaseModel):
+class Source(_Strict):
+    """Something to download."""
+
+    address: str
+    file: str = ""
+    """Name of the file; the end of the address if empty."""
+    sha256: str = Field(default="", pattern=r"^([0-9a-f]{64})?$")
+    """Of the file, where the publisher or several independent copies agree on it; "" where nobody knows."""
+    size: Count | None = None
+    """Bytes."""
+    unpack: str = ""
+    """Folder, below the data set's, into which an archive is unpacked; "" for the data set's own."""
+    kind: Literal["file", "page"] = "file"
+    """"page" where a person has to click: a cloud drive, a form."""
+    remark: str = ""
+
+
+class Part(_Strict):
+    """A published part."""
+
+    name: Literal["train", "val", "test", "restval"]
+    images: Count
+
+
+class Protocol(_Strict):
+    """The usual query/database protocol of the set: ``--split protocol``."""
+
+    queries: Count
+    training: Annotated[int, Field(ge=0)]
+    """Training images within the database; 0: all of it."""
+    remark: str = ""
+
+
+class Backbones(_Strict):
     """Backbones that are used where none is named."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     image: str
     text: str
@@ -35,42 +92,106 @@ class Backbones(BaseModel):
     text_weights: str = ""
 
 
-class DatasetCard(BaseModel):
+class DatasetCard(_Strict):
     """Facts about a data set and the reader for its layout."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     title: str
     paper: str
     licence: str
     reader: str
-    labels: Literal["single", "multi"]
-    classes: int
-    images: int
-    captions_per_image: int
+    labels: Literal["single", "multi", "none"]
+    classes: Annotated[int, Field(ge=0)]
+    """0 where the files alone say it."""
+    images: Annotated[int, Field(ge=0)]
+    """0 where the files alone say it."""
+    captions_per_image: Annotated[int, Field(ge=0)]
+    """0 where images have different numbers of captions."""
     image_size: str
-    backbones: Backbones
+    backbones: Backbones | None = None
+    """None for data that come as ready features."""
     layout: Layout | None = None
     """None for data that need no files."""
     source: str = ""
-    """Where the authors publish it."""
+    """Where the authors publish it: a page for people."""
+    bibtex: str = ""
+    class_names: tuple[str, ...] = ()
+    sources: tuple[Source, ...] = ()
+    """What `harness data fetch` can get."""
+    parts: tuple[Part, ...] = ()
+    """Published parts."""
+    protocol: Protocol | None = None
+    split: Literal["paper", "stratified", "published", "protocol"] = "paper"
+    """Default of ``--split``."""
+    parameters: dict[str, Parameter] = {}
+    """Of the reader."""
+    remark: str = ""
+
+    def reader_parameters(self, known: Mapping[str, Parameter]) -> dict[str, Any]:
+        """The parameters of the reader.
+
+        Args:
+            known: Name to default; the type of the default is the type asked for.
+
+        Returns:
+            Name to value, all of them.
+
+        Raises:
+            HarnessError: One is unknown, or of another type.
+        """
+        found: dict[str, Any] = dict(known)
+        for name, value in self.parameters.items():
+            where = f"dataset card {self.name!r}, table [parameters]"
+            if name not in known:
+                raise HarnessError(f"{where}: {unknown_name(f'parameter of reader {self.reader}', name, known)}")
+            if type(value) is not type(known[name]):
+                raise HarnessError(f"{where}: {name} = {value!r}, expected {_KINDS[type(known[name])]}.")
+            found[name] = value
+        return found
+
+
+_KINDS = {bool: "true or false", int: "a whole number", str: "a text", list: "a list of texts"}
 
 
 def read_card(path: Path) -> DatasetCard:
     """Read and check a card.
 
     Raises:
-        HarnessError: The file is no TOML, or a key is missing, unknown or of the wrong type.
+        HarnessError: The file is no TOML, or a key is missing, unknown or of the wrong type; the message names the file,
+            the line and the key.
     """
+    text, content = read_toml(path, "dataset card")
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-        return DatasetCard.model_validate(content)
-    except OSError as error:
-        raise HarnessError(f"dataset card {path} cannot be read: {error.strerror}.") from error
-    except tomllib.TOMLDecodeError as error:
-        raise HarnessError(f"dataset card {path} is no TOML: {error}.") from error
+        card = DatasetCard.model_validate(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise HarnessError(f"dataset card {path}: key {key!r}: {first['msg']}.") from error
+        raise HarnessError(_told(path, text, error)) from error
+    for wanted, given in (("parts", card.parts), ("protocol", card.protocol)):
+        if card.split == {"parts": "published"}.get(wanted, wanted) and not given:
+            raise HarnessError(f"dataset card {path}: split = {card.split!r} needs the table {wanted!r}.")
+    return card
+
+
+def _told(path: Path, text: str, error: ValidationError) -> str:
+    """The first mistake, in one sentence."""
+    first = error.errors()[0]
+    keys = list(first["loc"])
+    key = ".".join(str(part) for part in keys)
+    line = line_of(text, keys)
+    where = f"dataset card {path}" + (f", line {line}" if line else "")
+    if first["type"] == "extra_forbidden":
+        unknown = unknown_name("key", str(keys[-1]), _keys_at(keys[:-1]))
+        place = f" in {'.'.join(str(part) for part in keys[:-1])!r}" if keys[:-1] else ""
+        return f"{where}: {str(unknown).replace(': ', f'{place}: ', 1)}"
+    if first["type"] == "missing":
+        return f"{where}: key {key!r} is missing."
+    return f"{where}: key {key!r}: {first['msg'][:1].lower()}{first['msg'][1:]}."
+
+
+def _keys_at(location: list[Any]) -> list[str]:
+    """The keys that a card may have at a place."""
+    tables: dict[str, type[BaseModel]] = {
+        "layout": Layout, "backbones": Backbones, "sources": Source, "parts": Part, "protocol": Protocol,
+        "files": Expected,
+    }  # fmt: skip
+    names = [part for part in location if isinstance(part, str)]
+    return list((tables[names[-1]] if names else DatasetCard).model_fields)

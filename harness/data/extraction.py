@@ -15,13 +15,17 @@ from numpy.typing import NDArray
 
 from harness.data import augment
 from harness.data.cache import cached_arrays
+from harness.data.file_hashes import file_hashes
 from harness.data.raw import RawDataset
 from harness.data.table import FeatureTable
 from harness.declarations import BackboneDeclaration
 from harness.errors import HarnessError
 from harness.interfaces import Run
 
-LIBRARIES = ("numpy", "pillow", "scikit-image", "scikit-learn", "torch", "torchvision", "transformers")
+LIBRARIES = (
+    "numpy", "scipy", "pillow", "scikit-image", "scikit-learn", "torch", "torchvision", "transformers", "tokenizers",
+    "sentence-transformers", "open_clip_torch", "timm",
+)  # fmt: skip
 """Libraries whose version may change features."""
 
 
@@ -59,6 +63,11 @@ class BackboneChoice:
             if self.weights
             else "library"
         )
+
+    @property
+    def fitted(self) -> bool:
+        """Whether it is fitted on the training images or captions, so that its features depend on the split."""
+        return hasattr(self.declaration.load(), "fit")
 
     def describe(self) -> dict[str, Any]:
         """Name, weights and parameters, as stored in the record and hashed."""
@@ -99,9 +108,24 @@ def fingerprint_of_weights(weights: str, option: str) -> str:
     digest = hashlib.sha256()
     for file in files:
         digest.update(file.name.encode() if len(files) > 1 else b"")
-        with file.open("rb") as opened:
-            digest.update(hashlib.file_digest(opened, "sha256").digest())
+        digest.update(bytes.fromhex(file_hashes().hash_of(file)))
+    file_hashes().save()
     return f"sha256:{digest.hexdigest()[:16]}"
+
+
+def fingerprint_below(weights: str) -> str:
+    """Content hash of all files in folders below a weights folder, which :func:`fingerprint_of_weights` leaves out; ""
+    if there are none. (Sentence-transformers keep the configuration of their pooling there.)
+    """
+    path = Path(weights)
+    if not path.is_dir():
+        return ""
+    files = sorted(file for file in path.rglob("*") if file.parent != path and file.is_file())
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(f"{file.relative_to(path).as_posix()} {file_hashes().hash_of(file)}\n".encode())
+    file_hashes().save()
+    return f"sha256:{digest.hexdigest()[:16]}" if files else ""
 
 
 def extract(
@@ -120,9 +144,9 @@ def extract(
         The features, with the fingerprint of the raw data.
     """
     views = [raw.images, augment.AugmentedImages(raw.images)]
-    image_features, view = _encode(image, raw.image_fingerprint, raw.images, training, views, run)
+    image_features, view = _encode(image, raw.name, raw.image_fingerprint, raw.images, training, views, run)
     of_training = np.flatnonzero(np.isin(raw.caption_image, training))
-    (text_features,) = _encode(text, raw.caption_fingerprint, raw.captions, of_training, [raw.captions], run)
+    (text_features,) = _encode(text, raw.name, raw.caption_fingerprint, raw.captions, of_training, [raw.captions], run)
     return FeatureTable(
         name=raw.name,
         image=image_features,
@@ -139,6 +163,7 @@ def extract(
 
 def _encode(
     choice: BackboneChoice,
+    dataset: str,
     content: str,
     items: Any,
     training: NDArray[np.int64],
@@ -146,15 +171,16 @@ def _encode(
     run: Run,
 ) -> list[NDArray[np.float32]]:
     """Encode some views of the same items, fitting first where the backbone asks for it."""
-    fitted = hasattr(choice.declaration.load(), "fit")
+    fitted = choice.fitted
     key = {
         **choice.describe(),
         "source": choice.source,
         "content": content,
         "fitted_on": hashlib.sha256(training.tobytes()).hexdigest()[:16] if fitted else None,
         "views": [augment.RECIPE] if len(views) > 1 else [],
-        "libraries": {name: _version(name) for name in LIBRARIES},
+        "libraries": {name: version_of(name) for name in LIBRARIES},
         "device": run.device.type,
+        "below_weights": fingerprint_below(choice.weights) if choice.weights else "",
     }
 
     def compute() -> list[NDArray]:
@@ -165,7 +191,8 @@ def _encode(
             backbone.fit(Subset(items, training.tolist()), run)  # one image at a time, however many there are
         return _checked([backbone.encode(view, run) for view in views], len(items), choice.name)
 
-    arrays, _ = cached_arrays(key, compute)
+    about = {"dataset": dataset, "modality": choice.declaration.modality, "weights": choice.weights}
+    arrays, _ = cached_arrays(key, compute, about)
     return arrays
 
 
@@ -191,7 +218,8 @@ def _checked(outputs: Sequence[Any], expected: int, name: str) -> list[NDArray[n
     return arrays
 
 
-def _version(library: str) -> str:
+def version_of(library: str) -> str:
+    """The installed version of a library, or "" where it is not installed."""
     try:
         return metadata.version(library)
     except metadata.PackageNotFoundError:

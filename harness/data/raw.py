@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.data.file_hashes import file_hashes
 from harness.errors import HarnessError
 from harness.interfaces import ImageSource
 
@@ -48,8 +49,11 @@ class RawDataset:
     def image_fingerprint(self) -> str:
         """Hash of the content of all images, in order."""
         digest = hashlib.sha256()
-        for index in range(len(self.images)):
-            digest.update(self.images.fingerprint(index).encode())
+        try:
+            for index in range(len(self.images)):
+                digest.update(self.images.fingerprint(index).encode())
+        finally:
+            file_hashes().save()
         return digest.hexdigest()[:16]
 
     @cached_property
@@ -121,8 +125,8 @@ class ImageFiles:
             raise HarnessError(f"image {self.paths[index]} cannot be decoded: {error}.") from error
 
     def fingerprint(self, index: int) -> str:
-        """SHA-256 of the file."""
+        """SHA-256 of the file; remembered for files that have not been touched since (harness/data/file_hashes.py)."""
         try:
-            return hashlib.sha256(self.paths[index].read_bytes()).hexdigest()
+            return file_hashes().hash_of(self.paths[index])
         except OSError as error:
             raise HarnessError(f"image {self.paths[index]} cannot be read: {error.strerror}.") from error
