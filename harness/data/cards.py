@@ -157,8 +157,8 @@ def read_card(path: Path) -> DatasetCard:
     """Read and check a card.
 
     Raises:
-        HarnessError: The file is no TOML, or a key is missing, unknown or of the wrong type; the message names the file,
-            the line and the key.
+        HarnessError: The file is no TOML, or a key is missing, unknown or of the wrong type; the message names the
+            file, the line and the key.
     """
     text, content = read_toml(path, "dataset card")
     try:

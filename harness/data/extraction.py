@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from harness.data import augment
 from harness.data.cache import cached_arrays
-from harness.data.file_hashes import file_hashes
+from harness.data.content_hashes import hash_file
 from harness.data.raw import RawDataset
 from harness.data.table import FeatureTable
 from harness.declarations import BackboneDeclaration
@@ -108,8 +108,8 @@ def fingerprint_of_weights(weights: str, option: str) -> str:
     digest = hashlib.sha256()
     for file in files:
         digest.update(file.name.encode() if len(files) > 1 else b"")
-        digest.update(bytes.fromhex(file_hashes().hash_of(file)))
-    file_hashes().save()
+        with file.open("rb") as opened:
+            digest.update(hashlib.file_digest(opened, "sha256").digest())
     return f"sha256:{digest.hexdigest()[:16]}"
 
 
@@ -123,8 +123,7 @@ def fingerprint_below(weights: str) -> str:
     files = sorted(file for file in path.rglob("*") if file.parent != path and file.is_file())
     digest = hashlib.sha256()
     for file in files:
-        digest.update(f"{file.relative_to(path).as_posix()} {file_hashes().hash_of(file)}\n".encode())
-    file_hashes().save()
+        digest.update(f"{file.relative_to(path).as_posix()} {hash_file(file)}\n".encode())
     return f"sha256:{digest.hexdigest()[:16]}" if files else ""
 
 

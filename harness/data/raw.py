@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.data.file_hashes import file_hashes
+from harness.data.content_hashes import hash_file, hash_files
 from harness.errors import HarnessError
 from harness.interfaces import ImageSource
 
@@ -46,15 +46,15 @@ class RawDataset:
         return len(self.images)
 
     @cached_property
+    def content_hashes(self) -> list[str]:
+        """Content hash of each image."""
+        at_once = getattr(self.images, "fingerprints", None)
+        return at_once() if at_once else [self.images.fingerprint(index) for index in range(len(self.images))]
+
+    @cached_property
     def image_fingerprint(self) -> str:
         """Hash of the content of all images, in order."""
-        digest = hashlib.sha256()
-        try:
-            for index in range(len(self.images)):
-                digest.update(self.images.fingerprint(index).encode())
-        finally:
-            file_hashes().save()
-        return digest.hexdigest()[:16]
+        return hashlib.sha256("".join(self.content_hashes).encode()).hexdigest()[:16]
 
     @cached_property
     def caption_fingerprint(self) -> str:
@@ -103,6 +103,12 @@ class SomeImages:
         """Content hash of one image."""
         return self.source.fingerprint(int(self.rows[index]))
 
+    def fingerprints(self) -> list[str]:
+        """Content hash of every image."""
+        if isinstance(self.source, ImageFiles):
+            return hash_files([self.source.paths[int(row)] for row in self.rows])
+        return [self.fingerprint(index) for index in range(len(self))]
+
 
 @dataclass(frozen=True)
 class ImageFiles:
@@ -125,8 +131,9 @@ class ImageFiles:
             raise HarnessError(f"image {self.paths[index]} cannot be decoded: {error}.") from error
 
     def fingerprint(self, index: int) -> str:
-        """SHA-256 of the file; remembered for files that have not been touched since (harness/data/file_hashes.py)."""
-        try:
-            return file_hashes().hash_of(self.paths[index])
-        except OSError as error:
-            raise HarnessError(f"image {self.paths[index]} cannot be read: {error.strerror}.") from error
+        """SHA-256 of the file."""
+        return hash_file(self.paths[index])
+
+    def fingerprints(self) -> list[str]:
+        """SHA-256 of every file; unchanged files are not read again."""
+        return hash_files(self.paths)
