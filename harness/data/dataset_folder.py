@@ -1,0 +1,72 @@
+"""Where a data set lies below a data root, and whether its files are there; light enough for listings."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from harness.errors import HarnessError
+
+
+def card_content(path: Path) -> dict[str, Any]:
+    """The content of a card without its schema, which would cost the import of pydantic.
+
+    Raises:
+        HarnessError: It cannot be read or is no TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise HarnessError(f"dataset card {path} cannot be read: {' '.join(str(error).split())}.") from error
+
+
+def names_of_folder(layout: Mapping[str, Any]) -> list[str]:
+    """The name that the data set's folder should have, then others that it also has."""
+    return [str(layout.get("folder", ".")), *map(str, layout.get("other_folders", ()))]
+
+
+def find_folder(layout: Mapping[str, Any], root: Path | None) -> Path | None:
+    """The folder of a data set.
+
+    Args:
+        layout: Table ``[layout]`` of its card.
+        root: The data root, or the data set's own folder.
+
+    Returns:
+        The folder; None if it is not there.
+    """
+    if root is None:
+        return None
+    for name in names_of_folder(layout):
+        if (root / name).is_dir():
+            return root / name
+    annotations = str(layout.get("annotations", ""))
+    files = [str(entry.get("path", "")) for entry in layout.get("files", ())]
+    own = [path for path in (annotations, *files) if path and "*" not in path and (root / path).is_file()]
+    return root if own or (root.name in names_of_folder(layout) and root.is_dir()) else None
+
+
+def found_word(card: Mapping[str, Any], root: Path | None) -> str:
+    """``made on the spot``, ``yes``, ``in part``, ``no`` or ``no data root``: whether the files are there."""
+    layout = card.get("layout")
+    if layout is None:
+        return "made on the spot"
+    if root is None:
+        return "no data root"
+    folder = find_folder(layout, root)
+    if folder is None:
+        return "no"
+    annotations, images = str(layout.get("annotations", "")), str(layout.get("images", ""))
+    wanted = [[annotations]] if annotations else []
+    if images:
+        wanted.append([images, *map(str, layout.get("other_images", ()))])
+    if not wanted:
+        wanted = [
+            [str(entry["path"])]
+            for entry in layout.get("files", ())
+            if not entry.get("optional") and not entry.get("layout") and "*" not in str(entry.get("path", "*"))
+        ]
+    there = [any((folder / name).exists() for name in names) for names in wanted]
+    return "yes" if all(there) else "in part" if any(there) else "no"
