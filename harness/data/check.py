@@ -107,11 +107,15 @@ def missing(card: DatasetCard, folder: Path) -> list[Finding]:
     common = [finding for entry in expected if not entry.layout for finding in _missing(card, folder, entry)]
     if not variants:
         return common
-    found = {
-        variant: [finding for entry in expected if entry.layout == variant for finding in _missing(card, folder, entry)]
-        for variant in variants
-    }
-    return common + min(found.values(), key=len)
+    of = {variant: [entry for entry in expected if entry.layout == variant] for variant in variants}
+    best = max(variants, key=lambda variant: sum(_share(folder, entry) for entry in of[variant]) / len(of[variant]))
+    return common + [finding for entry in of[best] for finding in _missing(card, folder, entry)]
+
+
+def _share(folder: Path, entry: Expected) -> float:
+    """How much of an expected file or folder is there, from 0 to 1."""
+    number = sum(1 for _ in folder.glob(entry.path))
+    return min(number / ((entry.count or 1) if "*" in entry.path else 1), 1.0)
 
 
 def _derived(card: DatasetCard) -> list[Expected]:

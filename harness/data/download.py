@@ -279,7 +279,7 @@ def _receive(
     import urllib3
 
     started, at_start = time.monotonic(), have
-    with part.path.open("ab") as opened:
+    with part.path.open("ab", buffering=0) as opened:  # what has arrived survives a kill
         while True:
             try:
                 piece = response.raw.read1(PIECE, decode_content=False)
