@@ -100,9 +100,9 @@ def card_named(registry: Registry, name: str) -> Any:
     Raises:
         HarnessError: Unknown name, or the card is wrong.
     """
-    from harness.data.cards import read_card
+    from harness.data.sources import card_of
 
-    return read_card(registry.get("dataset", name).card)
+    return card_of(registry, name)
 
 
 def _print_card(card: dict[str, Any], folder: Path | None) -> None:
@@ -116,7 +116,7 @@ def _print_card(card: dict[str, Any], folder: Path | None) -> None:
         say(key.replace("_", " "), card[key] or "as the files say")
     for key in ("labels", "image_size", "paper", "licence", "source", "remark", "reader"):
         say(key.replace("_", " "), card[key])
-    say("reader's parameters", ", ".join(f"{key}={value}" for key, value in card["parameters"].items()))
+    say("reader's parameters", ", ".join(f"{key}={value}" for key, value in card["reading"].items()))
     say("class names", ", ".join(card["class_names"]))
     if card["backbones"]:
         for modality in ("image", "text"):

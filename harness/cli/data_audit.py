@@ -31,22 +31,26 @@ def command(
     as_json: bool,
 ) -> None:
     """Report copies of images across parts and data sets, repeated captions, class balance and captions per image."""
+    from harness.cells import CellRequest
     from harness.cli.bars import bars_shown
     from harness.cli.data import card_named
     from harness.data.audit import Audited, audit, pixel_hashes, require_raw, shared_images
+    from harness.methods import MethodRequest
     from harness.plugins import load_registry
+    from harness.workbench import Workbench
 
     read_files_again(rehash)
     registry = load_registry(plugins)
     root = data_root or default_data_root()
+    bench = Workbench(registry)
     reports, sets = [], {}
     for name in dict.fromkeys(names):
         card = card_named(registry, name)
-        raw = require_raw(name, registry.get("reader", card.reader).load()(card, root))
-        split = split_of(raw, card, data_seed)
+        job = bench.prepare_data(CellRequest(MethodRequest("none"), dataset=name, data_root=root, data_seed=data_seed))
+        raw = require_raw(name, job.source.data)
         with bars_shown("items") as watch:
             hashes = pixel_hashes(raw, watch) if pixels else raw.content_hashes
-        reports.append(audit(Audited(name, raw, split), hashes, card.class_names))
+        reports.append(audit(Audited(name, raw, job.split), hashes, card.class_names))
         sets[name] = (raw, hashes)
     shared = shared_images(sets)
     if as_json:
@@ -55,13 +59,6 @@ def command(
         )
         return
     _show(reports, shared)
-
-
-def split_of(raw: Any, card: Any, data_seed: int) -> Any:
-    """The default split of the data set."""
-    from harness.data.splits import paper_split
-
-    return raw.split if raw.split is not None else paper_split(len(raw), data_seed)
 
 
 def _show(reports: list[dict[str, Any]], shared: list[dict[str, Any]]) -> None:

@@ -42,6 +42,8 @@ class Layout(_Strict):
     """Names that the folder also has, as archives are unpacked."""
     annotations: str = ""
     """File with captions and labels, below ``folder``."""
+    other_annotations: tuple[str, ...] = ()
+    """Names that the file also has."""
     images: str = ""
     """Folder of the images, below ``folder``."""
     other_images: tuple[str, ...] = ()
@@ -123,8 +125,8 @@ class DatasetCard(_Strict):
     protocol: Protocol | None = None
     split: Literal["paper", "stratified", "published", "protocol"] = "paper"
     """Default of ``--split``."""
-    parameters: dict[str, Parameter] = {}
-    """Of the reader."""
+    reading: dict[str, Parameter] = {}
+    """Parameters of the reader; its module documents them."""
     remark: str = ""
 
     def reader_parameters(self, known: Mapping[str, Parameter]) -> dict[str, Any]:
@@ -140,8 +142,8 @@ class DatasetCard(_Strict):
             HarnessError: One is unknown, or of another type.
         """
         found: dict[str, Any] = dict(known)
-        for name, value in self.parameters.items():
-            where = f"dataset card {self.name!r}, table [parameters]"
+        for name, value in self.reading.items():
+            where = f"dataset card {self.name!r}, table [reading]"
             if name not in known:
                 raise HarnessError(f"{where}: {unknown_name(f'parameter of reader {self.reader}', name, known)}")
             if type(value) is not type(known[name]):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.data.dataset_folder import find_folder, names_of_folder
+from harness.data.dataset_folder import alternatives, find_folder, names_of_folder
 from harness.data.unpack import is_archive
 from harness.errors import HarnessError
 from harness.wording import counted
@@ -133,9 +133,7 @@ def _missing(card: DatasetCard, folder: Path, entry: Expected) -> Iterable[Findi
     if entry.optional:
         return
     remark = f" ({entry.remark})" if entry.remark else ""
-    paths = [entry.path]
-    if entry.path == card.layout.images:
-        paths += card.layout.other_images
+    paths = alternatives(card.layout.model_dump(), entry.path)
     places = [folder / path for path in paths]
     if "*" in entry.path:
         number = sum(1 for _ in folder.glob(entry.path))
@@ -182,7 +180,7 @@ def name_of(source: Source) -> str:
 
 def _unreadable_json(folder: Path, card: DatasetCard) -> list[Finding]:
     assert card.layout is not None
-    names = {card.layout.annotations, *(entry.path for entry in card.layout.files)}
+    names = {card.layout.annotations, *card.layout.other_annotations, *(entry.path for entry in card.layout.files)}
     found = []
     for path in sorted(folder / name for name in names if name.endswith(".json") and "*" not in name):
         if path.is_file():
@@ -203,8 +201,10 @@ def _absent_images(card: DatasetCard, folder: Path) -> Finding | None:
     )
     if not card.layout.annotations.endswith(".json") or not card.layout.images or images is None:
         return None
+    names = alternatives(card.layout.model_dump(), card.layout.annotations)
+    annotations = next((folder / name for name in names if (folder / name).is_file()), folder / names[0])
     try:
-        content = json.loads((folder / card.layout.annotations).read_text(encoding="utf-8"))
+        content = json.loads(annotations.read_text(encoding="utf-8"))
         named = [
             "/".join(part for part in (entry.get("filepath", ""), entry["filename"]) if part)
             for entry in content["images"]

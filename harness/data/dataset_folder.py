@@ -49,24 +49,44 @@ def find_folder(layout: Mapping[str, Any], root: Path | None) -> Path | None:
 
 
 def found_word(card: Mapping[str, Any], root: Path | None) -> str:
-    """``made on the spot``, ``yes``, ``in part``, ``no`` or ``no data root``: whether the files are there."""
+    """``made on the spot``, ``any folder``, ``yes``, ``in part``, ``no`` or ``no data root``: are the files there?"""
     layout = card.get("layout")
     if layout is None:
         return "made on the spot"
+    if str(layout.get("folder", ".")) == ".":
+        return "any folder"
     if root is None:
         return "no data root"
     folder = find_folder(layout, root)
     if folder is None:
         return "no"
-    annotations, images = str(layout.get("annotations", "")), str(layout.get("images", ""))
-    wanted = [[annotations]] if annotations else []
-    if images:
-        wanted.append([images, *map(str, layout.get("other_images", ()))])
-    if not wanted:
-        wanted = [
-            [str(entry["path"])]
-            for entry in layout.get("files", ())
-            if not entry.get("optional") and not entry.get("layout") and "*" not in str(entry.get("path", "*"))
-        ]
-    there = [any((folder / name).exists() for name in names) for names in wanted]
-    return "yes" if all(there) else "in part" if any(there) else "no"
+    found = [_share(folder, names) for names in _wanted(layout)]
+    best = max(found, default=1.0)
+    return "yes" if best == 1 else "in part" if best > 0 else "no"
+
+
+def alternatives(layout: Mapping[str, Any], path: str) -> list[str]:
+    """A path of the layout, then the names that it also has."""
+    others = {
+        str(layout.get("annotations", "")): layout.get("other_annotations", ()),
+        str(layout.get("images", "")): layout.get("other_images", ()),
+    }
+    return [path, *map(str, others.get(path, ()))]
+
+
+def _wanted(layout: Mapping[str, Any]) -> list[list[list[str]]]:
+    """For each layout that the set comes in, what must be there; of each thing all names that it has."""
+    files = [entry for entry in layout.get("files", ()) if not entry.get("optional")]
+    if not files:
+        files = [{"path": layout[key]} for key in ("annotations", "images") if layout.get(key)]
+    variants = sorted({str(entry.get("layout", "")) for entry in files if entry.get("layout")}) or [""]
+    return [
+        [alternatives(layout, str(entry["path"])) for entry in files if str(entry.get("layout", "")) in ("", variant)]
+        for variant in variants
+    ]
+
+
+def _share(folder: Path, wanted: list[list[str]]) -> float:
+    """How much of what is wanted is there, from 0 to 1."""
+    there = [any(next(folder.glob(name), None) is not None for name in names) for names in wanted]
+    return sum(there) / len(there) if there else 1.0
