@@ -59,7 +59,7 @@ def command(
             for step in plan(card, root, again=again):
                 size = f" ({size_shown(step.source.size)})" if step.source.size else ""
                 said = {
-                    "there": f"{step.name} is there already",
+                    "there": f"{step.name or step.source.address} is there already",
                     "put": f"{step.file} would be checked and put into {step.place}",
                     "fetch": f"{step.source.address}{size} would go into {step.place}",
                     "by hand": step.advice,
@@ -74,7 +74,7 @@ def command(
                 click.echo(f"{card.name}: {step.advice}")
             else:
                 done = "was there already" if step.state == "there" else f"is in {step.place}"
-                click.echo(f"{card.name}: {step.name} {done}")
+                click.echo(f"{card.name}: {step.name or step.source.address} {done}")
         findings = [finding for finding in check(registry, card, root) if finding.harmful]
         for finding in findings:
             click.echo(f"{card.name}: {finding.kind}: {finding.text}")

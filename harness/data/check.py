@@ -85,8 +85,9 @@ def check(
     folder = find_folder(layout, root)
     if folder is None:
         names = " or ".join(names_of_folder(layout))
-        return [Finding("missing", root / card.layout.folder, f"the folder {names} is missing below {root}")]
-    findings = missing(card, folder)
+        text = f"the folder {names} is missing below {root}; it holds {wanted(card)}"
+        return [Finding("missing", root / card.layout.folder, text)]
+    findings = [] if card.layout.folder == "." else missing(card, folder)  # its reader says what a table may be called
     findings += _of_sources(card, folder, watch)
     findings += _unreadable_json(folder, card)
     if not findings:
@@ -116,6 +117,25 @@ def _share(folder: Path, entry: Expected) -> float:
     """How much of an expected file or folder is there, from 0 to 1."""
     number = sum(1 for _ in folder.glob(entry.path))
     return min(number / ((entry.count or 1) if "*" in entry.path else 1), 1.0)
+
+
+def wanted(card: DatasetCard) -> str:
+    """What the folder of a data set holds, for people: of several layouts all, between "or"."""
+    assert card.layout is not None
+    expected = [entry for entry in card.layout.files or _derived(card) if not entry.optional]
+    variants = sorted({entry.layout for entry in expected if entry.layout}) or [""]
+    said = []
+    for variant in variants:
+        entries = [entry for entry in expected if entry.layout in ("", variant)]
+        said.append(
+            ", ".join(
+                entry.path
+                + ("/" if entry.kind == "folder" else "")
+                + (f" ({counted(entry.count, 'file')})" if entry.count else "")
+                for entry in entries
+            )
+        )
+    return " or ".join(said)
 
 
 def _derived(card: DatasetCard) -> list[Expected]:

@@ -39,7 +39,7 @@ class Step:
 
     Attributes:
         source: The source.
-        name: Name of its file.
+        name: Name of its file; "" for a page that gives several.
         place: The folder into which the file or its content goes.
         state: "there", "fetch", "put" (the file was brought by hand, and is to be unpacked) or "by hand".
         file: The file that was brought by hand.
@@ -61,6 +61,8 @@ class Step:
         """How to get by hand what has no address for programs."""
         remark = f" ({self.source.remark})" if self.source.remark else ""
         address = self.source.address or "its authors"
+        if not self.name:
+            return f"get its files by hand from {address}{remark}, and put them into {self.place}"
         return f"{self.name}: get it by hand from {address}{remark}, put it at {self.by_hand_place}, and fetch again"
 
     @property
@@ -95,17 +97,20 @@ def plan(card: DatasetCard, root: Path, *, again: bool = False) -> list[Step]:
     marked = _marked(staged) if again else _marked(target) | _marked(staged)
     steps = []
     for source in card.sources:
+        is_page = source.kind == "page" or not source.address
         name = name_of(source)
-        if not name or Path(name).name != name or name.startswith("."):
+        if is_page and not source.file and not is_archive(name):
+            name = ""  # the page is no file
+        if not (name or is_page) or Path(name).name != name or name.startswith("."):
             raise HarnessError(f"dataset card {card.name!r}: source {source.address!r} needs a plain name as 'file'.")
         place = target / source.unpack
-        brought = next((path / name for path in (place, target, root) if (path / name).is_file()), None)
+        brought = next((path / name for path in (place, target, root) if name and (path / name).is_file()), None)
         if complete or _identity(source) in marked or (brought == place / name and not is_archive(name)):
             state = "there"
         elif brought is not None:
             state = "put"
         else:
-            state = "fetch" if source.kind == "file" and source.address else "by hand"
+            state = "by hand" if is_page else "fetch"
         steps.append(Step(source, name, place, state, brought))
     return steps
 

@@ -154,6 +154,14 @@ def test_a_source_for_people_is_named_with_its_place_and_taken_from_there(web, t
     assert [step.state for step in plan(card, tmp_path)] == ["there", "there"]
 
 
+def test_a_page_that_gives_several_files_is_named_with_their_folder(tmp_path):
+    card = card_of("", sources=[{"address": "https://x.example/set", "kind": "page", "remark": "two links"}])
+    (step,) = fetch(card, tmp_path)
+    assert step.advice == (
+        f"get its files by hand from https://x.example/set (two links), and put them into {tmp_path / 'mini_set'}"
+    )
+
+
 def test_an_archive_that_was_brought_by_hand_is_unpacked(tmp_path):
     card = card_of("https://drive.example/", sources=[{"address": "https://x.example/images.zip", "kind": "page"}])
     (tmp_path / "images.zip").write_bytes(ZIP)
@@ -210,7 +218,10 @@ def found(registry, mini, deep=False, **changed):
 
 def test_a_missing_folder_says_where_it_belongs(registry, tmp_path):
     ((kind, text),) = found(registry, tmp_path / "mini_set")
-    assert (kind, text) == ("missing", f"the folder mini_set is missing below {tmp_path}")
+    assert (kind, text) == (
+        "missing",
+        f"the folder mini_set is missing below {tmp_path}; it holds dataset.json, imgs/ (12 files)",
+    )
 
 
 def test_missing_images_are_all_named(registry, mini):
