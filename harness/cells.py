@@ -32,8 +32,15 @@ class CellRequest:
         features: File or folder of ready features.
         noise_plan: File of a noise plan.
         data_root: Folder that holds the data sets.
+        backbone: A backbone with a tower for each modality; it sets both.
+        pretrained: Its weights: a file, folder, tag or hub name.
         image_backbone, text_backbone: Backbones.
         image_weights, text_weights: Files, folders or hub names.
+        image_recipe: How images are prepared: "standard", or another that the backbone offers.
+        image_views, text_views: Numbers of augmented views.
+        image_augment, text_augment: How they are made.
+        text_augment_data: List of synonyms, or folder of translation models.
+        skip_broken: Leave out images that cannot be decoded.
         backbone_settings: Values of ``--set image_backbone.NAME`` and ``text_backbone.NAME``.
         noise: Noise rate.
         protocol: Noise protocol.
@@ -41,6 +48,10 @@ class CellRequest:
         bits: Code length.
         seed: Training seed.
         data_seed: Data seed.
+        split: Who is training, query and database image: a name of :data:`harness.data.splits.CHOICES`.
+        validation: Share of the training images that are the queries instead, for tuning.
+        relevance: "label" or "instance".
+        drop_duplicates: Leave out copies of images in other parts.
         standardise: Standardisation.
         limit: Images to keep.
         precision: "auto", "fp32", "bf16" or "tf32".
@@ -52,10 +63,19 @@ class CellRequest:
     features: Path | None = None
     noise_plan: Path | None = None
     data_root: Path | None = None
+    backbone: str | None = None
+    pretrained: str | None = None
     image_backbone: str | None = None
     text_backbone: str | None = None
     image_weights: str | None = None
     text_weights: str | None = None
+    image_recipe: str = "standard"
+    image_views: int | None = None
+    image_augment: str | None = None
+    text_views: int | None = None
+    text_augment: str | None = None
+    text_augment_data: str | None = None
+    skip_broken: bool = False
     backbone_settings: Mapping[str, str] = field(default_factory=dict)
     noise: float | None = None
     protocol: str | None = None
@@ -63,6 +83,10 @@ class CellRequest:
     bits: int = 64
     seed: int = 0
     data_seed: int = 0
+    split: str | None = None
+    validation: float | None = None
+    relevance: str = "label"
+    drop_duplicates: bool = False
     standardise: str = "scalar"
     limit: int | None = None
     precision: str = "auto"
@@ -121,6 +145,15 @@ class Cell:
             "standardise": ("scalar",),
             "limit": (None,),
             "precision": ("fp32",),
+            "split": ("paper", "given"),
+            "validation": (None,),
+            "relevance": ("label",),
         }
-        parts += [f"{key.replace('_', ' ')} {facts[key]}" for key, usual in unusual.items() if facts[key] not in usual]
+        parts += [
+            f"{key.replace('_', ' ')} {facts[key]}"
+            for key, usual in unusual.items()
+            if key in facts and facts[key] not in usual
+        ]
+        if facts.get("drop_duplicates"):
+            parts.append("without duplicates")
         return ", ".join(parts)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,9 @@ PROGRAM = ("harness", "run")
 
 BACKBONE_ROLES = ("image_backbone", "text_backbone")
 """What settings of backbones begin with, as opposed to those of the method."""
+
+MAY_BE_PATHS = ("pretrained", "image_weights", "text_weights", "text_augment_data")
+"""Options whose value is a file, a folder, or a name."""
 
 
 def _path(text: str) -> Path:
@@ -47,6 +49,11 @@ class CellOption:
         """As it is written: ``--data-seed``."""
         return f"--{self.name.replace('_', '-')}"
 
+    @property
+    def is_switch(self) -> bool:
+        """Written without a value: ``--drop-duplicates``."""
+        return self.read is bool
+
     def value(self, request: CellRequest) -> Any:
         """The value in a request; None if the command leaves it out."""
         if self.name == "method":
@@ -61,8 +68,10 @@ class CellOption:
         if isinstance(value, Path):
             # Not resolved: the name of ready features is the name of the file, and a link has one of its own.
             return str(value.absolute())
-        if self.name in ("image_weights", "text_weights") and Path(value).exists():
+        if self.name in MAY_BE_PATHS and Path(value).exists():
             return str(Path(value).absolute())
+        if self.name == "dataset" and value.endswith(".toml"):
+            return comma_lists.escaped(str(Path(value).absolute()))
         return comma_lists.escaped(str(value)) if self.axis else str(value)
 
     def parse(self, text: str) -> Any:
@@ -85,16 +94,29 @@ OPTIONS = (
     CellOption("features", _path, axis=False),
     CellOption("noise_plan", _path, axis=False),
     CellOption("data_root", _path, axis=False),
+    CellOption("backbone"),
+    CellOption("pretrained", axis=False),
     CellOption("image_backbone"),
     CellOption("image_weights", axis=False),
     CellOption("text_backbone"),
     CellOption("text_weights", axis=False),
+    CellOption("image_recipe", unsaid="standard"),
+    CellOption("image_views", int),
+    CellOption("image_augment"),
+    CellOption("text_views", int),
+    CellOption("text_augment"),
+    CellOption("text_augment_data", axis=False),
+    CellOption("skip_broken", bool, axis=False, unsaid=False),
     CellOption("noise", float),
     CellOption("protocol"),
     CellOption("trusted", float),
     CellOption("bits", int),
     CellOption("seed", int),
     CellOption("data_seed", int),
+    CellOption("split"),
+    CellOption("validation", float, axis=False),
+    CellOption("relevance", unsaid="label"),
+    CellOption("drop_duplicates", bool, axis=False, unsaid=False),
     CellOption("standardise", unsaid="scalar"),
     CellOption("precision", unsaid="auto"),
     CellOption("limit", int, axis=False),
@@ -115,7 +137,7 @@ def command_of(request: CellRequest) -> str:
     for option in OPTIONS:
         value = option.value(request)
         if value is not None:
-            words += [option.flag, option.text(value)]
+            words += [option.flag] if option.is_switch else [option.flag, option.text(value)]
     for key, text in {**request.method.settings, **request.backbone_settings}.items():
         words += ["--set", f"{key}={comma_lists.escaped(text)}"]
     for file in request.plugins:
@@ -147,11 +169,12 @@ def request_of(command: str) -> CellRequest:
     values: dict[str, Any] = {}
     settings: dict[str, str] = {}
     plugins: list[Path] = []
-    rest = words[2:]
-    for flag, text in zip_longest(rest[::2], rest[1::2]):
+    rest = iter(words[2:])
+    for flag in rest:
         if flag not in known and flag not in ("--set", "--plugin"):
             error = unknown_name("option", flag, [*known, "--set", "--plugin"])
             raise HarnessError(f"{command!r} is no command that repeats a cell: {error}")
+        text = "" if flag in known and known[flag].is_switch else next(rest, None)
         if text is None:
             raise HarnessError(f"{command!r} is no command that repeats a cell: {flag} has no value.")
         try:
@@ -161,7 +184,7 @@ def request_of(command: str) -> CellRequest:
                 key, value = _setting(text)
                 _once(settings, key, value)
             else:
-                _once(values, known[flag].name, known[flag].parse(text))
+                _once(values, known[flag].name, known[flag].is_switch or known[flag].parse(text))
         except ValueError:
             raise HarnessError(f"{command!r} repeats no single cell: look at {flag} {text}.") from None
     if "method" not in values:

@@ -26,12 +26,21 @@ class Progress:
         epoch: Steps finished.
         epochs: Steps in all.
         loss: Current loss, or None.
+        rate: Steps in a second, or None.
     """
 
     phase: str
     epoch: int
     epochs: int
     loss: float | None = None
+    rate: float | None = None
+
+    @property
+    def figure(self) -> str:
+        """Loss or rate, as it is shown beside the steps; "" without either."""
+        if self.loss is not None:
+            return f"loss {self.loss:.4g}"
+        return "" if self.rate is None else f"{self.rate:.0f} per second"
 
 
 def ignore_progress(progress: Progress) -> None:
@@ -66,9 +75,17 @@ class RunContext:
         """A seeded numpy generator."""
         return numpy_generator(self.seed, f"{self.member}{stream}")
 
-    def report(self, *, phase: str, epoch: int, epochs: int, loss: float | torch.Tensor | None = None) -> None:
+    def report(
+        self,
+        *,
+        phase: str,
+        epoch: int,
+        epochs: int,
+        loss: float | torch.Tensor | None = None,
+        rate: float | None = None,
+    ) -> None:
         """Pass progress on to whoever listens."""
-        self.listener(Progress(phase, epoch, epochs, None if loss is None else float(loss)))
+        self.listener(Progress(phase, epoch, epochs, None if loss is None else float(loss), rate))
 
     def autocast(self) -> AbstractContextManager[None]:
         """Products in bf16 while this lasts, under precision bf16; nothing changes under the others."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +13,12 @@ from harness.errors import HarnessError
 from harness.interfaces import NOTHING, Need, Phase, Recipe
 from harness.parameters import Parameter, parameters_from_signature
 from harness.precision import FP32
+
+STANDARD = "standard"
+"""The recipe of a backbone that has no other."""
+
+BOTH = "both"
+"""Modality of a backbone with a tower for each."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +114,9 @@ class BackboneDeclaration(Component):
     models: bool = False
     weights: str = "none"
     shared_space: str = ""
+    recipes: tuple[str, ...] = (STANDARD,)
+    whole_folder: bool = False
+    same_results: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from harness.errors import HarnessError
 from harness.interfaces import Hasher
 from harness.retrieval.codes import pack, pack_checked
 from harness.retrieval.evaluate import CodeTable
+from harness.retrieval.partners import partners
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -89,9 +90,17 @@ def _refuse_batch_dependence(function: Callable[[Tensor], Tensor], block: Tensor
 
 
 def code_table(
-    data: CellData, hasher: Hasher, run: RunContext, who: str, seconds: dict[str, float] | None = None
+    data: CellData,
+    hasher: Hasher,
+    run: RunContext,
+    who: str,
+    seconds: dict[str, float] | None = None,
+    relevance: str = "label",
 ) -> CodeTable:
     """Codes of queries and database in both modalities, with ids and labels.
+
+    With relevance by instance, the images of the query part and all of their captions search each other, as in the
+    papers on caption retrieval; the database plays no part.
 
     Args:
         data: The cell's data.
@@ -99,6 +108,7 @@ def code_table(
         run: Device and code length.
         who: Name of the hasher, for messages.
         seconds: Gets the wall-clock seconds per item of each modality, from raw features to packed codes.
+        relevance: "label" or "instance".
 
     Returns:
         The codes.
@@ -106,6 +116,8 @@ def code_table(
     Raises:
         HarnessError: As :func:`encode`.
     """
+    if relevance == "instance":
+        return _instance_table(data, hasher, run, who, seconds)
     table = data.table
     parts: dict[str, dict[str, NDArray[np.uint8]]] = {"query": {}, "database": {}}
     taken = {"image": 0.0, "text": 0.0}
@@ -126,6 +138,37 @@ def code_table(
         database_labels=table.labels[data.database],
         query_ids=data.queries,
         database_ids=data.database,
+    )
+
+
+def _instance_table(
+    data: CellData, hasher: Hasher, run: RunContext, who: str, seconds: dict[str, float] | None
+) -> CodeTable:
+    """Codes of the images of the query part, of all of their captions, and who belongs to whom."""
+    table, images = data.table, data.queries
+    place = np.full(len(table), -1, dtype=np.int64)
+    place[images] = np.arange(len(images))
+    captions = np.flatnonzero(place[table.caption_image] >= 0)
+    codes, taken = {}, {}
+    for modality, raw, standardiser in (
+        ("image", table.image[images], data.image_standardiser),
+        ("text", table.text[captions], data.text_standardiser),
+    ):
+        start = time.perf_counter()
+        codes[modality] = encode(hasher, modality, standardiser(raw), run, who)
+        taken[modality] = (time.perf_counter() - start) / len(raw)
+    if seconds is not None:
+        seconds.update({modality: round(spent, 9) for modality, spent in taken.items()})
+    strings = None if table.captions is None else [table.captions[caption] for caption in captions]
+    return CodeTable(
+        n_bits=run.n_bits,
+        query=codes,
+        database=codes,
+        query_labels=table.labels[images],
+        database_labels=table.labels[images],
+        query_ids=images,
+        database_ids=images,
+        partners=partners(place[table.caption_image[captions]], strings),
     )
 
 

@@ -24,7 +24,7 @@ reported and the others work on.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -122,20 +122,32 @@ class RegisterBackbone(Protocol):
         models: bool = False,
         weights: str = "none",
         shared_space: str = "",
+        recipes: tuple[str, ...] = ("standard",),
+        whole_folder: bool = False,
+        same_results: Mapping[str, str] | None = None,
     ) -> None:
         """Register a backbone (:class:`harness.interfaces.Backbone`).
 
         Args:
             name: Name on the command line.
             target: Class, or ``"module:Class"``.
-            modality: ``"image"`` or ``"text"``.
+            modality: ``"image"``, ``"text"``, or ``"both"`` for one with a tower for each, whose features can be
+                compared directly: it gets ``modality="image"`` or ``"text"`` as keyword argument, and can be chosen
+                with ``--backbone``.
             summary: One line.
             paper: Reference.
             parameters: Its parameters.
             models: True for a family: it is then written ``NAME/MODEL`` and gets ``model="MODEL"``.
             weights: ``"none"``, ``"optional"`` or ``"required"``; the value of ``--image-weights`` or
                 ``--text-weights`` (or "") is passed as keyword argument ``weights``.
-            shared_space: Backbones of both modalities that name the same space produce comparable features.
+            shared_space: Backbones of both modalities that name the same space produce comparable features, if their
+                models and weights are the same, too.
+            recipes: Names of the ways to prepare images that ``--image-recipe`` chooses from, ``"standard"`` among
+                them; with more than one it gets ``recipe`` as keyword argument.
+            whole_folder: Its weights are a folder whose subfolders count.
+            same_results: Hash of its code now to the hash of earlier code that computed exactly the same features (the
+                record shows it as ``sources.image`` or ``sources.text``), so that records and cached features of then
+                stand. Any later edit makes another hash, and this has no effect any more.
         """
 
 

@@ -10,7 +10,7 @@ This module imports no torch, so that declaring a plugin stays cheap.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from enum import Flag, auto
@@ -255,8 +255,10 @@ class Run(Protocol):
     def numpy_generator(self, stream: str) -> numpy.random.Generator:
         """A seeded numpy generator, for components that work in numpy."""
 
-    def report(self, *, phase: str, epoch: int, epochs: int, loss: float | Tensor | None = None) -> None:
-        """Tell how far the work is: epoch ``epoch`` of ``epochs`` is finished."""
+    def report(
+        self, *, phase: str, epoch: int, epochs: int, loss: float | Tensor | None = None, rate: float | None = None
+    ) -> None:
+        """Tell how far the work is: epoch ``epoch`` of ``epochs`` is finished, ``rate`` of them in a second."""
 
     def frozen_randomness(self) -> AbstractContextManager[None]:
         """While this lasts, global random numbers drawn leave the streams of the training untouched."""
@@ -339,8 +341,9 @@ class Backbone(Protocol):
     def fit(self, training: Sequence[Any], run: Run) -> None:
         """Optional: fit on the captions (or images) of the training images; pretrained encoders leave it out."""
 
-    def encode(self, raw: Collection[Image] | Sequence[str], run: Run) -> numpy.ndarray:
-        """(n, d) float32 features of PIL RGB images or of strings, in order.
+    def encode(self, raw: Collection[Image] | Sequence[str], run: Run) -> numpy.ndarray | Iterator[Sequence[Any]]:
+        """(n, d) float32 features of PIL RGB images or of strings, in order; or an iterator of parts: (b,) row numbers
+        and their (b, d) features, which go straight to the cache (:func:`harness.data.loading.encode_in_batches`).
 
         ``raw`` has a length and is iterated once; images are decoded as the iteration goes.
         """

@@ -26,6 +26,8 @@ class Parameter:
         minimum, maximum: Limits, inclusive; None for none.
         above: Exclusive lower limit; None for none.
         needs: For some values, what the component then needs in addition.
+        unsaid: Left out of records and hashes where it has its default (backbones only): for a parameter that was added
+            to a component whose records must stand.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Parameter:
     maximum: float | None = None
     above: float | None = None
     needs: Mapping[Value, Need] = field(default_factory=dict)
+    unsaid: bool = False
 
     @property
     def type_name(self) -> str:

@@ -36,7 +36,7 @@ EXPECTED = {
 }
 """Kind of a schema's error to what should have been there."""
 
-CARD = "A data set needs a card: a file datasets/NAME.toml, or a plugin's (docs/write-a-plugin.md)."
+CARD = "A data set needs a card: a file datasets/NAME.toml, or a plugin's (docs/add-a-dataset.md)."
 
 
 @dataclass(frozen=True)
@@ -98,6 +98,10 @@ class Plan:
 
     def _check_name(self, registry: Registry, kind: str, name: str, place: Sequence[Key]) -> None:
         try:
+            if kind == "dataset":
+                if name.endswith(".toml"):
+                    return  # a card of the user's, which is read when its cells are prepared
+                name = name.partition(":")[0]
             registry.get(kind, name)
         except HarnessError as error:
             remark = f" {CARD}" if kind == "dataset" else ""

@@ -15,14 +15,13 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, create_model
 
-from harness.command import OPTIONS, CellOption
+from harness.command import MAY_BE_PATHS, OPTIONS, CellOption
 
 LONGEST_RANGE = 10_000
 """More training seeds are a slip of the keyboard."""
 
 _RANGE = re.compile(r"(\d+)-(\d+)")
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
-_WEIGHTS = ("image_weights", "text_weights")
 
 
 class _Strict(BaseModel):
@@ -74,6 +73,10 @@ def _one(option: CellOption, value: Any, folder: Path) -> Any:
     Raises:
         ValueError: It is of another type.
     """
+    if option.is_switch:
+        if isinstance(value, bool):
+            return value
+        raise ValueError(f"expected true or false, not {value!r}")
     if option.read is float:
         if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
             return float(value)
@@ -84,7 +87,9 @@ def _one(option: CellOption, value: Any, folder: Path) -> Any:
         raise ValueError(f"expected a whole number, not {value!r}")
     if not isinstance(value, str) or not value.strip():
         raise ValueError(f"expected a text, not {value!r}")
-    if option.name in _WEIGHTS:
+    if option.name == "dataset" and value.strip().endswith(".toml"):
+        return str(path_of(value.strip(), folder))
+    if option.name in MAY_BE_PATHS:
         return _weights(value.strip(), folder)
     return value.strip() if option.read is str else path_of(value.strip(), folder)
 

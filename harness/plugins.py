@@ -23,6 +23,8 @@ import pluggy
 
 from harness import hookspecs
 from harness.declarations import (
+    BOTH,
+    STANDARD,
     BackboneDeclaration,
     Component,
     DatasetDeclaration,
@@ -114,7 +116,7 @@ class Registry:
         if declaration is None:
             self.get("backbone", family)
         assert isinstance(declaration, BackboneDeclaration)
-        if declaration.modality != modality:
+        if declaration.modality not in (modality, BOTH):
             raise HarnessError(f"backbone {name!r} encodes {declaration.modality}, not {modality}.")
         if declaration.models and not model:
             raise HarnessError(
@@ -309,6 +311,15 @@ def _register_functions(registry: Registry, common: dict[str, Any]) -> dict[str,
             facts["precisions"] = _checked_precisions(name, facts["precisions"])
         registry.add(made(kind, _checked(name), summary, facts.pop("paper", ""), target=target, **common, **facts))
 
+    def backbone(name: str, target: Any, **facts: Any) -> None:
+        if facts.get("modality") not in ("image", "text", BOTH):
+            raise HarnessError(f"{name!r}: modality must be image, text or both, not {facts.get('modality')!r}.")
+        facts["recipes"] = tuple(facts.get("recipes", (STANDARD,)))
+        if STANDARD not in facts["recipes"]:
+            raise HarnessError(f"{name!r}: recipes must have 'standard' among them, not {facts['recipes']!r}.")
+        facts["same_results"] = dict(facts.get("same_results") or {})
+        component("backbone", BackboneDeclaration, name, target, **facts)
+
     def dataset(card: Path) -> None:
         registry.add(DatasetDeclaration("dataset", _checked(Path(card).stem), card=Path(card), **common))
 
@@ -317,7 +328,7 @@ def _register_functions(registry: Registry, common: dict[str, Any]) -> dict[str,
         "register_hashers": partial(component, "hasher", HasherDeclaration),
         "register_detectors": partial(component, "detector", Component),
         "register_objectives": partial(component, "objective", Component),
-        "register_backbones": partial(component, "backbone", BackboneDeclaration),
+        "register_backbones": backbone,
         "register_datasets": dataset,
         "register_readers": partial(component, "reader", Component),
         "register_metrics": partial(component, "metric", MetricDeclaration),

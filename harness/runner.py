@@ -7,7 +7,7 @@ and database stay in this module and in the evaluator.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -190,13 +190,16 @@ def run_job(
     run = RunContext(job.request.bits, device, job.request.seed, precision=precision, listener=listener)
     with meter.phase("features"), global_randomness(0, "backbones"):
         table = job.data.source.table(job.data.split, replace(run, seed=0))
+        revisions = job.data.source.revisions()  # only now: the weights may have been downloaded just before
     with meter.phase("data"):
         data = assemble(table, job.data.protocol, job.data.split)
         pairs = training_pairs(data, device, granted_beyond_the_wall(job.method))
     fitted = fit_method(job.method, pairs, run, meter)
     per_item: dict[str, float] = {}
     with meter.phase("encode"), global_randomness(run.seed, "encode"):
-        codes = code_table(data, fitted.hasher, run, job.method.hasher.name, per_item)
+        codes = code_table(
+            data, fitted.hasher, run, job.method.hasher.name, per_item, job.cell.facts.get("relevance", "label")
+        )
     with meter.phase("evaluate"):
         evaluation = evaluate(codes, metrics, device)
     trust = np.empty(len(data.plan), dtype=np.float32)
@@ -228,6 +231,7 @@ def run_job(
         timings={key: round(value, 6) for key, value in meter.seconds.items()},
         cost=cost,
         started=started,
+        revisions=revisions,
     )
     return Outcome(record, arrays, model)
 
@@ -267,6 +271,8 @@ def evaluation_arrays(codes: CodeTable, evaluation: Evaluation) -> dict[str, NDA
             arrays[f"{part}_{modality}_codes"] = packed
     arrays["query_labels"], arrays["database_labels"] = codes.query_labels, codes.database_labels
     arrays["query_ids"], arrays["database_ids"] = codes.query_ids, codes.database_ids
+    if codes.partners is not None:
+        arrays["relevant_pairs"] = codes.partners["i2t"]
     for prefix, named in (("per_query", evaluation.per_query), ("curve", evaluation.curves)):
         arrays.update({f"{prefix}_{name.replace('/', '_')}": array for name, array in named.items()})
     return arrays
@@ -312,7 +318,14 @@ def _model(hasher: Hasher, data: CellData) -> dict[str, Any] | None:
     return model
 
 
-def make_record(job: Job, *, started: datetime, error: Failure | None = None, **content: Any) -> RunRecord:
+def make_record(
+    job: Job,
+    *,
+    started: datetime,
+    error: Failure | None = None,
+    revisions: Mapping[str, str] | None = None,
+    **content: Any,
+) -> RunRecord:
     """A record of a job; what is left out stays empty."""
     empty: dict[str, Any] = {
         "metrics": {},
@@ -326,7 +339,7 @@ def make_record(job: Job, *, started: datetime, error: Failure | None = None, **
     }
     return RunRecord(
         hash=job.cell.hash,
-        cell=CellFacts(**job.cell.facts),
+        cell=CellFacts(**job.cell.facts, revisions=dict(revisions or {})),
         identity=dict(job.cell.identity),
         started=started.isoformat(timespec="milliseconds"),
         finished=datetime.now(UTC).isoformat(timespec="milliseconds"),

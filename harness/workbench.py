@@ -12,26 +12,41 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.backbone_request import MODALITIES, backbones_of, notes_on, refuse_backbones
 from harness.cells import CORE_VERSIONS, DEFAULT_TRUSTED, Cell, CellRequest
 from harness.compatibility import DataFacts, check_combination, granted_beyond_the_wall
 from harness.context import choose_device
 from harness.data.assemble import Protocol, check_plan, trusted_rows
-from harness.data.sources import DataSource, backbone_choice, card_of, features_source, raw_dataset, raw_source
+from harness.data.broken import without_broken
+from harness.data.cards import DatasetCard
+from harness.data.parts import Choice, recorded
+from harness.data.raw import RawDataset
+from harness.data.sources import (
+    DataSource,
+    card_of,
+    features_source,
+    raw_source,
+    read_dataset,
+    ready_source,
+)
 from harness.data.splits import database_images, query_images, training_images
-from harness.data.standardise import CHOICES as STANDARDISE
+from harness.data.table import FeatureTable
 from harness.declarations import ProtocolDeclaration
-from harness.errors import HarnessError, unknown_name
+from harness.errors import HarnessError
 from harness.methods import ResolvedMethod, resolve_method
 from harness.noise.plan import NoisePlan, read_plan
 from harness.plugins import Registry
 from harness.precision import AUTO, FP32, check_precision, resolve_precision
+from harness.request_checks import check_numbers, check_plan_against
 from harness.source_hash import hash_of_component
 
 log = logging.getLogger(__name__)
 
 
-NOT_IN_THE_HASH = ("row", "preset", "images", "granted", "precisions")
-"""Facts that follow from others."""
+NOT_IN_THE_HASH = (
+    "row", "preset", "images", "granted", "precisions", "validation", "drop_duplicates", "copies",
+)  # fmt: skip
+"""Facts that follow from others, or whose effect is hashed itself (the split codes)."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +106,7 @@ class Workbench:
     device: str = "auto"
     shared: bool = False
     _sources: dict[tuple[object, ...], DataSource] = field(default_factory=dict)
+    _read: dict[tuple[object, ...], tuple[RawDataset | FeatureTable, tuple[str, ...]]] = field(default_factory=dict)
     _plans: dict[Path, NoisePlan] = field(default_factory=dict)
     _packages: set[str] | None = None
     _hashes: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -107,10 +123,14 @@ class Workbench:
         Raises:
             HarnessError: Something in the request cannot be used.
         """
-        _check_numbers(request)
+        check_numbers(request)
         source = self._source(request)
-        split = source.split(request.data_seed)
-        notes: list[str] = []
+        choice = Choice(
+            request.data_seed, request.split, request.validation, request.relevance, request.drop_duplicates
+        )
+        parts = source.parts(choice)
+        split = parts.split
+        notes: list[str] = [*source.skipped, *notes_on(source.image), *parts.notes]
         protocol = self._protocol(request, source, notes)
         train = training_images(split)
         if protocol.plan is not None:
@@ -121,7 +141,7 @@ class Workbench:
                 "to use it"
             )
         trusted = _trusted(request, source, protocol, train, notes)
-        mask_known = protocol.noise.takes_rate or (source.ready is not None and source.ready.wrong is not None)
+        mask_known = protocol.noise.takes_rate or source.data.wrong is not None
         if protocol.plan is not None:
             mask_known = protocol.plan.wrong is not None
         facts = {
@@ -133,6 +153,7 @@ class Workbench:
             "standardise": request.standardise,
             "limit": source.limited,
             "backbones": source.backbones(),
+            **recorded(parts, choice),
             "images": {
                 "train": len(train),
                 "trusted": int(trusted.sum()),
@@ -175,8 +196,9 @@ class Workbench:
             "precision": precision,
             "precisions": sorted(method.precisions),
         }
+        left_out = {*NOT_IN_THE_HASH, *(["relevance"] if request.relevance == "label" else [])}
         identity = {
-            **{key: value for key, value in facts.items() if key not in NOT_IN_THE_HASH},
+            **{key: value for key, value in facts.items() if key not in left_out},
             "phases": [[phase.name, phase.pairs, phase.trust, phase.epochs, phase.restart] for phase in method.phases],
             "learners": method.learners,
             "data": source.data.fingerprint,
@@ -186,11 +208,11 @@ class Workbench:
             "sources": {
                 **{role: self._source_hash(component) for role, component in method.components.items()},
                 "protocol": self._source_hash(protocol.noise),
-                **(
-                    {}
-                    if source.image is None or source.text is None
-                    else {"image": source.image.source, "text": source.text.source}
-                ),
+                **{
+                    modality: choice.source
+                    for modality, choice in (("image", source.image), ("text", source.text))
+                    if choice is not None
+                },
             },
             "versions": CORE_VERSIONS,
         }
@@ -220,52 +242,46 @@ class Workbench:
         key: tuple[object, ...]
         seed_of_limit = request.data_seed if request.limit is not None else 0
         if request.features is not None:
-            for option, value in (
-                *((f"--set {key}", text) for key, text in request.backbone_settings.items()),
-                ("--image-backbone", request.image_backbone),
-                ("--text-backbone", request.text_backbone),
-                ("--image-weights", request.image_weights),
-                ("--text-weights", request.text_weights),
-            ):
-                if value is not None:
-                    raise HarnessError(
-                        f"{option} {value} has no use with --features, which brings its features: leave one of them "
-                        "out."
-                    )
+            refuse_backbones(request, MODALITIES, "--features, which brings its features")
             key = (request.features, request.limit, seed_of_limit)
             if key not in self._sources:
                 self._sources[key] = features_source(request.features, request.limit, request.data_seed, self.shared)
             return self._sources[key]
         card = card_of(self.registry, request.dataset)
-        choices = []
-        for modality in ("image", "text"):
-            default = getattr(card.backbones, modality)
-            named = getattr(request, f"{modality}_backbone") or default
-            weights = getattr(request, f"{modality}_weights")
-            if weights is None:
-                weights = getattr(card.backbones, f"{modality}_weights") if named == default else ""
-            declaration, _ = self.registry.backbone(named, modality)
-            choices.append(
-                backbone_choice(
-                    self.registry, named, modality, weights, request.backbone_settings, self._source_hash(declaration)
-                )
-            )
-        image, text = choices
+        if card.backbones is None:
+            refuse_backbones(request, MODALITIES, f"{card.name!r}, which comes as ready features")
+            image, text = None, None
+        else:
+            # Before images are read: a missing file of weights is found at once.
+            image, text = backbones_of(self.registry, request, card.backbones, self._source_hash)
+        data, skipped = self._data(request, card)
+        if isinstance(data, FeatureTable):
+            refuse_backbones(request, MODALITIES, f"{card.name!r}, which comes as ready features")
+            key = (request.dataset, request.data_root, request.limit, seed_of_limit)
+            if key not in self._sources:
+                self._sources[key] = ready_source(data, request.limit, request.data_seed, self.shared, card)
+            return self._sources[key]
+        if data.text_features is not None:
+            refuse_backbones(request, ("text",), f"{card.name!r}, whose texts come as features")
+            text = None
+        assert image is not None
         key = (
-            request.dataset, request.data_root, request.limit, seed_of_limit, image.name, image.weights, text.name,
-            text.weights, tuple(sorted(image.parameters.items())), tuple(sorted(text.parameters.items())),
+            request.dataset, request.data_root, request.limit, seed_of_limit, request.skip_broken, image.key,
+            None if text is None else text.key,
         )  # fmt: skip
         if key not in self._sources:
-            for choice in choices:
-                choice.weights_fingerprint  # noqa: B018 - a missing file is found before images are read
-            raw_key = (request.dataset, request.data_root)
-            if raw_key not in self._sources:
-                raw = raw_dataset(self.registry, card, request.data_root)
-                self._sources[raw_key] = raw_source(raw, image, text, None, 0)
-            raw = self._sources[raw_key].raw
-            assert raw is not None
-            self._sources[key] = raw_source(raw, image, text, request.limit, request.data_seed)
+            source = raw_source(data, image, text, request.limit, request.data_seed, card)
+            self._sources[key] = replace(source, skipped=skipped)
         return self._sources[key]
+
+    def _data(self, request: CellRequest, card: DatasetCard) -> tuple[RawDataset | FeatureTable, tuple[str, ...]]:
+        """The data of a card, read once, and what the record says of broken images that were left out."""
+        key = (request.dataset, request.data_root, request.skip_broken)
+        if key not in self._read:
+            data = read_dataset(self.registry, card, request.data_root)
+            raw = isinstance(data, RawDataset) and request.skip_broken
+            self._read[key] = without_broken(data) if raw else (data, ())
+        return self._read[key]
 
     def _protocol(self, request: CellRequest, source: DataSource, notes: list[str]) -> Protocol:
         """Noise protocol, rate and plan: what was asked for, what the data bring, or the defaults."""
@@ -274,7 +290,7 @@ class Workbench:
             if request.noise_plan not in self._plans:
                 self._plans[request.noise_plan] = read_plan(request.noise_plan)
             plan = self._plans[request.noise_plan]
-            _check_plan_against(request, plan)
+            check_plan_against(request, plan)
             declaration: ProtocolDeclaration = self.registry.get("protocol", plan.protocol)
             if declaration.version != plan.protocol_version:
                 notes.append(
@@ -295,8 +311,8 @@ class Workbench:
             rate = None
         elif source.brings_noise:
             raise HarnessError(
-                f"the features {source.name!r} say themselves which pairs are wrong (array 'wrong'): use --protocol "
-                "given and leave out --noise, or remove that array."
+                f"the data {source.name!r} say themselves which pairs are wrong (array or column 'wrong'): use "
+                "--protocol given and leave out --noise, or remove it."
             )
         return Protocol(declaration, rate, _given_trusted(request), request.data_seed, request.standardise)
 
@@ -307,76 +323,23 @@ def _given_trusted(request: CellRequest) -> float:
 
 def source_brings_trusted(source: DataSource, protocol: Protocol) -> bool:
     """The data or the plan say which pairs are trusted, so that ``--trusted`` has no say."""
-    return protocol.plan is not None or (source.ready is not None and source.ready.trusted is not None)
+    return protocol.plan is not None or source.data.trusted is not None
 
 
 def _trusted(
     request: CellRequest, source: DataSource, protocol: Protocol, train: NDArray[np.int64], notes: list[str]
 ) -> NDArray[np.bool_]:
     """(n_train,) the trusted pairs of the cell."""
-    ready = source.ready
     if protocol.plan is not None:
         trusted = protocol.plan.trusted
     else:
-        brought = (None, None) if ready is None else (ready.trusted, ready.wrong)
-        trusted, _ = trusted_rows(*brought, train, protocol.trusted, protocol.data_seed)
+        trusted, _ = trusted_rows(source.data.trusted, source.data.wrong, train, protocol.trusted, protocol.data_seed)
     if not source_brings_trusted(source, protocol):
         return trusted
     if request.trusted is not None and abs(request.trusted - trusted.mean()) > 0.5 / max(len(trusted), 1):
-        brought = "the noise plan" if protocol.plan is not None else f"the features {source.name!r}"
+        brought = "the noise plan" if protocol.plan is not None else f"the data {source.name!r}"
         notes.append(
             f"--trusted {request.trusted:g} is not used: {brought} says which pairs are trusted ({int(trusted.sum())} "
             f"of {len(trusted)})"
         )
     return trusted
-
-
-def _check_plan_against(request: CellRequest, plan: NoisePlan) -> None:
-    """What the plan says must not contradict what was asked for (a known trap of older code: it read the file whatever
-    the rate said)."""
-    if request.noise is not None and plan.rate is not None and abs(request.noise - plan.rate) > 1e-9:
-        raise HarnessError(
-            f"--noise {request.noise:g} contradicts --noise-plan {request.noise_plan}, which was drawn at rate "
-            f"{plan.rate:g}: leave out --noise."
-        )
-    if request.noise and plan.rate is None:
-        raise HarnessError(
-            f"--noise {request.noise:g} contradicts --noise-plan {request.noise_plan}, which holds natural noise: "
-            "leave out --noise."
-        )
-    if request.protocol is not None and request.protocol != plan.protocol:
-        raise HarnessError(
-            f"--protocol {request.protocol} contradicts --noise-plan {request.noise_plan}, drawn by {plan.protocol!r}: "
-            "leave out --protocol."
-        )
-
-
-def _check_numbers(request: CellRequest) -> None:
-    """Numbers that mean something.
-
-    Raises:
-        HarnessError: One does not.
-    """
-    check_shares_and_seeds(request.noise, request.trusted, request.seed, request.data_seed)
-    if request.bits < 1:
-        raise HarnessError(f"--bits {request.bits}: expected at least 1.")
-    if request.limit is not None and request.limit < 1:
-        raise HarnessError(f"--limit {request.limit}: expected at least 1.")
-    if request.method.epochs is not None and request.method.epochs < 1:
-        raise HarnessError(f"--epochs {request.method.epochs}: expected at least 1.")
-    if request.standardise not in STANDARDISE:
-        raise unknown_name("value of --standardise", request.standardise, STANDARDISE)
-
-
-def check_shares_and_seeds(noise: float | None, trusted: float | None, seed: int, data_seed: int | None) -> None:
-    """Shares lie in [0, 1), seeds are not negative.
-
-    Raises:
-        HarnessError: One does not.
-    """
-    for option, value in (("--noise", noise), ("--trusted", trusted)):
-        if value is not None and not 0 <= value < 1:
-            raise HarnessError(f"{option} {value:g}: expected a share from 0 up to, but not including, 1.")
-    for option, number in (("--seed", seed), ("--data-seed", data_seed)):
-        if number is not None and number < 0:
-            raise HarnessError(f"{option} {number}: expected 0 or more.")

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from harness import hookimpl
 
+LAYOUTS = "harness_plugins.layouts."
+
 
 @hookimpl
 def register_readers(register):
@@ -14,9 +16,18 @@ def register_readers(register):
     register("toy", "harness_plugins.toy.reader:read_toy", summary="procedural scenes, made on the spot")
     register(
         "karpathy",
-        "harness_plugins.karpathy:read_karpathy",
-        summary="dataset.json with images[].sentences[], and a folder of images",
+        LAYOUTS + "karpathy:read_karpathy",
+        summary="dataset*.json with images[].sentences[], and a folder of images",
     )
+    register("nwpu", LAYOUTS + "nwpu:read_nwpu", summary="dataset_nwpu.json by class, and folders of images")
+    register("pairs", LAYOUTS + "pair_table:read_pairs", summary="CSV or JSON Lines with image, caption and label")
+    register(
+        "mirflickr25k", LAYOUTS + "mirflickr:read_mirflickr", summary="MIRFlickr-25K: images, tags, concepts, or .mat"
+    )
+    register("nuswide", LAYOUTS + "nuswide:read_nuswide", summary="NUS-WIDE: lists, tags, ground truth, or .mat")
+    register("mscoco", LAYOUTS + "mscoco:read_mscoco", summary="MS COCO: captions and instances, or .mat")
+    register("iaprtc12", LAYOUTS + "iaprtc12:read_iaprtc12", summary="IAPR TC-12: .eng files, regions, or .mat")
+    register("wikipedia", LAYOUTS + "wikipedia:read_wikipedia", summary="raw_features.mat and its lists")
 
 
 @hookimpl

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import product
 
 import numpy as np
+import torch
 from PIL import Image
 from skimage.color import rgb2hsv
 from skimage.feature import hog, local_binary_pattern
 
 from harness import HarnessError
+from harness.data.loading import Rows, encode_in_batches
+
+CAPTIONS_AT_ONCE = 20_000
 
 CENTRE = 200 / 256
 """Share of the shorter side that is kept, as in the CHNR features (centre crop of 200 of 256 pixels)."""
@@ -36,10 +41,21 @@ class ShapeTextureColour:
             for part, centre in zip(parts, self.centres, strict=True)
         ]
 
-    def encode(self, raw, run):
-        """PIL RGB images to features."""
-        parts = zip(self._parts(raw, run, "images"), self.centres, self.spreads, strict=True)
-        return np.hstack([(part - centre) / spread for part, centre, spread in parts]).astype(np.float32)
+    def encode(self, raw, run) -> Iterator[Rows]:
+        """PIL RGB images to features, batch by batch."""
+        centre = torch.from_numpy(np.concatenate(self.centres))
+        spread = torch.from_numpy(np.repeat(self.spreads, [len(part) for part in self.centres]))
+
+        def scaled(rows: torch.Tensor) -> torch.Tensor:
+            return (rows - centre) / spread
+
+        return encode_in_batches(
+            raw, self._row_of, scaled, run, batch_size=50, phase="images", device=torch.device("cpu")
+        )
+
+    def _row_of(self, image: Image.Image) -> torch.Tensor:
+        """All parts, one after another, float64."""
+        return torch.from_numpy(np.concatenate(self._parts_of(image)))
 
     def _parts(self, raw, run, phase: str) -> list[np.ndarray]:
         """The five parts, (n, d_part) each."""
@@ -125,6 +141,10 @@ class TfidfSvd:
         components = max(1, min(self.dimension, min(weighted.shape) - 1))
         self.svd = TruncatedSVD(components, algorithm="randomized", random_state=0).fit(weighted)
 
-    def encode(self, raw, run):
-        """Captions to features."""
-        return self.svd.transform(self.vectorizer.transform(list(raw))).astype(np.float32)
+    def encode(self, raw, run) -> Iterator[Rows]:
+        """Captions to features, some at a time, because the decomposition works in float64."""
+        captions = list(raw)
+        for at in range(0, len(captions), CAPTIONS_AT_ONCE):
+            part = captions[at : at + CAPTIONS_AT_ONCE]
+            features = self.svd.transform(self.vectorizer.transform(part)).astype(np.float32)
+            yield np.arange(at, at + len(part)), features

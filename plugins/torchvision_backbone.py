@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+from harness_plugins.same_results import FEATURES
+
 from harness import Parameter, hookimpl
+
+BF16 = Parameter(
+    "precision",
+    "fp32",
+    "Number format of the network's products; bf16 is faster on most GPUs, and gives other features.",
+    choices=("fp32", "bf16"),
+    unsaid=True,
+)
 
 
 @hookimpl
@@ -19,6 +29,8 @@ def register_backbones(register):
         paper="https://docs.pytorch.org/vision/stable/models.html",
         models=True,
         weights="optional",
+        recipes=("standard", "released"),
+        same_results=FEATURES,
         parameters=[
             Parameter("batch_size", 64, "Images per batch.", minimum=1),
             Parameter(
@@ -28,5 +40,13 @@ def register_backbones(register):
                 minimum=1,
             ),
             Parameter("size", 224, "Side of the network's input in pixels.", minimum=32),
+            Parameter(
+                "released_batch",
+                0,
+                "Images per batch of --image-recipe released; 0: a quarter of the images, at most 525.",
+                minimum=0,
+                unsaid=True,
+            ),
+            BF16,
         ],
     )

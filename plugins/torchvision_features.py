@@ -1,9 +1,13 @@
-"""Features of torchvision's classifiers: the input of their last layer, in eval mode, with ImageNet normalisation."""
+"""Features of torchvision's classifiers: the input of their last layer, in eval mode, with ImageNet normalisation.
+
+The recipe ``released`` is that of the CHNR paper's code instead (comrados/noisy_captions, duch/images_augment.py):
+batch normalisation by the statistics of the batch, images shuffled into big batches, and no ImageNet normalisation.
+"""
 
 from __future__ import annotations
 
-import pickle
-from itertools import islice
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +15,10 @@ import torch
 from torch import nn
 
 from harness import HarnessError
+from harness.data.loading import Rows, autocast, encode_in_batches
+from harness.errors import unknown_name
 from harness.torchvision_operators import make_torchvision_importable
+from harness.weights import fit_into, read_state
 
 make_torchvision_importable()
 
@@ -19,6 +26,12 @@ from torchvision import models  # noqa: E402 - its operators must be declared fi
 from torchvision.transforms import functional  # noqa: E402
 
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+RELEASED_SEED = 42
+"""Seed of the released code's numpy permutation."""
+
+RELEASED_BATCH = 525
+"""Largest batch of the released recipe: a quarter of UCM. For RSICD the released code takes 500."""
 
 
 def without_head(model: nn.Module) -> list[str]:
@@ -47,45 +60,69 @@ def without_head(model: nn.Module) -> list[str]:
     )
 
 
-def read_state(path: Path) -> dict[str, torch.Tensor]:
-    """Weights from a safetensors file, or from a pth file without unpickling.
+def batch_statistics(model: nn.Module) -> nn.Module:
+    """Eval mode but for batch normalisation, which then uses the statistics of the batch.
 
     Raises:
-        HarnessError: The file cannot be read as either.
+        HarnessError: The model has no batch normalisation.
     """
-    try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
+    model.eval()
+    layers = [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    if not layers:
+        raise HarnessError(
+            f"--image-recipe released: {type(model).__name__} has no batch normalisation, so it would be no more than "
+            "leaving out the ImageNet normalisation; the paper used torchvision/resnet18."
+        )
+    for layer in layers:
+        layer.train()
+    return model
 
-            return load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:  # torch's own message says how to run the code all the same
-        raise HarnessError(
-            f"--image-weights {path} cannot be read as weights: it is damaged or holds more than tensors, and code in "
-            "a weights file is never run."
-        ) from error
-    except Exception as error:  # zip, pickle, header and OS errors alike mean: not a weights file
-        raise HarnessError(
-            f"--image-weights {path} cannot be read as weights: {' '.join(str(error).split())[:200]}."
-        ) from error
-    state = state.get("state_dict", state) if isinstance(state, dict) else state
-    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise HarnessError(f"--image-weights {path} holds no dictionary of tensors.")
-    return state
+
+@dataclass(frozen=True)
+class Preparation:
+    """From a PIL RGB image to (3, size, size) float32: centre crop, scaling, and the ImageNet normalisation.
+
+    Attributes:
+        crop: Side of the crop in pixels; an image with a smaller side is not cropped.
+        size: Side of the result in pixels.
+        normalised: Whether the ImageNet mean and deviation are taken out; values are in [0, 1] otherwise.
+    """
+
+    crop: int
+    size: int
+    normalised: bool = True
+
+    def __call__(self, image) -> torch.Tensor:
+        """One image."""
+        if min(image.size) > self.crop:
+            image = functional.center_crop(image, [self.crop])
+        image = functional.resize(image, [self.size, self.size], antialias=True)
+        pixels = functional.to_tensor(image)
+        return functional.normalize(pixels, MEAN, DEVIATION) if self.normalised else pixels
 
 
 class TorchvisionFeatures:
     """(n, d) float32 features of PIL RGB images."""
 
-    def __init__(self, *, model: str, weights: str, batch_size: int, crop: int, size: int) -> None:
-        self.name, self.weights = model, weights
+    def __init__(
+        self,
+        *,
+        model: str,
+        weights: str,
+        batch_size: int,
+        crop: int,
+        size: int,
+        recipe: str = "standard",
+        released_batch: int = 0,
+        precision: str = "fp32",
+    ) -> None:
+        self.name, self.weights, self.recipe = model, weights, recipe
         self.batch_size, self.crop, self.size = batch_size, crop, size
+        self.released_batch, self.precision = released_batch, precision
 
     def _network(self) -> nn.Module:
         known = models.list_models(module=models)
         if self.name not in known:
-            from harness.errors import unknown_name
-
             raise unknown_name("torchvision model", self.name, known)
         if not self.weights:
             try:
@@ -99,38 +136,44 @@ class TorchvisionFeatures:
             return network
         extra = {"init_weights": False} if self.name in ("googlenet", "inception_v3") else {}
         network = models.get_model(self.name, weights=None, **extra)
-        gone = without_head(network)
-        state = read_state(Path(self.weights))
-        expected, found = network.state_dict(), {key for key in state if not key.startswith(tuple(gone))}
-        counters = {key for key in expected if key.endswith("num_batches_tracked")}
-        missing, unexpected = sorted(set(expected) - found - counters), sorted(found - set(expected))
-        shapes = [key for key in expected if key in state and state[key].shape != expected[key].shape]
-        if missing or unexpected or shapes:
-            differences = [
-                f"{len(keys)} {what} ({keys[0]}, ...)"
-                for what, keys in (("missing", missing), ("unexpected", unexpected), ("of other shape", shapes))
-                if keys
-            ]
-            raise HarnessError(
-                f"--image-weights {self.weights} does not fit torchvision/{self.name}: {', '.join(differences)}."
-            )
-        network.load_state_dict({key: state[key] for key in found}, strict=False)
+        gone = tuple(without_head(network))
+        fit_into(
+            network,
+            read_state(Path(self.weights)),
+            f"--image-weights {self.weights} does not fit torchvision/{self.name}",
+            may_exceed=lambda key: key.startswith(gone),
+        )
         return network
 
-    def _prepare(self, image) -> torch.Tensor:
-        if min(image.size) > self.crop:
-            image = functional.center_crop(image, [self.crop])
-        image = functional.resize(image, [self.size, self.size], antialias=True)
-        return functional.normalize(functional.to_tensor(image), MEAN, DEVIATION)
-
-    @torch.inference_mode()
-    def encode(self, raw, run) -> np.ndarray:
+    def encode(self, raw, run) -> Iterator[Rows]:
         """PIL RGB images to features, batch by batch."""
-        network = self._network().eval().to(run.device)
-        images, parts, done = iter(raw), [], 0
-        while batch := list(islice(images, self.batch_size)):
-            outputs = network(torch.stack([self._prepare(image) for image in batch]).to(run.device))
-            parts.append(outputs.flatten(1).float().cpu().numpy())
-            done += len(batch)
-            run.report(phase="images", epoch=done, epochs=len(raw))
-        return np.concatenate(parts)
+        released = self.recipe == "released"
+        network = self._network()
+        network = (batch_statistics(network) if released else network.eval()).to(run.device)
+
+        def forward(batch: torch.Tensor) -> torch.Tensor:
+            with autocast(self.precision, run.device):
+                return network(batch)
+
+        return encode_in_batches(
+            raw,
+            Preparation(self.crop, self.size, normalised=not released),
+            forward,
+            run,
+            batch_size=self._released_batch(len(raw)) if released else self.batch_size,
+            phase="images",
+            order=released_order(len(raw)) if released else None,
+            divisible=not released,
+        )
+
+    def _released_batch(self, count: int) -> int:
+        """Images per batch; a single image at the end would have no batch to speak of."""
+        size = min(RELEASED_BATCH, max(2, -(-count // 4)))
+        while count % size == 1:
+            size += 1
+        return self.released_batch or size
+
+
+def released_order(count: int) -> np.ndarray:
+    """(n,) the order in which the released code takes the images, so that a batch mixes the classes."""
+    return np.random.RandomState(RELEASED_SEED).permutation(count)

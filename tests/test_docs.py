@@ -130,6 +130,17 @@ def test_the_learner_of_the_page_works_with_any_detector(harness, features, tmp_
     assert result.json[0]["cell"]["parameters"]["hasher.learning_rate"] == 3e-4
 
 
+def test_the_backbone_of_the_page_runs_and_its_argument_is_a_parameter(harness, tmp_path):
+    (tmp_path / "thumbnail.py").write_text(plugin_files("write-a-plugin.md")["thumbnail.py"])
+    words = ("--plugin", tmp_path / "thumbnail.py", "--image-backbone", "thumbnail", "--limit", "30", "--bits", "8")
+    result = harness("run", *words, "--method", "cca-itq", "--set", "image_backbone.power=1,2", "--json")
+    assert result.code == 0, result.err
+    assert [record["cell"]["backbones"]["image"]["parameters"] for record in result.json] == [
+        {"power": 1.0},
+        {"power": 2.0},
+    ]
+
+
 def test_the_tracker_of_the_page_hears_of_a_run(harness, features, tmp_path):
     heard = tmp_path / "epochs.txt"
     result = run_page_plugin(
@@ -144,3 +155,50 @@ def test_the_tracker_of_the_page_hears_of_a_run(harness, features, tmp_path):
     assert [line.split()[-3:-1] for line in lines if " noisy " in line] == [["noisy", "1"], ["noisy", "2"]]
     assert f" ok {tmp_path / 'results'}" in lines[-1]
     assert lines[-1].endswith(result.json[0]["hash"])
+
+
+def add_a_dataset(name: str) -> str:
+    """The content of a file shown on docs/add-a-dataset.md."""
+    blocks = [body for _, body in BLOCK.findall((ROOT / "docs" / "add-a-dataset.md").read_text())]
+    return next(body for body in blocks if body.startswith(f"# file: {name}\n"))
+
+
+def small_picture(path, number):
+    import numpy as np
+    from PIL import Image
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.random.default_rng(number).integers(0, 256, (24, 24, 3), dtype=np.uint8)).save(path)
+
+
+def test_the_card_of_the_page_runs_and_a_folder_needs_none(harness, tmp_path):
+    folder = tmp_path / "data" / "harbours"
+    rows = ["image,caption,label"]
+    for number in range(24):
+        small_picture(folder / f"{number}.png", number)
+        rows += [f"{number}.png,a {('pier', 'crane')[number % 2]} {view},{number % 2}" for view in ("left", "right")]
+    (folder / "pairs.csv").write_text("\n".join(rows))
+    card = tmp_path / "harbours.toml"
+    card.write_text(add_a_dataset("harbours.toml"))
+    words = ("--method", "cca-itq", "--bits", "8", "--json")
+    result = harness("run", "--dataset", card, "--data-root", tmp_path / "data", *words)
+    assert result.code == 0, result.err
+    assert result.json[0]["cell"]["images"] == {"train": 10, "trusted": 2, "query": 4, "database": 20}
+    result = harness("run", "--dataset", "folder", "--data-root", folder, *words)
+    assert result.code == 0, result.err
+    assert result.json[0]["cell"]["dataset"] == "harbours"
+
+
+def test_the_reader_of_the_page_runs(harness, tmp_path):
+    for number in range(24):
+        image = tmp_path / "data" / "coast" / ("sea", "land")[number % 2] / f"{number}.png"
+        small_picture(image, number)
+        image.with_suffix(".txt").write_text(f"number {number} of the {image.parent.name}")
+    for name in ("class_folders.py", "coast.toml"):
+        (tmp_path / name).write_text(add_a_dataset(name))
+    result = harness(
+        "run", "--plugin", tmp_path / "class_folders.py", "--dataset", "coast", "--data-root", tmp_path / "data",
+        "--method", "cca-itq", "--bits", "8", "--json",
+    )  # fmt: skip
+    assert result.code == 0, result.err
+    assert result.json[0]["cell"]["images"]["train"] == 12

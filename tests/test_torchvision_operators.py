@@ -30,7 +30,7 @@ def test_torchvision_transformers_and_open_clip_import_from_the_repository_root(
 import json, sys
 assert sys.path[0] == ""
 import harness_plugins.transformers_features, harness_plugins.torchvision_features  # they take care of it themselves
-import torch, torchvision, open_clip, transformers
+import torch, torchvision, open_clip, transformers, timm
 from harness.torchvision_operators import make_torchvision_importable
 make_torchvision_importable()
 transformers.BertConfig, transformers.AutoModel, transformers.AutoTokenizer
@@ -43,6 +43,19 @@ print(json.dumps({"shape": shape, "towers": len(open_clip.list_models()), "place
     assert told["shape"] == [1, 1000]
     assert told["towers"] > 10
     assert not [place for place in told["places"] if place.startswith(str(ROOT))], "our folders shadow nothing"
+
+
+def test_open_clip_and_timm_work_where_our_backbone_is_the_first_that_is_imported(tmp_path):
+    told = in_a_new_process(
+        """
+import json, harness_plugins.open_clip_features
+import timm, torchvision, open_clip, transformers
+network = timm.create_model("resnet10t", pretrained=False)
+print(json.dumps([type(network).__name__, open_clip.get_tokenizer("ViT-B-32")("a boat").shape[1]]))
+""",
+        tmp_path,
+    )
+    assert told == ["ResNet", 77]
 
 
 def test_declared_operators_have_the_schema_of_torchvision_and_stay(tmp_path):

@@ -17,6 +17,7 @@ from harness.cli.options import JSON, PLUGIN, default_data_root
 @click.argument("names", metavar="NAME...", nargs=-1, required=True)
 @DATA_ROOT
 @click.option("--data-seed", default=0, show_default=True, metavar="N", help="Seed of the split.")
+@click.option("--split", metavar="NAME", help="As of `harness run`.  [default: each data set's]")
 @click.option("--pixels", is_flag=True, help="Compare decoded pixels, not files: finds copies in other formats.")
 @REHASH
 @PLUGIN
@@ -25,6 +26,7 @@ def command(
     names: tuple[str, ...],
     data_root: Path | None,
     data_seed: int,
+    split: str | None,
     pixels: bool,
     rehash: bool,
     plugins: tuple[Path, ...],
@@ -46,7 +48,11 @@ def command(
     reports, sets = [], {}
     for name in dict.fromkeys(names):
         card = card_named(registry, name)
-        job = bench.prepare_data(CellRequest(MethodRequest("none"), dataset=name, data_root=root, data_seed=data_seed))
+        request = CellRequest(
+            MethodRequest("none"), dataset=name, data_root=root, data_seed=data_seed, split=split,
+            relevance="instance",  # images without a class stay where they were drawn
+        )  # fmt: skip
+        job = bench.prepare_data(request)
         raw = require_raw(name, job.source.data)
         with bars_shown("items") as watch:
             hashes = pixel_hashes(raw, watch) if pixels else raw.content_hashes

@@ -8,12 +8,19 @@ from typing import Any
 
 import click
 
+from harness.cli import axes
 from harness.cli.options import RESULTS, cell_options, requests_of
 
 CELL_KEYS = ("dataset", "features", "noise", "noise_plan", "protocol", "trusted", "data_seed", "standardise",
-             "data_root", "image_backbone", "image_weights", "text_backbone", "text_weights", "limit", "method",
+             "split", "validation", "relevance", "drop_duplicates",
+             "data_root", "backbone", "pretrained", "image_backbone", "image_weights", "text_backbone", "text_weights",
+             "image_recipe", "image_views", "image_augment", "text_views", "text_augment", "text_augment_data",
+             "skip_broken", "limit", "method",
              "bits", "seed")  # fmt: skip
-SINGLE = ("noise_plan", "data_root", "image_weights", "text_weights", "limit")
+SINGLE = (
+    "noise_plan", "data_root", "image_weights", "text_weights", "limit", "validation", "drop_duplicates",
+    "pretrained", "text_augment_data", "skip_broken",
+)  # fmt: skip
 """Options that take one value; the others are axes."""
 
 
@@ -64,6 +71,8 @@ def command(cells: tuple[str, ...], output: Path, device: str, results: Path, **
     facts = {
         **prepared.facts,
         "data": prepared.source.data.fingerprint,
+        "revisions": prepared.source.revisions(),
+        "shared_space": prepared.source.shared_space,
         "plan": data.plan.fingerprint,
         "imported_plan": None if imported is None else imported.fingerprint,
     }
@@ -113,5 +122,11 @@ def _with_cell(options: dict[str, Any], cell: str, results: Path, said: set[str]
             if not value.isdigit():
                 raise HarnessError(f"--cell limit={value}: expected a whole number.")
             value = int(value)
+        if key == "validation":
+            (value,) = axes.numbers("--cell validation", [value], float)
+        if key in ("drop_duplicates", "skip_broken"):
+            if value not in ("true", "false"):
+                raise HarnessError(f"--cell {key}={value}: expected true or false.")
+            value = value == "true"
         changed[key] = value if key in SINGLE else (value,)
     return changed

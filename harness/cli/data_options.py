@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 NOT_OF_FEATURES = (
     "method", "noise", "bits", "seed", "hasher", "detector", "objective", "protocol", "trusted", "features",
-    "noise_plan", "standardise", "precision", "preset", "epochs", "relevance",
+    "noise_plan", "standardise", "precision", "preset", "epochs",
 )  # fmt: skip
 """Options of a cell that features do not depend on."""
 

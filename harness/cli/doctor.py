@@ -66,7 +66,8 @@ def _checks(results: Path) -> Iterator[tuple[bool, str, str]]:
         try:
             card = card_of(registry, name)
             layout = card.layout
-            there = layout is None or (bool(root) and (Path(root) / layout.folder / layout.annotations).is_file())
+            folders = [] if layout is None else [layout.folder, *layout.other_folders]
+            there = bool(root) and any((Path(root) / folder / layout.annotations).exists() for folder in folders)
             place = (
                 "made on the spot"
                 if layout is None

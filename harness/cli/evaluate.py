@@ -25,6 +25,10 @@ DATA_FACTS = (
     "limit",
     "backbones",
     "images",
+    "split",
+    "validation",
+    "relevance",
+    "drop_duplicates",
 )
 """What a cell's data fix for every method, and so for a foreign one too."""
 
@@ -78,10 +82,10 @@ def command(
     from harness.plugins import load_registry
     from harness.records.schema import CellFacts, RunRecord
     from harness.records.store import RunStore
+    from harness.request_checks import check_shares_and_seeds
     from harness.retrieval.code_file import code_table
     from harness.retrieval.evaluate import definitions, evaluate
     from harness.runner import evaluation_arrays
-    from harness.workbench import check_shares_and_seeds
 
     started = datetime.now(UTC)
     check_shares_and_seeds(said["noise"], said["trusted"], seed, said["data_seed"])
@@ -94,7 +98,11 @@ def command(
     table = code_table(arrays, f"--codes {codes}", None if frame is None else _labels_by_id(frame))
     facts = _facts(said, frame, table, name or codes.stem, seed)
     identity = {
-        **{key: value for key, value in facts.items() if key not in ("row", "images")},
+        **{
+            key: value
+            for key, value in facts.items()
+            if key not in ("row", "images", "split", "validation", "relevance", "drop_duplicates")
+        },
         "codes": _fingerprint(table),
         "data": frame["data"] if frame else None,
         "plan": frame.get("imported_plan") if frame else None,
@@ -175,11 +183,19 @@ def _facts(
     from harness.errors import HarnessError
 
     facts: dict[str, Any] = dict.fromkeys((*DATA_FACTS, "precision"))
+    facts.update(  # what older files do not say
+        split="paper", relevance="label", drop_duplicates=False,
+    )  # fmt: skip
     facts.update(
         dataset="external", backbones={}, images={"query": len(table.query_ids), "database": len(table.database_ids)}
     )
     if frame is not None:
-        facts.update({key: frame[key] for key in DATA_FACTS})
+        if frame.get("relevance", "label") != "label":
+            raise HarnessError(
+                f"--cell: that cell goes by --relevance {frame['relevance']}, and codes of other programs are scored "
+                "by labels: name a cell with --relevance label."
+            )
+        facts.update({key: frame[key] for key in DATA_FACTS if key in frame})
     for key, value in said.items():
         if value is None:
             continue

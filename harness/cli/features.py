@@ -65,8 +65,8 @@ def row_of(entry: Entry) -> dict[str, str]:
     now = time.time()
     return {
         "entry": entry.folder.name,
-        "data": f"{entry.about.get('dataset') or '?'} {entry.key.get('content', '')}" if entry.key else "",
-        "backbone": entry.backbone or entry.damage,
+        "data": f"{entry.about.get('dataset') or '?'} {_content(entry)}" if entry.key else "",
+        "backbone": entry.backbone or entry.damage or str(entry.about.get("what", "?")),
         "weights": f"{named} {weights}" if named and named not in weights else weights,
         "fitted on": str(entry.key.get("fitted_on") or ""),
         "shape": shape + (f" + {views} view{'s' if views > 1 else ''}" if views > 0 else ""),
@@ -74,6 +74,11 @@ def row_of(entry: Entry) -> dict[str, str]:
         "age": spoken_time(now - entry.made),
         "last use": f"{spoken_time(now - entry.used)} ago",
     }
+
+
+def _content(entry: Entry) -> str:
+    """Hash of what the features were made from."""
+    return next((str(entry.key[name]) for name in ("content", "ready", "decodable") if name in entry.key), "")
 
 
 def size_shown(size: float) -> str:

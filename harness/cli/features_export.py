@@ -58,6 +58,10 @@ def command(output: Path, no_split: bool, device: str, rehash: bool, **options: 
         "data_seed": request.data_seed,
         "limit": source.limited,
         "backbones": source.backbones(),
+        "revisions": source.revisions(),
+        "shared_space": source.shared_space,
+        "split": job.facts["split"],
+        "relevance": request.relevance,
     }
     output = output if output.suffix == ".npz" else output.with_name(output.name + ".npz")
     write_export(output, feature_arrays(table, None if no_split else job.split, facts))

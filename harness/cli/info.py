@@ -122,14 +122,41 @@ def _parameter(parameter: Any, default: Any, key: str = "") -> dict[str, Any]:
     return {**facts, "needs": needs} if needs else facts
 
 
+def _lines(key: str, value: Any) -> list[str]:
+    """A fact as text; one line for each entry of a list of tables."""
+    if isinstance(value, dict):
+        plain = {name: entry for name, entry in value.items() if not _is_tables(entry)}
+        nested = [line for name, entry in value.items() if _is_tables(entry) for line in _lines(f"{key}.{name}", entry)]
+        return [f"{key}: {_said(plain)}", *nested]
+    if _is_tables(value):
+        return [f"{key}: {_said(entry)}" for entry in value]
+    return [f"{key}: {', '.join(map(str, value)) if isinstance(value, list | tuple) else value}"]
+
+
+def _is_tables(value: Any) -> bool:
+    return isinstance(value, list | tuple) and bool(value) and all(isinstance(entry, dict) for entry in value)
+
+
+def _said(table: dict[str, Any]) -> str:
+    """The entries of a table that say something."""
+    return ", ".join(
+        f"{name} {' or '.join(map(str, entry)) if isinstance(entry, list | tuple) else entry}"
+        for name, entry in table.items()
+        if entry not in (None, "", (), [], False)
+    )
+
+
 def _print(facts: dict[str, Any]) -> None:
     """One declaration as text."""
     click.secho(f"{facts['kind']} {facts['name']}", bold=True)
     for key, value in facts.items():
-        if key in ("kind", "name", "parameters", "phases", "presets") or value in ("", None, [], {}):
+        if key in ("kind", "name", "parameters", "phases", "presets") or value in ("", None, [], (), {}):
             continue
-        shown = ", ".join(map(str, value)) if isinstance(value, list) else value
-        click.echo(click.wrap_text(f"{key}: {shown}", width=110, initial_indent="  ", subsequent_indent="    "))
+        if key == "bibtex":
+            click.echo("".join(f"  {line}\n" for line in value.splitlines()), nl=False)
+            continue
+        for line in _lines(key, value):
+            click.echo(click.wrap_text(line, width=110, initial_indent="  ", subsequent_indent="    "))
     for phase in facts.get("phases", []):
         click.echo(
             f"  phase {phase['name']}: {phase['epochs']} epochs on {phase['pairs']} pairs, trust {phase['trust']}"

@@ -9,10 +9,11 @@ from typing import Any
 import click
 
 from harness.cli.options import JSON, PLUGIN
+from harness.wording import counted
 
 LISTED = (
-    "methods", "detectors", "hashers", "objectives", "backbones", "datasets", "metrics", "protocols", "executors",
-    "trackers", "plugins",
+    "methods", "detectors", "hashers", "objectives", "backbones", "datasets", "readers", "metrics", "protocols",
+    "executors", "trackers", "plugins",
 )  # fmt: skip
 
 
@@ -23,8 +24,8 @@ LISTED = (
 def command(what: str, plugins: tuple[Path, ...], as_json: bool) -> None:
     """List what is registered.
 
-    WHAT: methods, detectors, hashers, objectives, backbones, datasets, metrics, protocols, executors, trackers or
-    plugins.
+    WHAT: methods, detectors, hashers, objectives, backbones, datasets, readers, metrics, protocols, executors,
+    trackers or plugins.
     """
     from harness.errors import unknown_name
     from harness.plugins import KINDS, load_registry
@@ -83,10 +84,13 @@ def _title_of_card(path: Path) -> str:
 
     try:
         card = tomllib.loads(path.read_text(encoding="utf-8"))
-        return (
-            f"{card['title']}: {card['images']} images, {card['classes']} classes, "
-            f"{card['captions_per_image']} captions each"
+        facts = (
+            (card["images"], counted(card["images"], "image")),
+            (card["classes"], counted(card["classes"], "class", "classes")),
+            (card["captions_per_image"], f"{counted(card['captions_per_image'], 'caption')} each"),
         )
+        known = ", ".join(text for number, text in facts if number)  # 0: the files alone say it
+        return f"{card['title']}: {known}" if known else card["title"]
     except (OSError, ValueError, KeyError) as error:
         return f"the card is wrong ({error}); `harness info` says more"
 

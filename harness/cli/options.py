@@ -41,16 +41,38 @@ CELL_OPTIONS: list[Decorator] = [
     _axis("--bits", "Code length.  [axis; default 64]", metavar="N"),
     _axis("--seed", "Training seed; ranges such as 0-4 are allowed.  [axis; default 0]", metavar="N"),
     _axis("--data-seed", "Seed of split, captions, trusted pairs and noise.  [axis; default 0]", metavar="N"),
+    _axis("--split", "Who is training, query and database image: paper (50/10/40 by seed), stratified (the same by "
+          "class), published, or protocol (the usual one of the set).  [axis; default: the data set's]",
+          metavar="NAME"),
+    click.option("--validation", type=float, metavar="SHARE",
+                 help="For tuning: this share of the training images are the queries, and the real queries unused."),
+    _axis("--relevance", "What is right: label (a shared class) or instance (an item's own partners).  "
+          "[axis; default label]", metavar="NAME"),
+    click.option("--drop-duplicates", is_flag=True,
+                 help="Leave out training and database images that are copies of images in another part."),
     _axis("--hasher", "Replace the method's hasher.  [axis]", metavar="NAME"),
     _axis("--detector", "Replace the method's noise detector.  [axis]", metavar="NAME"),
     _axis("--objective", "Replace the method's objective.  [axis]", metavar="NAME"),
     _axis("--protocol", "How captions are made wrong.  [axis; default derangement]", metavar="NAME"),
     _axis("--trusted", "Share of training pairs known to be right.  [axis; default 0.2]", metavar="SHARE"),
+    _axis("--backbone", "Encoder with a tower for images and one for captions, for example open_clip/ViT-B-32.  [axis]",
+          metavar="NAME"),
+    click.option("--pretrained", metavar="FILE_OR_TAG", help="Weights of --backbone: local file or folder, or a tag."),
     _axis("--image-backbone", "Image encoder, for example torchvision/resnet18.  [axis; default: the data set's]",
           metavar="NAME"),
     click.option("--image-weights", metavar="FILE", help="Local weights of the image encoder (safetensors or pth)."),
     _axis("--text-backbone", "Text encoder.  [axis; default: the data set's]", metavar="NAME"),
     click.option("--text-weights", metavar="DIR_OR_HUB_NAME", help="Local folder or hub name of the text encoder."),
+    _axis("--image-recipe", "How images are prepared: standard, or released (the CHNR paper's, by batch statistics).  "
+          "[axis; default standard]", metavar="NAME"),
+    _axis("--image-views", "Augmented views of each image.  [axis; default 1]", metavar="N"),
+    _axis("--image-augment", "How they are made: duch or randaugment.  [axis; default duch]", metavar="NAME"),
+    _axis("--text-views", "Augmented views of each caption.  [axis; default 0]", metavar="N"),
+    _axis("--text-augment", "How they are made: dropout, synonyms or back-translation.  [axis; default dropout]",
+          metavar="NAME"),
+    click.option("--text-augment-data", metavar="FILE_OR_DIR",
+                 help="List of synonyms, or folder of translation models (forward/, back/)."),
+    click.option("--skip-broken", is_flag=True, help="Leave out images that cannot be decoded, and list them."),
     click.option("--features", multiple=True, metavar="FILE", type=click.Path(path_type=Path),
                  help="Ready features: npz, or the CHNR authors' HDF5 folder. Repeat for several."),
     click.option("--noise-plan", metavar="FILE", type=click.Path(path_type=Path),
@@ -130,7 +152,8 @@ def default_data_root() -> Path | None:
 def _values(option: CellOption, given: Any) -> list[Any]:
     """The values of one option; empty if it is not given."""
     if not option.axis:
-        return list(given) if isinstance(given, tuple) else [] if given is None else [given]
+        unsaid = given is None or (option.is_switch and not given)
+        return list(given) if isinstance(given, tuple) else [] if unsaid else [given]
     if option.read in (int, float):
         return axes.numbers(option.flag, given, option.read)
     return axes.texts(given, option.flag)

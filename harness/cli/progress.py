@@ -57,8 +57,8 @@ class PlainListener:
             self._phase, self._last = progress.phase, now
         if finished or now - self._last >= PLAIN_SECONDS:
             self._last = now
-            loss = "" if progress.loss is None else f", loss {progress.loss:.4g}"
-            self.say(f"  {progress.phase} {progress.epoch}/{progress.epochs}{loss}")
+            figure = f", {progress.figure}" if progress.figure else ""
+            self.say(f"  {progress.phase} {progress.epoch}/{progress.epochs}{figure}")
 
     def noted(self, note: str) -> None:
         """A remark, on a line of its own."""
@@ -111,7 +111,7 @@ class BarListener(PlainListener):
 
     def progressed(self, progress: Progress) -> None:
         """Move the bar of the phase."""
-        loss = "" if progress.loss is None else f"loss {progress.loss:.4g}"
+        loss = progress.figure
         if self._task is None or progress.phase != self._phase:
             self._drop()
             self._phase = progress.phase

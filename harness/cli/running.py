@@ -308,7 +308,7 @@ def _print_tables(jobs: list[Job], store: RunStore, metric_ids: list[str], resul
     if not jobs:
         return
     frame = load_records(store.results, metrics=metric_ids)
-    if frame.empty:  # stopped before the first record
+    if frame.empty:  # stopped before the first record; without rows there are no columns
         return
     frame = frame[frame["hash"].isin({job.cell.hash for job in jobs})]
     for metric in metric_ids:

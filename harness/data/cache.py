@@ -54,8 +54,52 @@ def uses_noted() -> Iterator[list[Use]]:
         _watchers.remove(uses)
 
 
+class Workspace:
+    """Where arrays are filled: memory maps in the cache, so that they may be larger than the memory.
+
+    A folder that cannot be written, or has no room left, is no error here: the arrays are then in memory.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._entry = folder
+        self.folder: Path | None = None
+        self._made = 0
+
+    def empty(self, shape: tuple[int, ...]) -> NDArray[np.float32]:
+        """An array of that shape to be filled, float32; its content is arbitrary."""
+        try:
+            if self.folder is None:
+                self._entry.parent.mkdir(parents=True, exist_ok=True)
+                self.folder = Path(tempfile.mkdtemp(prefix=f".{self._entry.name}-", dir=self._entry.parent))
+            path = self.folder / f"{self._made}.npy"
+            array = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
+            with path.open("r+b") as opened:  # a disk that fills up later would end the process with a signal
+                if hasattr(os, "posix_fallocate"):
+                    os.posix_fallocate(opened.fileno(), 0, path.stat().st_size)
+        except OSError:
+            array = np.empty(shape, dtype=np.float32)
+        self._made += 1
+        return array
+
+    def discard(self) -> None:
+        """Remove what was not stored."""
+        if self.folder is not None:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+
 def cached_arrays(
     key: Mapping[str, Any], compute: Callable[[], list[NDArray]], about: Mapping[str, Any] | None = None
+) -> tuple[list[NDArray], bool]:
+    """As :func:`filled_arrays`, for arrays that are made in memory."""
+    return filled_arrays(key, lambda workspace: compute(), about)
+
+
+def filled_arrays(
+    key: Mapping[str, Any],
+    compute: Callable[[Workspace], list[NDArray]],
+    about: Mapping[str, Any] | None = None,
+    *,
+    key_afterwards: Callable[[], Mapping[str, Any]] | None = None,
 ) -> tuple[list[NDArray], bool]:
     """Arrays from the cache, or computed and put there.
 
@@ -65,15 +109,18 @@ def cached_arrays(
 
     Args:
         key: JSON-serialisable description of everything that determines the arrays.
-        compute: Makes them.
+        compute: Makes them; those it gets from the workspace, in the order in which it returns them, are filled where
+            the cache keeps them.
         about: JSON-serialisable remarks for people who list the cache; they determine nothing.
+        key_afterwards: Gives the key under which they are kept, where computing may settle what it holds; None for
+            ``key``.
 
     Returns:
         The arrays, and whether they came from the cache; those from the cache are read-only memory maps, which the
         processes of a machine share.
     """
     started = time.monotonic()
-    arrays, found, folder = _look_up(key, compute, about or {})
+    arrays, found, folder = _look_up(key, compute, about or {}, key_afterwards or (lambda: key))
     if found:
         with suppress(OSError):  # when it was last of use, for `harness features prune`
             os.utime(folder / "key.json")
@@ -82,13 +129,20 @@ def cached_arrays(
     return arrays, found
 
 
+def _entry_of(key: Mapping[str, Any]) -> tuple[Path, Mapping[str, Any]]:
+    """The folder of an entry, and its key as it will be read back."""
+    text = json.dumps(key, sort_keys=True)
+    return cache_folder() / "features" / hashlib.sha256(text.encode()).hexdigest()[:24], json.loads(text)
+
+
 def _look_up(
-    key: Mapping[str, Any], compute: Callable[[], list[NDArray]], about: Mapping[str, Any]
+    key: Mapping[str, Any],
+    compute: Callable[[Workspace], list[NDArray]],
+    about: Mapping[str, Any],
+    key_afterwards: Callable[[], Mapping[str, Any]],
 ) -> tuple[list[NDArray], bool, Path]:
     """The arrays, whether they were found, and the entry's folder."""
-    text = json.dumps(key, sort_keys=True)
-    key = json.loads(text)  # as it will be read back
-    folder = cache_folder() / "features" / hashlib.sha256(text.encode()).hexdigest()[:24]
+    folder, key = _entry_of(key)
     found = _read(folder, key)
     if found is not None:
         return found, True, folder
@@ -96,15 +150,23 @@ def _look_up(
         found = _read(folder, key)
         if found is not None:
             return found, True, folder
-        arrays = compute()
+        workspace = Workspace(folder)
         try:
-            _write(folder, key, arrays, about)
-        except OSError as error:
-            log.warning(
-                "features are not cached: %s cannot be written (%s); set HARNESS_CACHE to a folder that can.",
-                folder,
-                error.strerror,
-            )
+            arrays = compute(workspace)
+            folder, key = _entry_of(key_afterwards())
+            try:
+                _write(folder, key, arrays, workspace, about)
+            except OSError as error:
+                log.warning(
+                    "features are not cached: %s cannot be written (%s); set HARNESS_CACHE to a folder that can.",
+                    folder,
+                    error.strerror,
+                )
+                return arrays, False, folder
+        finally:
+            workspace.discard()
+        if any(isinstance(array, np.memmap) for array in arrays):
+            arrays = _read(folder, key) or arrays  # read-only from now on
     return arrays, False, folder
 
 
@@ -143,12 +205,20 @@ def _only_one(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def _write(folder: Path, key: Mapping[str, Any], arrays: list[NDArray], about: Mapping[str, Any]) -> None:
+def _write(
+    folder: Path, key: Mapping[str, Any], arrays: list[NDArray], workspace: Workspace, about: Mapping[str, Any]
+) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    if workspace.folder is None:
+        workspace.folder = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    temporary = workspace.folder
     try:
         for number, array in enumerate(arrays):
-            np.save(temporary / f"{number}.npy", array, allow_pickle=False)
+            path = temporary / f"{number}.npy"
+            if isinstance(array, np.memmap) and array.filename is not None and Path(array.filename) == path:
+                array.flush()
+            else:
+                np.save(path, array, allow_pickle=False)
         (temporary / "key.json").write_text(
             json.dumps(
                 {"key": key, "count": len(arrays), "about": dict(about), "made": time.time()}, sort_keys=True, indent=1
@@ -159,6 +229,5 @@ def _write(folder: Path, key: Mapping[str, Any], arrays: list[NDArray], about: M
             shutil.rmtree(folder, ignore_errors=True)
         temporary.rename(folder)
     except OSError:
-        shutil.rmtree(temporary, ignore_errors=True)
         if not (folder / "key.json").is_file():  # another process was not faster either
             raise

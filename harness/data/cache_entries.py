@@ -145,6 +145,7 @@ def why_unreachable(entries: list[Entry], registry: Any) -> Iterator[tuple[Entry
     Yields:
         Entry and reason.
     """
+    from harness.data import decoding
     from harness.data.extraction import LIBRARIES, version_of
     from harness.errors import HarnessError
     from harness.source_hash import hash_of_component
@@ -155,6 +156,11 @@ def why_unreachable(entries: list[Entry], registry: Any) -> Iterator[tuple[Entry
         if entry.damage:
             yield entry, entry.damage
             continue
+        if "name" not in entry.key:
+            remembered = {"pillow": versions["pillow"], "version": decoding.VERSION}
+            if "decodable" in entry.key and any(entry.key.get(name) != now for name, now in remembered.items()):
+                yield entry, "found out with another decoder"
+            continue  # features that are given ask for nothing that is installed
         made_with = entry.key.get("libraries", {})
         other = sorted(name for name in {*made_with, *versions} if made_with.get(name, "") != versions.get(name, ""))
         if other or set(made_with) != set(versions):
@@ -169,3 +175,5 @@ def why_unreachable(entries: list[Entry], registry: Any) -> Iterator[tuple[Entry
             continue
         if source != entry.key.get("source"):
             yield entry, f"made by other code of backbone {entry.backbone!r}"
+        elif entry.key.get("modality") == "image" and entry.key.get("decoder") != decoding.VERSION:
+            yield entry, "made with another decoder"

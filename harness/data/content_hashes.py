@@ -39,8 +39,12 @@ WORTH_REMEMBERING = 16
 Stamp = list[int]
 
 
-def hash_file(path: Path) -> str:
+def hash_file(path: Path, what: str = "image") -> str:
     """SHA-256 of a file, in hexadecimal.
+
+    Args:
+        path: The file.
+        what: What to call it in messages.
 
     Raises:
         HarnessError: It is missing or cannot be read.
@@ -49,9 +53,25 @@ def hash_file(path: Path) -> str:
         with path.open("rb") as opened:
             return hashlib.file_digest(opened, "sha256").hexdigest()
     except FileNotFoundError:
-        raise HarnessError(f"image {path} is missing.") from None
+        raise HarnessError(f"{what} {path} is missing.") from None
     except OSError as error:
-        raise HarnessError(f"image {path} cannot be read: {error.strerror}.") from error
+        raise HarnessError(f"{what} {path} cannot be read: {error.strerror}.") from error
+
+
+_of_this_process: dict[str, tuple[Stamp, str]] = {}
+
+
+def hash_remembered(path: Path, what: str) -> str:
+    """As :func:`hash_file`; a large file that does not change is read once in each process."""
+    name = os.path.abspath(path)  # noqa: PTH100
+    before = _stamp(name)
+    known = _of_this_process.get(name)
+    if known is not None and known[0] == before and not os.environ.get(REHASH):
+        return known[1]
+    digest = hash_file(path, what)
+    if before is not None and _settled(before, time.time_ns()):
+        _of_this_process[name] = (before, digest)
+    return digest
 
 
 def hash_files(paths: Sequence[Path]) -> list[str]:
@@ -85,7 +105,7 @@ def hash_files(paths: Sequence[Path]) -> list[str]:
     remembered = {
         name: [*stamp, digest]
         for name, (stamp, digest) in zip(names, looked, strict=True)
-        if stamp is not None and now - max(stamp[1], stamp[2]) > SETTLED
+        if stamp is not None and _settled(stamp, now)
     }
     if any(known.get(name) != entry for name, entry in remembered.items()):
         _write(memory, {**known, **remembered})
@@ -99,6 +119,11 @@ def _stamp(name: str) -> Stamp | None:
     except OSError:
         return None
     return [found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_dev, found.st_ino]
+
+
+def _settled(stamp: Stamp, now: int) -> bool:
+    """Whether the last change is so long ago that another one would have another time."""
+    return now - max(stamp[1], stamp[2]) > SETTLED
 
 
 def _memory_of(names: Sequence[str]) -> Path:

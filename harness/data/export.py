@@ -76,7 +76,8 @@ def feature_arrays(table: FeatureTable, split: NDArray[np.int8] | None, facts: M
         if strings is not None:
             arrays[name] = np.array(strings, dtype=np.str_)
     for name, array in (
-        ("caption_choice", table.caption_choice), ("trusted", table.trusted), ("wrong", table.wrong)
+        ("caption_choice", table.caption_choice), ("trusted", table.trusted), ("wrong", table.wrong),
+        ("unlabelled", table.unlabelled),
     ):  # fmt: skip
         if array is not None:
             arrays[name] = array

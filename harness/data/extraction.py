@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import metadata
@@ -13,20 +13,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.data import augment
-from harness.data.cache import cached_arrays
-from harness.data.content_hashes import hash_file
+from harness.data import decoding
+from harness.data.cache import Workspace, filled_arrays
+from harness.data.content_hashes import hash_remembered
 from harness.data.raw import RawDataset
 from harness.data.table import FeatureTable
-from harness.declarations import BackboneDeclaration
+from harness.data.views import ImageViews, TextViews, fingerprint_of_tree
+from harness.declarations import BOTH, STANDARD, BackboneDeclaration
 from harness.errors import HarnessError
+from harness.hub import revision_of
 from harness.interfaces import Run
 
 LIBRARIES = (
-    "numpy", "scipy", "pillow", "scikit-image", "scikit-learn", "torch", "torchvision", "transformers", "tokenizers",
-    "sentence-transformers", "open_clip_torch", "timm",
+    "numpy", "open_clip_torch", "pillow", "scikit-image", "scikit-learn", "scipy", "sentence-transformers",
+    "sentencepiece", "timm", "tokenizers", "torch", "torchvision", "transformers",
 )  # fmt: skip
 """Libraries whose version may change features."""
+
+HUB = "hub:"
+"""What the fingerprint of weights that are named after a repository of a hub begins with."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,9 @@ class BackboneChoice:
         weights: File, folder or hub name, or "".
         parameters: Its parameters, all of them.
         source: Hash of its code.
+        modality: What it encodes here: "image" or "text"; "" for the one that it was registered for.
+        recipe: How images are prepared and normalised, one of those it was registered with.
+        views: Augmented views that it encodes, too; None for those that are made where nothing is said.
     """
 
     name: str
@@ -48,6 +56,21 @@ class BackboneChoice:
     weights: str = ""
     parameters: Mapping[str, Any] = field(default_factory=dict)
     source: str = ""
+    modality: str = ""
+    recipe: str = STANDARD
+    views: ImageViews | TextViews | None = None
+
+    @property
+    def encodes(self) -> str:
+        """ "image" or "text"."""
+        return self.modality or self.declaration.modality
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """What tells it from other choices in one process."""
+        return (
+            self.name, self.encodes, self.weights, tuple(sorted(self.parameters.items())), self.recipe, self.views,
+        )  # fmt: skip
 
     @cached_property
     def weights_fingerprint(self) -> str:
@@ -58,20 +81,42 @@ class BackboneChoice:
         """
         if self.declaration.weights == "none":
             return ""
-        return (
-            fingerprint_of_weights(self.weights, f"--{self.declaration.modality}-weights")
-            if self.weights
-            else "library"
-        )
+        if not self.weights:
+            return "library"
+        if self.declaration.whole_folder and Path(self.weights).is_dir():
+            return fingerprint_of_tree(Path(self.weights))
+        return fingerprint_of_weights(self.weights, f"--{self.encodes}-weights")
+
+    @property
+    def revision(self) -> str:
+        """Commit of weights from a hub, as they lie on this machine now; "" where it is not known, and for others.
+
+        It is no part of a cell, which is planned before its weights are downloaded.
+        """
+        return revision_of(self.weights) if self.weights_fingerprint.startswith(HUB) else ""
 
     @property
     def fitted(self) -> bool:
         """Whether it is fitted on the training images or captions, so that its features depend on the split."""
         return hasattr(self.declaration.load(), "fit")
 
+    def encoder_facts(self) -> dict[str, Any]:
+        """What the backbone is, as stored in the record and hashed; what was added later only where it is used."""
+        declared = self.declaration.declared_parameters or ()
+        unsaid = {parameter.name: parameter.default for parameter in declared if parameter.unsaid}
+        facts: dict[str, Any] = {
+            "name": self.name,
+            "weights": self.weights_fingerprint,
+            "parameters": {name: value for name, value in self.parameters.items() if unsaid.get(name) != value},
+        }
+        if self.recipe != STANDARD:
+            facts["recipe"] = self.recipe
+        return facts
+
     def describe(self) -> dict[str, Any]:
-        """Name, weights and parameters, as stored in the record and hashed."""
-        return {"name": self.name, "weights": self.weights_fingerprint, "parameters": dict(self.parameters)}
+        """The backbone and the views that it encodes, as stored in the record and hashed."""
+        views = {} if self.views is None else self.views.describe()
+        return {**self.encoder_facts(), **({"views": views} if views else {})}
 
     def make(self) -> Any:
         """The backbone itself."""
@@ -80,6 +125,10 @@ class BackboneChoice:
             arguments["model"] = self.model
         if self.declaration.weights != "none":
             arguments["weights"] = self.weights
+        if self.declaration.modality == BOTH:
+            arguments["modality"] = self.encodes
+        if len(self.declaration.recipes) > 1:
+            arguments["recipe"] = self.recipe
         return self.declaration.load()(**arguments)
 
 
@@ -104,18 +153,17 @@ def fingerprint_of_weights(weights: str, option: str) -> str:
     ):
         raise HarnessError(f"{option} {weights}: there is no such file or folder.")
     else:
-        return f"hub:{weights}"
+        return f"{HUB}{weights}"
     digest = hashlib.sha256()
     for file in files:
         digest.update(file.name.encode() if len(files) > 1 else b"")
-        with file.open("rb") as opened:
-            digest.update(hashlib.file_digest(opened, "sha256").digest())
+        digest.update(bytes.fromhex(hash_remembered(file, "weights")))
     return f"sha256:{digest.hexdigest()[:16]}"
 
 
 def fingerprint_below(weights: str) -> str:
     """Content hash of all files in folders below a weights folder, which :func:`fingerprint_of_weights` leaves out; ""
-    if there are none. (Sentence-transformers keep the configuration of their pooling there.)
+    if there are none.
     """
     path = Path(weights)
     if not path.is_dir():
@@ -123,12 +171,12 @@ def fingerprint_below(weights: str) -> str:
     files = sorted(file for file in path.rglob("*") if file.parent != path and file.is_file())
     digest = hashlib.sha256()
     for file in files:
-        digest.update(f"{file.relative_to(path).as_posix()} {hash_file(file)}\n".encode())
+        digest.update(f"{file.relative_to(path).as_posix()} {hash_remembered(file, 'weights')}\n".encode())
     return f"sha256:{digest.hexdigest()[:16]}" if files else ""
 
 
 def extract(
-    raw: RawDataset, training: NDArray[np.int64], image: BackboneChoice, text: BackboneChoice, run: Run
+    raw: RawDataset, training: NDArray[np.int64], image: BackboneChoice, text: BackboneChoice | None, run: Run
 ) -> FeatureTable:
     """Features of all images (original and augmented) and captions.
 
@@ -136,24 +184,45 @@ def extract(
         raw: The data.
         training: Training images; backbones that must be fitted see these alone.
         image: Image backbone.
-        text: Text backbone.
+        text: Text backbone; None where the data bring text features.
         run: Device, streams and progress.
 
     Returns:
         The features, with the fingerprint of the raw data.
     """
-    views = [raw.images, augment.AugmentedImages(raw.images)]
-    image_features, view = _encode(image, raw.name, raw.image_fingerprint, raw.images, training, views, run)
-    of_training = np.flatnonzero(np.isin(raw.caption_image, training))
-    (text_features,) = _encode(text, raw.name, raw.caption_fingerprint, raw.captions, of_training, [raw.captions], run)
+    of_images = image.views if isinstance(image.views, ImageViews) else ImageViews()
+    of_captions = text.views if text is not None and isinstance(text.views, TextViews) else TextViews()
+
+    def images() -> list[Any]:
+        return of_images.of(raw.images)
+
+    def captions() -> list[Any]:
+        return list(of_captions.of(raw.captions, run))
+
+    image_features, *image_views = _encode(
+        image, raw.name, raw.image_fingerprint, raw.images, training, of_images.recipes(), images, run
+    )
+    if text is None:
+        assert raw.text_features is not None
+        text_features, text_views = raw.text_features, []
+    else:
+        of_training = np.flatnonzero(np.isin(raw.caption_image, training))
+        text_features, *text_views = _encode(
+            text, raw.name, raw.caption_fingerprint, raw.captions, of_training, of_captions.recipes(), captions, run
+        )
     return FeatureTable(
         name=raw.name,
         image=image_features,
         text=text_features,
         caption_image=raw.caption_image,
         labels=raw.labels,
-        image_views=(view,),
+        image_views=tuple(image_views),
+        text_views=tuple(text_views),
         split=raw.split,
+        trusted=raw.trusted,
+        wrong=raw.wrong,
+        parts=raw.parts,
+        unlabelled=raw.unlabelled,
         captions=raw.captions,
         filenames=raw.filenames,
         fingerprint=raw.fingerprint,
@@ -166,55 +235,87 @@ def _encode(
     content: str,
     items: Any,
     training: NDArray[np.int64],
-    views: Sequence[Any],
+    recipes: list[str],
+    make_views: Callable[[], list[Any]],
     run: Run,
 ) -> list[NDArray[np.float32]]:
-    """Encode some views of the same items, fitting first where the backbone asks for it."""
-    fitted = choice.fitted
-    key = {
-        **choice.describe(),
-        "source": choice.source,
-        "content": content,
-        "fitted_on": hashlib.sha256(training.tobytes()).hexdigest()[:16] if fitted else None,
-        "views": [augment.RECIPE] if len(views) > 1 else [],
-        "libraries": {name: version_of(name) for name in LIBRARIES},
-        "device": run.device.type,
-        "below_weights": fingerprint_below(choice.weights) if choice.weights else "",
-    }
+    """Encode items and their augmented views, fitting first where the backbone asks for it."""
+    below = choice.weights and not choice.declaration.whole_folder
 
-    def compute() -> list[NDArray]:
+    def key() -> dict[str, Any]:
+        return {
+            **choice.encoder_facts(),
+            "revision": choice.revision,
+            "below_weights": fingerprint_below(choice.weights) if below else "",
+            "modality": choice.encodes,
+            "source": choice.source,
+            "content": content,
+            "decoder": decoding.VERSION if choice.encodes == "image" else None,
+            "fitted_on": hashlib.sha256(training.tobytes()).hexdigest()[:16] if choice.fitted else None,
+            "views": recipes,
+            "libraries": {name: version_of(name) for name in LIBRARIES},
+            "device": run.device.type,
+        }
+
+    def compute(workspace: Workspace) -> list[NDArray]:
         from torch.utils.data import Subset
 
         backbone = choice.make()
-        if fitted:
+        if choice.fitted:
             backbone.fit(Subset(items, training.tolist()), run)  # one image at a time, however many there are
-        return _checked([backbone.encode(view, run) for view in views], len(items), choice.name)
+        arrays: list[NDArray] = []
+        for view in [items, *make_views()]:
+            array = _collected(backbone.encode(view, run), len(items), choice.name, workspace)
+            if arrays and array.shape != arrays[0].shape:
+                raise HarnessError(
+                    f"backbone {choice.name!r} gives the augmented view {array.shape} and the original "
+                    f"{arrays[0].shape}."
+                )
+            arrays.append(array)
+        return arrays
 
-    about = {"dataset": dataset, "modality": choice.declaration.modality, "weights": choice.weights}
-    arrays, _ = cached_arrays(key, compute, about)
+    about = {"dataset": dataset, "modality": choice.encodes, "weights": choice.weights}
+    # What is downloaded meanwhile has its revision only then.
+    arrays, _ = filled_arrays(key(), compute, about, key_afterwards=key)
     return arrays
 
 
-def _checked(outputs: Sequence[Any], expected: int, name: str) -> list[NDArray[np.float32]]:
-    """What a backbone returned for each view, if it keeps the contract; checked before it is cached."""
-    arrays = []
-    for output in outputs:
-        try:
-            array = np.asarray(output, dtype=np.float32)
-        except (TypeError, ValueError) as error:
+def _collected(output: Any, expected: int, name: str, workspace: Workspace) -> NDArray[np.float32]:
+    """What a backbone returned, whole or in batches, if it keeps the contract; checked before it is cached."""
+    if not isinstance(output, Iterator):
+        return _checked(output, expected, name)
+    array, found = None, np.zeros(expected, dtype=bool)
+    for rows, part in output:
+        features = _as_floats(part, name)
+        whole = features.ndim == 2 and features.shape[1] >= 1 and len(features) == len(rows)
+        if not whole or (array is not None and features.shape[1] != array.shape[1]) or not np.isfinite(features).all():
             raise HarnessError(
-                f"backbone {name!r} must return a matrix of numbers; it returned {type(output).__name__}."
-            ) from error
-        if array.ndim != 2 or len(array) != expected or array.shape[1] < 1 or not np.isfinite(array).all():
-            raise HarnessError(
-                f"backbone {name!r} must return ({expected}, d) finite features; it returned {array.shape}."
+                f"backbone {name!r} must yield finite features, one row for each of the {len(rows)} of a batch and all "
+                f"of one width; it yielded {features.shape}."
             )
-        arrays.append(array)
-    if len({array.shape for array in arrays}) > 1:
+        if array is None:
+            array = workspace.empty((expected, features.shape[1]))
+        array[rows] = features
+        found[rows] = True
+    if array is None or not found.all():
+        raise HarnessError(f"backbone {name!r} yielded features for {int(found.sum())} of {expected} items.")
+    return array
+
+
+def _checked(output: Any, expected: int, name: str) -> NDArray[np.float32]:
+    array = _as_floats(output, name)
+    if array.ndim != 2 or len(array) != expected or array.shape[1] < 1 or not np.isfinite(array).all():
+        raise HarnessError(f"backbone {name!r} must return ({expected}, d) finite features; it returned {array.shape}.")
+    return array
+
+
+def _as_floats(output: Any, name: str) -> NDArray[np.float32]:
+    try:
+        return np.asarray(output, dtype=np.float32)
+    except (TypeError, ValueError) as error:
         raise HarnessError(
-            f"backbone {name!r} gives the augmented view {arrays[1].shape} and the original {arrays[0].shape}."
-        )
-    return arrays
+            f"backbone {name!r} must return a matrix of numbers; it returned {type(output).__name__}."
+        ) from error
 
 
 def version_of(library: str) -> str:

@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.data.content_hashes import hash_file, hash_files
+from harness.data.decoding import decode
+from harness.data.table import check_captions_cover
 from harness.errors import HarnessError
 from harness.interfaces import ImageSource
 
@@ -32,6 +34,13 @@ class RawDataset:
         labels: (n_images,) int64, or (n_images, n_classes) bool.
         filenames: Names of the images, for people.
         split: (n_images,) int8 published split, or None.
+        parts: (n_images,) name of the published part of each image ("train", "val", "test", "restval"), or None; a
+            choice of splits, no fact of the data.
+        unlabelled: (n_images,) bool images without a class, or None; they are never queries or database items where
+            relevance goes by labels.
+        trusted: (n_images,) bool pairs known to be right, or None.
+        wrong: (n_images,) bool pairs known to be wrong (natural noise), or None.
+        text_features: (n_captions, d) float32 where the set brings features in place of texts, or None.
     """
 
     name: str
@@ -41,6 +50,11 @@ class RawDataset:
     labels: NDArray
     filenames: list[str]
     split: NDArray[np.int8] | None = None
+    parts: tuple[str, ...] | None = None
+    unlabelled: NDArray[np.bool_] | None = None
+    trusted: NDArray[np.bool_] | None = None
+    wrong: NDArray[np.bool_] | None = None
+    text_features: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.images)
@@ -68,6 +82,11 @@ class RawDataset:
         for array in (self.caption_image, self.labels, self.split):
             digest.update(b"none" if array is None else f"{array.dtype} {array.shape}".encode())
             digest.update(b"" if array is None else np.ascontiguousarray(array).tobytes())
+        for name in ("unlabelled", "trusted", "wrong", "text_features"):  # only where they are there: older data keep
+            array = getattr(self, name)  # their fingerprint
+            if array is not None:
+                digest.update(f"{name} {array.dtype} {array.shape}".encode())
+                digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()[:16]
 
     def subset(self, images: NDArray[np.int64]) -> RawDataset:
@@ -75,6 +94,10 @@ class RawDataset:
         new_number = np.full(len(self), -1, dtype=np.int64)
         new_number[images] = np.arange(len(images))
         kept = np.flatnonzero(new_number[self.caption_image] >= 0)
+
+        def rows(array: NDArray | None) -> NDArray | None:
+            return None if array is None else array[images]
+
         return replace(
             self,
             images=SomeImages(self.images, images),
@@ -82,8 +105,58 @@ class RawDataset:
             caption_image=new_number[self.caption_image[kept]],
             labels=self.labels[images],
             filenames=[self.filenames[row] for row in images],
-            split=None if self.split is None else self.split[images],
+            split=rows(self.split),
+            parts=None if self.parts is None else tuple(self.parts[row] for row in images),
+            unlabelled=rows(self.unlabelled),
+            trusted=rows(self.trusted),
+            wrong=rows(self.wrong),
+            text_features=None if self.text_features is None else self.text_features[kept],
         )
+
+
+def check_raw(raw: RawDataset, reader: str) -> RawDataset:
+    """What a reader returned, if it keeps the contract.
+
+    Args:
+        raw: The data.
+        reader: Name of the reader, for messages.
+
+    Returns:
+        The same data.
+
+    Raises:
+        HarnessError: Lengths differ, an image has no caption, a file name occurs twice, a pair is trusted and wrong.
+    """
+    where = f"data set {raw.name!r}, read by {reader!r}"
+    n_images, n_captions = len(raw.images), len(raw.captions)
+    if not n_images:
+        raise HarnessError(f"{where}: it has no images.")
+    for name in ("labels", "filenames", "parts", "unlabelled", "trusted", "wrong"):
+        array = getattr(raw, name)
+        if array is not None and len(array) != n_images:
+            raise HarnessError(f"{where}: {name} has {len(array)} entries for {n_images} images.")
+    if len(raw.caption_image) != n_captions:
+        raise HarnessError(f"{where}: caption_image has {len(raw.caption_image)} entries for {n_captions} captions.")
+    if raw.text_features is not None and len(raw.text_features) != n_captions:
+        raise HarnessError(f"{where}: text_features has {len(raw.text_features)} rows for {n_captions} captions.")
+    check_captions_cover(raw.caption_image, n_images, where)
+    twice = first_twice(raw.filenames)
+    if twice is not None:
+        raise HarnessError(f"{where}: image {twice!r} is there twice.")
+    if raw.trusted is not None and raw.wrong is not None and (raw.trusted & raw.wrong).any():
+        both = int(np.flatnonzero(raw.trusted & raw.wrong)[0])
+        raise HarnessError(f"{where}: image {raw.filenames[both]!r} is both trusted and wrong.")
+    return raw
+
+
+def first_twice(names: Sequence[str]) -> str | None:
+    """The first name that was there before, or None."""
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            return name
+        seen.add(name)
+    return None
 
 
 @dataclass(frozen=True)
@@ -120,15 +193,7 @@ class ImageFiles:
         return len(self.paths)
 
     def __getitem__(self, index: int) -> Image:
-        from PIL import Image
-
-        try:
-            with Image.open(self.paths[index]) as opened:
-                return opened.convert("RGB")
-        except FileNotFoundError:
-            raise HarnessError(f"image {self.paths[index]} is missing.") from None
-        except Exception as error:  # Pillow raises OSError, ValueError, SyntaxError and its own kinds for damaged files
-            raise HarnessError(f"image {self.paths[index]} cannot be decoded: {error}.") from error
+        return decode(self.paths[index])
 
     def fingerprint(self, index: int) -> str:
         """SHA-256 of the file."""

@@ -11,12 +11,15 @@ from numpy.typing import NDArray
 
 from harness.data.authors_file import read_authors_files
 from harness.data.cache import cached_arrays
-from harness.data.cards import DatasetCard, read_card
+from harness.data.cards import DatasetCard, Layout, read_card
 from harness.data.extraction import BackboneChoice, extract
 from harness.data.feature_file import read_feature_file
-from harness.data.raw import RawDataset
-from harness.data.splits import check_split, paper_split, stratified_limit, training_images
+from harness.data.parts import Choice, Parts, choose_parts
+from harness.data.raw import RawDataset, check_raw
+from harness.data.splits import stratified_limit, training_images
 from harness.data.table import FeatureTable, subset_table
+from harness.data.views import ImageViews, TextViews
+from harness.declarations import BOTH, STANDARD
 from harness.errors import HarnessError
 from harness.interfaces import Run
 from harness.parameters import defaults, find
@@ -24,6 +27,9 @@ from harness.plugins import Registry
 
 SHARED_FROM_BYTES = 2**20
 """Smaller features are not worth files in the cache."""
+
+ANY_FOLDER = "."
+"""Folder in the layout of a card whose data root is the data set's own folder: ``folder`` and ``karpathy``."""
 
 
 @dataclass
@@ -34,8 +40,11 @@ class DataSource:
         name: Name of the data set in records and tables.
         raw: Raw images and captions; None for ready features.
         ready: Ready features; None for raw data.
-        image, text: The backbones for raw data.
+        image, text: The backbones for raw data; no text backbone where the data bring text features.
         limited: Number of images kept by ``--limit``, or None.
+        whole: Number of images before that, or None.
+        card: The data set's card; None for features of the user.
+        skipped: What the record says of images left out by ``--skip-broken``.
     """
 
     name: str
@@ -44,6 +53,9 @@ class DataSource:
     image: BackboneChoice | None = None
     text: BackboneChoice | None = None
     limited: int | None = None
+    whole: int | None = None
+    card: DatasetCard | None = None
+    skipped: tuple[str, ...] = ()
     _tables: dict[bytes, FeatureTable] = field(default_factory=dict)
 
     @property
@@ -59,34 +71,54 @@ class DataSource:
     @property
     def brings_noise(self) -> bool:
         """The data themselves say that some pairs are wrong."""
-        return self.ready is not None and self.ready.wrong is not None and bool(self.ready.wrong.any())
+        return self.data.wrong is not None and bool(self.data.wrong.any())
 
     @property
     def shared_space(self) -> bool:
-        """Both backbones name the same shared space."""
+        """Both backbones name the same shared space, with the same model and weights; or ready features say so."""
+        if self.ready is not None:
+            return self.ready.shared_space
         if self.image is None or self.text is None:
             return False
+        spaces = [
+            choice.name if choice.declaration.modality == BOTH else choice.declaration.shared_space
+            for choice in (self.image, self.text)
+        ]
         return (
-            bool(self.image.declaration.shared_space)
-            and self.image.declaration.shared_space == self.text.declaration.shared_space
+            bool(spaces[0])
+            and spaces[0] == spaces[1]
+            and self.image.model == self.text.model
+            and self.image.weights_fingerprint == self.text.weights_fingerprint
         )
 
     def backbones(self) -> dict[str, dict[str, object]]:
         """Backbones as stored in the record and hashed."""
-        if self.image is None or self.text is None:
-            return {"image": {"name": "given"}, "text": {"name": "given"}}
-        return {"image": self.image.describe(), "text": self.text.describe()}
+        return {
+            modality: {"name": "given"} if choice is None else choice.describe()
+            for modality, choice in (("image", self.image), ("text", self.text))
+        }
 
-    def split(self, data_seed: int) -> NDArray[np.int8]:
-        """The split that ready features bring, otherwise the paper's.
+    def revisions(self) -> dict[str, str]:
+        """Commit of weights from a hub by modality, as they lie on this machine now."""
+        found = {"image": self.image, "text": self.text}
+        return {
+            modality: choice.revision for modality, choice in found.items() if choice is not None and choice.revision
+        }
+
+    def parts(self, choice: Choice) -> Parts:
+        """Who is training, query and database image.
 
         Raises:
-            HarnessError: Fewer images than a split needs.
+            HarnessError: As :func:`harness.data.parts.choose_parts`.
         """
-        if self.ready is not None and self.ready.split is not None:
-            check_split(self.ready.split, self.name)
-            return self.ready.split
-        return paper_split(len(self), data_seed)
+        return choose_parts(
+            self.data,
+            choice,
+            default="paper" if self.card is None else self.card.split,
+            protocol=None if self.card is None else self.card.protocol,
+            is_file=self.card is None,
+            whole=self.whole if self.limited is not None else None,
+        )
 
     def table(self, split: NDArray[np.int8], run: Run) -> FeatureTable:
         """The features; of raw data computed or taken from the cache, once for each split."""
@@ -94,7 +126,6 @@ class DataSource:
             return self.ready
         assert self.raw is not None
         assert self.image is not None
-        assert self.text is not None
         training = training_images(split)
         key = training.tobytes()
         if key not in self._tables:
@@ -116,12 +147,19 @@ def features_source(path: Path, limit: int | None, data_seed: int, shared: bool 
     """
     is_authors = path.is_dir() or path.suffix in (".h5", ".hdf5", ".json")
     table = read_authors_files(path) if is_authors else read_feature_file(path)
-    limited = table.limited
+    return ready_source(table, limit, data_seed, shared)
+
+
+def ready_source(
+    table: FeatureTable, limit: int | None, data_seed: int, shared: bool = False, card: DatasetCard | None = None
+) -> DataSource:
+    """Ready features, of a file or of a data set that is published as features."""
+    limited, whole = table.limited, len(table)
     if limit is not None and limit < len(table):
         table = subset_table(table, stratified_limit(table.labels, limit, data_seed))
         table = replace(table, fingerprint=f"{table.fingerprint}-limit-{limit}-{data_seed}")
         limited = limit
-    return DataSource(table.name, ready=mapped(table) if shared else table, limited=limited)
+    return DataSource(table.name, ready=mapped(table) if shared else table, limited=limited, whole=whole, card=card)
 
 
 def mapped(table: FeatureTable) -> FeatureTable:
@@ -133,9 +171,10 @@ def mapped(table: FeatureTable) -> FeatureTable:
     if sum(array.nbytes for array in arrays) < SHARED_FROM_BYTES:
         return table
     key = {"ready": table.fingerprint, "shapes": [[str(array.dtype), *array.shape] for array in arrays]}
-    found, cached = cached_arrays(key, lambda: arrays)
+    about = {"dataset": table.name, "what": "ready features, shared by processes"}
+    found, cached = cached_arrays(key, lambda: arrays, about)
     if not cached:
-        found, cached = cached_arrays(key, lambda: arrays)  # written just now: the maps, not the arrays
+        found, cached = cached_arrays(key, lambda: arrays, about)  # written just now: the maps, not the arrays
     if not cached:
         return table
     views = len(table.image_views)
@@ -148,35 +187,67 @@ def mapped(table: FeatureTable) -> FeatureTable:
 def card_of(registry: Registry, name: str) -> DatasetCard:
     """The card of a data set.
 
+    Args:
+        registry: What is registered.
+        name: A registered name; ``NAME:FILE`` for the readers of any folder, where FILE lies below the data root; or
+            the path of a card, which ends in ``.toml``.
+
     Raises:
         HarnessError: Unknown name, or the card is wrong.
     """
-    return read_card(registry.get("dataset", name).card)
+    if name.endswith(".toml") and ":" not in name:
+        return read_card(Path(name))
+    base, colon, file = name.partition(":")
+    card = read_card(registry.get("dataset", base).card)
+    if not colon:
+        return card
+    if card.layout is None or card.layout.folder != ANY_FOLDER or not file:
+        raise HarnessError(
+            f"--dataset {name}: data set {base!r} takes no file; its files are those of its card, as "
+            f"`harness info {base}` shows."
+        )
+    return card.model_copy(update={"layout": Layout(**{**card.layout.model_dump(), "annotations": file})})
 
 
-def raw_dataset(registry: Registry, card: DatasetCard, root: Path | None) -> RawDataset:
+def read_dataset(registry: Registry, card: DatasetCard, root: Path | None) -> RawDataset | FeatureTable:
     """Read a data set in the layout of its card.
+
+    Returns:
+        Images and captions, or ready features where the set is published as features.
 
     Raises:
         HarnessError: Files are missing or damaged; the message says which and where they belong.
     """
-    reader = registry.get("reader", card.reader).load()
-    return reader(card, root)
+    found = registry.get("reader", card.reader).load()(card, root)
+    return check_raw(found, card.reader) if isinstance(found, RawDataset) else found
 
 
 def raw_source(
-    raw: RawDataset, image: BackboneChoice, text: BackboneChoice, limit: int | None, data_seed: int
+    raw: RawDataset,
+    image: BackboneChoice,
+    text: BackboneChoice | None,
+    limit: int | None,
+    data_seed: int,
+    card: DatasetCard | None = None,
 ) -> DataSource:
     """Raw data with backbones."""
-    limited = None
+    limited, whole = None, len(raw)
     if limit is not None and limit < len(raw):
         raw = raw.subset(stratified_limit(raw.labels, limit, data_seed))
         limited = limit
-    return DataSource(raw.name, raw=raw, image=image, text=text, limited=limited)
+    return DataSource(raw.name, raw=raw, image=image, text=text, limited=limited, whole=whole, card=card)
 
 
 def backbone_choice(
-    registry: Registry, name: str, modality: str, weights: str, settings: Mapping[str, str], source_hash: str
+    registry: Registry,
+    name: str,
+    modality: str,
+    weights: str,
+    settings: Mapping[str, str],
+    source_hash: str,
+    *,
+    recipe: str = STANDARD,
+    views: ImageViews | TextViews | None = None,
 ) -> BackboneChoice:
     """A backbone with its parameters read and checked.
 
@@ -187,6 +258,8 @@ def backbone_choice(
         weights: Value of ``--image-weights`` or ``--text-weights``, or "".
         settings: ``"image_backbone.NAME"`` or ``"text_backbone.NAME"`` to text.
         source_hash: Hash of its code.
+        recipe: How images are prepared.
+        views: Augmented views; None for those that are made where nothing is said.
 
     Returns:
         The choice.
@@ -207,4 +280,4 @@ def backbone_choice(
         if key.startswith(prefix):
             parameter = find(declaration.parameters, key.removeprefix(prefix), f"backbone {name}")
             parameters[parameter.name] = parameter.read(text, key)
-    return BackboneChoice(name, declaration, model, weights, parameters, source_hash)
+    return BackboneChoice(name, declaration, model, weights, parameters, source_hash, modality, recipe, views)

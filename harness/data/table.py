@@ -33,6 +33,9 @@ class FeatureTable:
         fingerprint: Hash of the data (not of the features where they are computed here).
         limited: The file holds this many images of a larger data set (``--limit`` of its export), or None.
         holds_plan: The file that they came from holds a noise plan, too.
+        parts: (n_images,) names of published parts, or None; see :class:`harness.data.raw.RawDataset`.
+        unlabelled: (n_images,) bool images without a class, or None; likewise.
+        shared_space: Image and caption features are of one space.
         origin: For features that ``harness data export`` wrote: fingerprint of the data they were made from.
     """
 
@@ -49,7 +52,10 @@ class FeatureTable:
     wrong: NDArray[np.bool_] | None = None
     captions: list[str] | None = None
     filenames: list[str] | None = None
+    parts: tuple[str, ...] | None = None
+    unlabelled: NDArray[np.bool_] | None = None
     fingerprint: str = ""
+    shared_space: bool = False
     origin: str = ""
     holds_plan: bool = False
     limited: int | None = None
@@ -96,6 +102,8 @@ def subset_table(table: FeatureTable, images: NDArray[np.int64]) -> FeatureTable
         wrong=rows(table.wrong),
         captions=None if table.captions is None else [table.captions[row] for row in kept],
         filenames=None if table.filenames is None else [table.filenames[row] for row in images],
+        parts=None if table.parts is None else tuple(table.parts[row] for row in images),
+        unlabelled=rows(table.unlabelled),
     )
 
 

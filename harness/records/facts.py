@@ -20,10 +20,14 @@ SETTING = (
     "text_backbone",
     "plan",
     "limit",
+    "split",
+    "validation",
+    "relevance",
+    "drop_duplicates",
 )
 """Columns that must be equal for numbers to stand in one table."""
 
-NOT_CODE = {"seed", "data_seed", "noise", "codes", "split", *SETTING, "backbones"}
+NOT_CODE = {"seed", "data_seed", "noise", "codes", *SETTING, "backbones"}
 """Parts of a cell's identity in which the runs of one table row may differ, or that make a table of their own."""
 
 FACTS = {
@@ -50,6 +54,10 @@ FACTS = {
     "text_backbone": str,
     "plan": str,
     "limit": int,
+    "split": str,
+    "validation": float,
+    "relevance": str,
+    "drop_duplicates": bool,
     "granted": str,
     "code": str,
     "seconds": float,
@@ -92,6 +100,10 @@ def facts(record: RunRecord) -> dict[str, Any]:
         "text_backbone": _backbone(cell.backbones.get("text")),
         "plan": identity.get("plan"),
         "limit": cell.limit,
+        "split": "" if cell.split in ("paper", "given") else cell.split,  # of one data set there is one of the two
+        "validation": cell.validation,
+        "relevance": cell.relevance,
+        "drop_duplicates": cell.drop_duplicates,
         "granted": ", ".join(cell.granted),
         "code": _code(identity),
         "seconds": record.timings.get("total"),
@@ -120,4 +132,6 @@ def _backbone(described: Any) -> str:
         return ""
     extra = [str(described["weights"])] if described.get("weights") else []
     extra += [f"{name}={value}" for name, value in sorted(described.get("parameters", {}).items())]
+    extra += [f"recipe={described['recipe']}"] if described.get("recipe") else []
+    extra += [f"views {name}={value}" for name, value in sorted(described.get("views", {}).items()) if name != "seed"]
     return str(described.get("name", "")) + (f" ({', '.join(extra)})" if extra else "")

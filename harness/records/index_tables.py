@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-VERSION = 1
+VERSION = 2
 """Layout of the index; raise it when columns or what they hold change. An index of another version is made again."""
 
 MORE_FACTS = {

@@ -33,6 +33,17 @@ class CellFacts(BaseModel):
     bits: int
     seed: int | None
     data_seed: int | None
+    split: str = "paper"
+    """Who is training, query and database image: "given" where features bring it."""
+    validation: float | None = None
+    """Share of the training images that are the queries, for tuning."""
+    relevance: str = "label"
+    """What counts as right: "label" or "instance"."""
+    drop_duplicates: bool = False
+    copies: list[str] = []
+    """Images that are copies of one in another part, some of them; left out with ``drop_duplicates``."""
+    revisions: dict[str, str] = {}
+    """Modality to the commit of its weights, where they are named after a repository of a hub."""
     standardise: str | None
     precision: str | None
     """What was computed in: "fp32", "bf16" or "tf32"; None for codes of another program."""

@@ -202,6 +202,14 @@ def _title(setting: dict[str, Any], metric: str) -> str:
         parts.append(f"precision {setting['precision']}")
     if isinstance(setting["plan"], str):
         parts.append(f"noise plan {setting['plan']}")
+    if setting["split"]:
+        parts.append(f"split {setting['split']}")
+    if not pd.isna(setting["validation"]):
+        parts.append(f"VALIDATION {setting['validation']:g}, not the real queries")
+    if setting["relevance"] != "label":
+        parts.append(f"relevance {setting['relevance']}")
+    if setting["drop_duplicates"]:
+        parts.append("without duplicates")
     if not pd.isna(setting["limit"]):
         parts.append(f"LIMITED to {setting['limit']:g} images, not for comparison")
     return ", ".join(parts)

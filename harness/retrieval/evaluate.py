@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from harness.declarations import MetricDeclaration
 from harness.retrieval.counting import in_threads, threads
 from harness.retrieval.histograms import DistanceHistogram
 from harness.retrieval.metrics import precision_recall_by_radius
+from harness.retrieval.partners import partner_histogram
 from harness.retrieval.relevance import Relevance
 
 if TYPE_CHECKING:
@@ -36,6 +37,9 @@ class CodeTable:
         database_labels: As ``query_labels``.
         query_ids: (n_query,) int64 numbers of the items in their data set.
         database_ids: (n_database,) int64.
+        partners: Where relevance does not go by labels: direction to its relevant pairs (query, item), (2, n) int64
+            places. Directions that are not named are not scored, and the modalities may have different numbers of
+            items.
     """
 
     n_bits: int
@@ -45,6 +49,7 @@ class CodeTable:
     database_labels: NDArray
     query_ids: NDArray[np.int64]
     database_ids: NDArray[np.int64]
+    partners: Mapping[str, NDArray[np.int64]] | None = None
 
 
 @dataclass
@@ -93,16 +98,11 @@ def evaluate(
     directions = {
         name: (query, database)
         for name, (query, database) in DIRECTIONS.items()
-        if query in table.query and database in table.database
+        if query in table.query and database in table.database and (table.partners is None or name in table.partners)
     }
-    relevance = Relevance.of(table.query_labels, table.database_labels)
-    queries = {name: relevance.query_words(table.query[name]) for name in {query for query, _ in directions.values()}}
-    databases = {
-        name: relevance.database_words(table.database[name]) for name in {name for _, name in directions.values()}
-    }
-    for direction, (query, database) in directions.items():
-        histogram = DistanceHistogram.counted(relevance, queries[query], databases[database], table.n_bits, device)
-        result.queries["without_relevant"] = int((histogram.total_relevant == 0).sum())
+    for direction, histogram in _histograms(table, directions, device):
+        without = int((histogram.total_relevant == 0).sum())
+        result.queries["without_relevant"] = max(without, result.queries.get("without_relevant", 0))
         per_query = values_per_query(histogram, functions)
         result.metrics[direction] = {metric_id: _mean(values) for metric_id, values in per_query.items()}
         for metric_id in PER_QUERY_KEPT:
@@ -113,6 +113,31 @@ def evaluate(
         result.curves[f"{direction}/recall_by_radius"] = recalls
         result.curves[f"{direction}/empty_by_radius"] = empty
     return result
+
+
+def _histograms(
+    table: CodeTable, directions: Mapping[str, tuple[str, str]], device: torch.device | str | None
+) -> Iterator[tuple[str, DistanceHistogram]]:
+    """Direction and histogram, one direction at a time."""
+    if table.partners is not None:
+        for direction, (query, database) in directions.items():
+            yield (
+                direction,
+                partner_histogram(
+                    table.query[query], table.database[database], table.partners[direction], table.n_bits, device
+                ),
+            )
+        return
+    relevance = Relevance.of(table.query_labels, table.database_labels)
+    queries = {name: relevance.query_words(table.query[name]) for name in {query for query, _ in directions.values()}}
+    databases = {
+        name: relevance.database_words(table.database[name]) for name in {name for _, name in directions.values()}
+    }
+    for direction, (query, database) in directions.items():
+        yield (
+            direction,
+            DistanceHistogram.counted(relevance, queries[query], databases[database], table.n_bits, device),
+        )
 
 
 def values_per_query(

@@ -8,8 +8,13 @@ import time
 import numpy as np
 import pytest
 from filelock import FileLock
+from PIL import Image
 
+from harness.cli.data_export import CELL_KEYS
+from harness.cli.data_options import NOT_OF_FEATURES
+from harness.command import OPTIONS
 from harness.data.cache import cache_folder, cached_arrays, lock_file
+from harness.data.decoding import VERSION
 
 SMALL = ("--dataset", "toy", "--limit", "30")
 
@@ -67,6 +72,142 @@ def test_a_run_from_the_export_gives_the_codes_and_metrics_of_the_run_from_raw_d
         assert own["hash"] != exported["hash"]
         assert codes_of(own) == codes_of(exported)
         assert own["metrics"] == exported["metrics"]
+
+
+TOWERS = """
+import numpy as np
+from harness import Need, Recipe, hookimpl
+
+class Towers:
+    def __init__(self, modality, weights=""):
+        self.modality = modality
+
+    def encode(self, raw, run):
+        random = np.random.default_rng(0 if self.modality == "image" else 1)
+        return random.normal(size=(len(raw), 16)).astype(np.float32)
+
+class Zero:
+    def fit(self, pairs, trust, run):
+        self.bits = run.n_bits
+
+    def encode_image(self, image):
+        return image[:, : self.bits]
+
+    encode_text = encode_image
+
+@hookimpl
+def register_backbones(register):
+    register("towers", Towers, modality="both", summary="s", paper="p", weights="optional", parameters=())
+
+@hookimpl
+def register_hashers(register):
+    register("zero", Zero, summary="s", paper="p", needs=Need.SHARED_SPACE)
+
+@hookimpl
+def register_methods(register):
+    register("zero", Recipe(hasher="zero"), summary="s", paper="p")
+"""
+
+
+@pytest.fixture
+def towers(tmp_path):
+    """A plugin with a pair of towers of one space, and a method that needs such a pair."""
+    (tmp_path / "towers.py").write_text(TOWERS)
+    return ("--plugin", tmp_path / "towers.py", "--bits", "8", "--method", "zero", "--standardise", "none", "--json")
+
+
+@pytest.mark.parametrize("verb", ["features", "data"])
+def test_an_export_of_one_space_serves_methods_that_need_one(harness, own_cache, tmp_path, towers, verb, codes_of):
+    words = (*SMALL, "--backbone", "towers", "--plugin", tmp_path / "towers.py", "-o", tmp_path / "toy.npz")
+    assert harness(verb, "export", *words).code == 0
+    (own,) = harness("run", *SMALL, "--backbone", "towers", *towers).json
+    result = harness("run", "--features", tmp_path / "toy.npz", *towers)
+    assert result.code == 0, result.err
+    (again,) = result.json
+    assert codes_of(again) == codes_of(own)
+    assert again["metrics"] == own["metrics"]
+    assert harness(verb, "export", *SMALL, "-o", tmp_path / "two.npz").code == 0
+    refused = harness("run", "--features", tmp_path / "two.npz", *towers)
+    assert "no shared space" in refused.err
+
+
+def test_the_record_names_the_commit_of_weights_from_a_hub(harness, own_cache, tmp_path, towers, monkeypatch):
+    monkeypatch.setattr("harness.data.extraction.revision_of", lambda name: f"commit of {name}")
+    (plain,) = harness("run", *SMALL, "--backbone", "towers", *towers).json
+    (record,) = harness("run", *SMALL, "--backbone", "towers", "--pretrained", "org/net", *towers).json
+    assert plain["cell"]["revisions"] == {}
+    assert record["cell"]["revisions"] == {"image": "commit of org/net", "text": "commit of org/net"}
+    assert record["identity"]["backbones"]["image"]["weights"] == "hub:org/net"
+
+
+DATA = [
+    option.name
+    for option in OPTIONS
+    if not option.of_method and option.name not in ("bits", "seed", "standardise", "precision")
+]
+"""Options that say which data and which features."""
+
+
+def test_export_and_build_know_every_option_of_data_and_backbones(harness):
+    shown = {
+        "features build": [name for name in DATA if name not in NOT_OF_FEATURES],
+        "features export": [name for name in DATA if name not in NOT_OF_FEATURES],
+        "data export": DATA,
+    }
+    for verb, names in shown.items():
+        text = harness(*verb.split(), "--help").out
+        assert [name for name in names if f"--{name.replace('_', '-')} " not in text] == [], verb
+    assert set(DATA) <= set(CELL_KEYS)
+    assert {"backbone", "pretrained", "image_recipe", "image_views", "text_views", "split", "relevance",
+            "drop_duplicates", "skip_broken", "validation"} <= set(shown["features build"])  # fmt: skip
+
+
+def test_an_export_holds_the_views_and_the_split_that_were_asked_for(harness, own_cache, tmp_path):
+    words = (*SMALL, "--image-views", "2", "--text-views", "1", "--split", "stratified", "--data-seed", "3")
+    assert harness("features", "export", *words, "-o", tmp_path / "toy.npz").code == 0
+    with np.load(tmp_path / "toy.npz") as arrays:
+        assert len(arrays["image_aug"]) == 2
+        assert len(arrays["text_aug"]) == 1
+        split = arrays["split"]
+    assert harness("data", "export", *words, "-o", tmp_path / "cell.npz").code == 0
+    by_pairs = "dataset=toy,limit=30,image-views=2,text-views=1,split=stratified,data-seed=3"
+    assert harness("data", "export", "--cell", by_pairs, "-o", tmp_path / "pairs.npz").code == 0
+    for name in ("cell", "pairs"):
+        with np.load(tmp_path / f"{name}.npz") as arrays:
+            np.testing.assert_array_equal(arrays["split"], split)
+            assert len(arrays["image_aug"]) == 2
+
+
+def test_an_export_says_which_images_have_no_class(harness, own_cache, tmp_path, codes_of):
+    (tmp_path / "mine").mkdir()
+    lines = ["image,caption,label"]
+    for number in range(40):
+        Image.new("RGB", (8, 8), (6 * number, 40 * (number % 4), 0)).save(tmp_path / "mine" / f"{number}.png")
+        lines.append(f"{number}.png,thing {number},{'' if number % 8 == 7 else 'abc'[number % 3]}")
+    (tmp_path / "mine" / "metadata.csv").write_text("\n".join(lines))
+    data = ("--dataset", "folder", "--data-root", tmp_path / "mine")
+    cell = ("--method", "cca-itq", "--bits", "8", "--json")
+    for relevance in ("label", "instance"):
+        words = ("--relevance", relevance)
+        assert harness("features", "export", *data, *words, "-o", tmp_path / "mine.npz").code == 0
+        (own,) = harness("run", *data, *words, *cell).json
+        (again,) = harness("run", "--features", tmp_path / "mine.npz", *words, *cell).json
+        assert codes_of(again) == codes_of(own)
+        assert again["metrics"] == own["metrics"]
+    (of_all,) = harness("run", "--features", tmp_path / "mine.npz", *cell).json
+    assert sum(of_all["cell"]["images"][part] for part in ("train", "query", "database")) < 40
+
+
+def test_what_is_no_feature_is_listed_and_kept(harness, own_cache):
+    from PIL import __version__ as pillow
+
+    cached_arrays({"ready": "f", "shapes": []}, lambda: [np.zeros(1)], {"dataset": "d", "what": "ready features"})
+    for version in (VERSION, VERSION - 1):
+        key = {"decodable": "c", "pillow": pillow, "version": version}
+        cached_arrays(key, lambda: [np.ones(1)], {"dataset": "d", "what": "all images can be decoded"})
+    assert "all images can be decoded" in harness("features", "list").out
+    assert "1 entry removed" in harness("features", "prune", "--unreachable", "--yes").out
+    assert len(harness("features", "list", "--json").json) == 2
 
 
 def test_an_export_without_split_needs_backbones_that_are_not_fitted(harness, own_cache, tmp_path):

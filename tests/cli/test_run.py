@@ -365,7 +365,7 @@ def test_natural_noise_is_taken_as_it_is(tiny, features, arrays_of, harness):
     assert "as given" in harness("table").out
     result = harness("run", "--method", "cca-itq", "--features", path, "--noise", "0.4")
     assert result.code == 2
-    assert "say themselves which pairs are wrong (array 'wrong')" in result.err
+    assert "say themselves which pairs are wrong (array or column 'wrong')" in result.err
 
 
 def test_trusted_pairs_of_the_file_go_over_the_share_asked_for(harness, features):

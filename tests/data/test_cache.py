@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.data.cache import cache_folder, cached_arrays
+from harness.data.cache import cache_folder, cached_arrays, filled_arrays
 
 KEY = {"name": "backbone", "weights": "sha256:0", "parameters": {"size": 64, "rate": 0.1}, "fitted_on": None}
 
@@ -171,3 +171,65 @@ def test_the_folder_is_that_of_the_environment_or_of_the_user():
     assert cache_folder({"HARNESS_CACHE": "/somewhere"}) == Path("/somewhere")
     assert cache_folder({"XDG_CACHE_HOME": "/home/x/.c"}) == Path("/home/x/.c/noisy-hashing-harness")
     assert cache_folder({}) == Path.home() / ".cache" / "noisy-hashing-harness"
+
+
+# --- arrays that are filled where the cache keeps them ---
+
+
+def fill(workspace, rows=1000):
+    array = workspace.empty((rows, 4))
+    array[:] = np.arange(rows)[:, None]
+    return [array, np.arange(3)]
+
+
+def assert_filled(arrays):
+    np.testing.assert_array_equal(arrays[0], np.repeat(np.arange(1000.0)[:, None], 4, axis=1))
+    np.testing.assert_array_equal(arrays[1], np.arange(3))
+
+
+def test_filled_arrays_are_maps_of_the_entry_that_nobody_can_change(cache):
+    arrays, found = filled_arrays(KEY, fill)
+    assert not found
+    assert_filled(arrays)
+    assert isinstance(arrays[0], np.memmap)
+    assert Path(arrays[0].filename) == entry(cache) / "0.npy"
+    assert not arrays[0].flags.writeable
+    arrays, found = filled_arrays(KEY, lambda workspace: pytest.fail("computed again"))
+    assert found
+    assert_filled(arrays)
+
+
+def test_a_computation_that_fails_halfway_leaves_nothing_and_no_earlier_entry_is_lost(cache):
+    filled_arrays(KEY, fill)
+
+    def fails(workspace):
+        fill(workspace)
+        raise RuntimeError("in the middle")
+
+    with pytest.raises(RuntimeError, match="in the middle"):
+        filled_arrays({**KEY, "name": "other"}, fails)
+    assert [folder.name for folder in (cache / "features").iterdir()] == [entry(cache).name]
+    arrays, found = filled_arrays(KEY, fails)
+    assert found
+    assert_filled(arrays)
+
+
+def test_a_full_disk_costs_a_note_and_not_the_run(monkeypatch, notes):
+    def full(descriptor, offset, length):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.posix_fallocate", full, raising=False)
+    monkeypatch.setattr("numpy.save", lambda *arguments, **options: full(0, 0, 0))
+    arrays, found = filled_arrays(KEY, fill)
+    assert not found
+    assert_filled(arrays)
+    assert "No space left on device" in notes.text
+
+
+def test_arrays_that_fit_no_cache_are_in_memory(tmp_path, monkeypatch, notes):
+    (tmp_path / "file").write_text("no folder")
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "file"))
+    arrays, found = filled_arrays(KEY, fill)
+    assert not found
+    assert_filled(arrays)
+    assert "features are not cached" in notes.text

@@ -15,16 +15,21 @@ from PIL import Image
 
 import harness.data.content_hashes as content_hashes
 from harness.context import RunContext
-from harness.data import extraction
+from harness.data import augment, decoding, extraction, text_views
+from harness.data.broken import without_broken
 from harness.data.cache import cache_folder, uses_noted
 from harness.data.content_hashes import REHASH
 from harness.data.extraction import BackboneChoice, extract, fingerprint_below
 from harness.data.raw import ImageFiles, RawDataset
+from harness.data.views import ImageViews, TextViews
 from harness.declarations import BackboneDeclaration
+from harness.hub import revision_of
+from harness.parameters import Parameter
 
 N = 20
 TRAINING = np.arange(8)
 RUN = RunContext(16, torch.device("cpu"))
+PRECISION = Parameter("precision", "fp32", "Number format.", ("fp32", "bf16"), unsaid=True)
 
 
 class Mean:
@@ -77,14 +82,16 @@ def raw_of(folder, captions=None):
 
 def choice(target, modality="image", **facts):
     takes = "required" if facts.get("weights") else "none"
-    declaration = BackboneDeclaration("backbone", "mine", target=target, modality=modality, weights=takes)
+    declaration = BackboneDeclaration(
+        "backbone", "mine", target=target, modality=modality, weights=takes, declared_parameters=(PRECISION,)
+    )
     return BackboneChoice("mine", declaration, **facts)
 
 
-def features(folder, image=None, run=RUN, captions=None):
+def features(folder, image=None, run=RUN, captions=None, text=None):
     """Features, and which modalities were computed."""
     with uses_noted() as uses:
-        table = extract(raw_of(folder, captions), TRAINING, image or choice(Mean), choice(Length, "text"), run)
+        table = extract(raw_of(folder, captions), TRAINING, image or choice(Mean), text or choice(Length, "text"), run)
     return table, {use.about["modality"] for use in uses if not use.found}
 
 
@@ -202,12 +209,156 @@ def test_files_below_a_weights_folder_count(tmp_path):
     assert fingerprint_below(str(tmp_path / "model" / "weights")) == fingerprint_below("hub/name") == ""
 
 
-@pytest.mark.parametrize(
-    "changed", [{"parameters": {"size": 64}}, {"source": "edited"}, {"name": "other"}], ids=["option", "code", "name"]
-)
-def test_another_option_or_code_of_the_backbone_is_seen(folder, changed):
+CHANGES = {
+    "option": ({}, {"parameters": {"size": 64}}),
+    "precision": ({"parameters": {"precision": "fp32"}}, {"parameters": {"precision": "bf16"}}),
+    "code": ({}, {"source": "edited"}),
+    "name": ({}, {"name": "other"}),
+    "recipe": ({}, {"recipe": "released"}),
+    "no views": ({}, {"views": ImageViews(0)}),
+    "more views": ({}, {"views": ImageViews(2)}),
+    "other views": ({}, {"views": ImageViews(1, "randaugment")}),
+    "seed of views": ({"views": ImageViews(2, "duch", 0)}, {"views": ImageViews(2, "duch", 1)}),
+    "seed of other views": (
+        {"views": ImageViews(1, "randaugment", 0)}, {"views": ImageViews(1, "randaugment", 1)}
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_another_choice_of_the_image_backbone_is_seen(folder, what):
+    before, after = (replace(choice(Mean), **facts) for facts in CHANGES[what])
+    assert features(folder, before)[1] == {"image", "text"}
+    assert features(folder, after)[1] == {"image"}
+    assert features(folder, before)[1] == features(folder, after)[1] == set()
+
+
+TEXT_CHANGES = {
+    "views": (TextViews(0), TextViews(1)),
+    "more views": (TextViews(1), TextViews(2)),
+    "how": (TextViews(1), TextViews(1, "synonyms")),
+    "seed": (TextViews(1, "dropout", 0), TextViews(1, "dropout", 1)),
+    "seed of synonyms": (TextViews(1, "synonyms", 0), TextViews(1, "synonyms", 1)),
+}
+
+
+@pytest.mark.parametrize("what", TEXT_CHANGES)
+def test_other_views_of_captions_are_seen(folder, what):
+    before, after = (replace(choice(Length, "text"), views=views) for views in TEXT_CHANGES[what])
+    assert features(folder, text=before)[1] == {"image", "text"}
+    assert features(folder, text=after)[1] == {"text"}
+    assert features(folder, text=before)[1] == features(folder, text=after)[1] == set()
+
+
+def test_a_changed_list_of_synonyms_of_the_same_name_is_seen(folder, tmp_path):
+    words = tmp_path / "words.txt"
+    for number, content in enumerate(("caption, title\n", "caption, heading\n")):
+        words.write_text(content)
+        text = replace(choice(Length, "text"), views=TextViews(1, "synonyms", 0, str(words)))
+        assert "text" in features(folder, text=text)[1], number
+
+
+@pytest.mark.parametrize("constant", ["DROPPED", "REPLACED"])
+def test_another_strength_of_text_views_is_seen(folder, monkeypatch, constant):
+    text = replace(choice(Length, "text"), views=TextViews(1, "dropout" if constant == "DROPPED" else "synonyms"))
+    features(folder, text=text)
+    monkeypatch.setattr(text_views, constant, 0.5)
+    assert features(folder, text=text)[1] == {"text"}
+
+
+def test_another_decoder_is_seen(folder, monkeypatch):
     features(folder)
-    assert features(folder, replace(choice(Mean), **changed))[1] == {"image"}
+    monkeypatch.setattr(decoding, "VERSION", decoding.VERSION + 1)
+    assert features(folder)[1] == {"image"}
+
+
+def test_features_without_broken_images_are_others(folder):
+    features(folder)
+    (folder / "3.bmp").write_bytes(b"")
+    raw, (note,) = without_broken(raw_of(folder))
+    assert "3.bmp" in note
+    with uses_noted() as uses:
+        table = extract(raw, TRAINING, choice(Mean), choice(Length, "text"), RUN)
+    assert [use.found for use in uses] == [False, False]
+    assert len(table.image) == len(table.text) == N - 1
+
+
+class FittedMean(Mean):
+    """It takes the mean of its training images away."""
+
+    def fit(self, raw, run):
+        self.mean = super().encode(raw, run).mean(axis=0)
+
+    def encode(self, raw, run):
+        return super().encode(raw, run) - self.mean
+
+
+def test_other_training_images_are_seen_by_backbones_that_are_fitted(folder):
+    for image, computed in ((choice(FittedMean), {"image"}), (choice(Mean), set())):
+        for training in (TRAINING, TRAINING + 1):
+            with uses_noted() as uses:
+                extract(raw_of(folder), training, image, choice(Length, "text"), RUN)
+        assert {use.about["modality"] for use in uses if not use.found} == computed
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    """An empty cache of huggingface_hub; gives a function that puts a snapshot of ``org/net`` there."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+
+    def put(commit):
+        repository = tmp_path / "hub" / "models--org--net"
+        (repository / "refs").mkdir(parents=True, exist_ok=True)
+        (repository / "refs" / "main").write_text(commit)
+        (repository / "snapshots" / commit).mkdir(parents=True, exist_ok=True)
+
+    return put
+
+
+def from_hub(download=lambda: None):
+    """A text backbone that loads ``org/net``."""
+
+    class Net(Length):
+        def __init__(self, weights):
+            download()
+
+    return choice(Net, "text", weights="org/net")
+
+
+def text_key():
+    """The key of the only entry that has weights of a hub."""
+    stored = [json.loads(path.read_text()) for path in (cache_folder() / "features").glob("*/key.json")]
+    (key,) = [entry["key"] for entry in stored if entry["key"]["weights"] == "hub:org/net"]
+    return key
+
+
+def test_another_snapshot_of_weights_from_a_hub_is_seen(folder, hub):
+    hub("a" * 40)
+    features(folder, text=from_hub())
+    assert features(folder, text=from_hub())[1] == set()
+    hub("b" * 40)
+    assert features(folder, text=from_hub())[1] == {"text"}
+
+
+@pytest.mark.parametrize("there", ["", "a" * 40], ids=["first download", "update"])
+def test_weights_that_are_downloaded_meanwhile_are_kept_under_the_snapshot_that_they_are(folder, hub, there):
+    if there:
+        hub(there)
+    text = from_hub(download=lambda: hub("b" * 40))
+    assert "text" in features(folder, text=text)[1]
+    assert text_key()["revision"] == "b" * 40
+    assert features(folder, text=from_hub())[1] == set()
+    if there:
+        hub(there)
+        assert features(folder, text=from_hub())[1] == {"text"}
+
+
+def test_a_snapshot_that_is_not_there_has_no_revision(tmp_path, hub):
+    assert revision_of("org/net") == ""
+    hub("a" * 40)
+    assert revision_of("org/net") == "a" * 40
+    (tmp_path / "hub" / "models--org--net" / "snapshots" / ("a" * 40)).rmdir()
+    assert revision_of("org/net") == revision_of("net") == ""
 
 
 @pytest.mark.parametrize("library", extraction.LIBRARIES)
@@ -223,11 +374,12 @@ def test_another_kind_of_device_is_seen(folder):
     assert features(folder, run=RunContext(16, torch.device("meta")))[1] == {"image", "text"}
 
 
-@pytest.mark.parametrize(("module", "kind"), [("augment", "RECIPE")])
-def test_another_recipe_of_augmented_views_is_seen(folder, monkeypatch, module, kind):
-    features(folder)
-    monkeypatch.setattr(extraction.augment, kind, "another")
-    assert features(folder)[1] == {"image"}
+@pytest.mark.parametrize(("constant", "kind"), [("RECIPE", "duch"), ("RAND_RECIPE", "randaugment")])
+def test_another_recipe_of_augmented_views_is_seen(folder, monkeypatch, constant, kind):
+    image = replace(choice(Mean), views=ImageViews(1, kind))
+    features(folder, image)
+    monkeypatch.setattr(augment, constant, "another")
+    assert features(folder, image)[1] == {"image"}
 
 
 def test_entries_say_in_words_what_they_are(folder):

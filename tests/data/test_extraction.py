@@ -15,6 +15,7 @@ from PIL import Image
 from harness.context import RunContext
 from harness.data.extraction import BackboneChoice, extract, fingerprint_of_weights
 from harness.data.raw import RawDataset
+from harness.data.views import ImageViews, TextViews
 from harness.declarations import BackboneDeclaration
 from harness.errors import HarnessError
 
@@ -284,11 +285,85 @@ def test_an_augmented_view_of_another_width_is_an_error_that_names_the_backbone(
 
 def test_features_that_were_refused_are_not_kept_in_the_cache(raw):
     # once: the check comes after the cache, so a backbone that failed once (by a hiccup, say) fails for ever.
-    outputs = iter((WRONG["NaN"], WRONG["NaN"], lambda n: np.ones((n, 3)), lambda n: np.ones((n, 3))))
+    outputs = iter((WRONG["NaN"], lambda n: np.ones((n, 3)), lambda n: np.ones((n, 3))))
     flaky = choice(returns(lambda n: next(outputs)(n)), name="flaky")
     with pytest.raises(HarnessError, match="flaky"):
         extract(raw, TRAINING, flaky, TEXT, RUN)
     assert extract(raw, TRAINING, flaky, TEXT, RUN).image.shape == (N, 3)
+
+
+# --- features in parts ---
+
+
+class InParts:
+    """Yields its features in parts, last rows first."""
+
+    def encode(self, raw, run):
+        rows = np.arange(len(raw))
+        values = np.array([np.asarray(image).mean() for image in raw])
+        for part in (rows[5:], rows[:5]):
+            yield part, np.stack([values[part], part], axis=1)
+
+
+def test_features_in_parts_equal_whole_ones_and_lie_in_the_cache(raw):
+    table = extract(raw, TRAINING, choice(InParts), choice(Lengths, "text"), RUN)
+    np.testing.assert_array_equal(table.image[:, 0], np.arange(10, 10 + N) + 50)
+    np.testing.assert_array_equal(table.image_views[0][:, 1], np.arange(N))
+    assert isinstance(table.image, np.memmap)
+    assert table.image.dtype == np.float32
+
+
+WRONG_PARTS = {
+    "rows missing": [(np.arange(N - 1), np.ones((N - 1, 2)))],
+    "nothing": [],
+    "other length": [(np.arange(N), np.ones((N - 1, 2)))],
+    "other width": [(np.arange(4), np.ones((4, 2))), (np.arange(4, N), np.ones((N - 4, 3)))],
+    "not finite": [(np.arange(N), np.full((N, 2), np.nan))],
+    "vector": [(np.arange(N), np.ones(N))],
+    "words": [(np.arange(N), [["a"]] * N)],
+}
+
+
+@pytest.mark.parametrize("parts", WRONG_PARTS)
+def test_wrong_parts_are_an_error_that_names_the_backbone_and_are_not_cached(raw, parts, tmp_path):
+    bad = choice(returns(lambda n: iter(WRONG_PARTS[parts])), name="bad-backbone")
+    with pytest.raises(HarnessError, match="bad-backbone"):
+        extract(raw, TRAINING, bad, TEXT, RUN)
+    assert not list((tmp_path / "cache" / "features").glob("*/key.json"))
+
+
+def test_text_views_are_encoded_like_the_captions(raw):
+    views = TextViews(2, "dropout", seed=1)
+    table = extract(raw, TRAINING, IMAGE, choice(Lengths, "text", views=views), RUN)
+    assert Lengths.calls == [len(CAPTION_IMAGE)] * 3
+    for view, texts in zip(table.text_views, views.of(raw.captions, RUN), strict=True):
+        np.testing.assert_array_equal(view[:, 0], [len(text) for text in texts])
+
+
+def test_each_choice_of_views_and_each_seed_is_cached_apart(raw):
+    text = choice(Lengths, "text")
+    for views in (ImageViews(0), ImageViews(2, seed=1), ImageViews(2, seed=2), ImageViews(2, seed=1)):
+        table = extract(raw, TRAINING, choice(PixelMean, views=views), text, RUN)
+        assert len(table.image_views) == views.number
+    assert len(PixelMean.calls) == 1 + 3 + 3
+
+
+def test_a_recipe_and_a_modality_are_passed_on_and_told_apart(raw):
+    class Told(PixelMean):
+        def __init__(self, *, recipe, modality):
+            self.told = (recipe, modality)
+
+        def encode(self, raw, run):
+            return np.full((len(raw), 1), float(self.told == ("released", "image")))
+
+    declaration = BackboneDeclaration(
+        "backbone", "mine", target=Told, declared_parameters=(), modality="both", recipes=("standard", "released")
+    )
+    found = [
+        extract(raw, TRAINING, BackboneChoice("mine", declaration, modality="image", recipe=recipe), TEXT, RUN).image
+        for recipe in ("standard", "released")
+    ]
+    assert [array[0, 0] for array in found] == [0, 1]
 
 
 # --- weights ---

@@ -84,7 +84,7 @@ def test_code_three_is_training_and_database_but_no_query():
         ([1, 2, 2], "no training image"),
         ([0, 1, 1], "no database image"),
         ([0, 1, 2, 4], "holds 4; known are 0"),
-        ([0, 1, 2, -1], "holds -1; known are 0"),
+        ([0, 1, 2, -2], "holds -2; known are 0"),
     ],
 )
 def test_a_split_with_an_unknown_code_or_an_empty_part_is_refused(split, says):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from harness_plugins.karpathy import read_karpathy
+from harness_plugins.layouts.karpathy import read_karpathy
 from PIL import Image
 
 from harness.data.cards import Backbones, DatasetCard, Layout

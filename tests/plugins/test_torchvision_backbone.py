@@ -10,6 +10,7 @@ import pytest
 import torch
 from harness_plugins.torchvision_features import TorchvisionFeatures, read_state, without_head
 from PIL import Image
+from reference.parts import encoded
 from safetensors.torch import save_file
 
 from harness.context import RunContext
@@ -87,7 +88,7 @@ def restated(network, images, crop, size) -> np.ndarray:
 @pytest.mark.parametrize("name", list(WIDTH))
 def test_weights_load_in_both_layouts_and_formats_and_give_the_penultimate_layer(saved, networks, name, layout, suffix):
     images = pictures()
-    found = backbone(saved(name, layout, suffix), name).encode(images, RUN)
+    found = encoded(backbone(saved(name, layout, suffix), name), images, RUN)
     assert found.shape == (3, WIDTH[name])
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, restated(networks[name], images, 48, 32), rtol=1e-4, atol=1e-5)
@@ -95,31 +96,31 @@ def test_weights_load_in_both_layouts_and_formats_and_give_the_penultimate_layer
 
 def test_a_training_checkpoint_with_a_state_dict_inside_loads(saved):
     images = pictures()
-    nested = backbone(saved(layout="checkpoint", suffix=".pth")).encode(images, RUN)
-    assert np.array_equal(nested, backbone(saved()).encode(images, RUN))
+    nested = encoded(backbone(saved(layout="checkpoint", suffix=".pth")), images, RUN)
+    assert np.array_equal(nested, encoded(backbone(saved()), images, RUN))
 
 
 def test_counters_of_batch_normalisation_may_be_missing(saved):
     def without_counters(state):
         return {key: value for key, value in state.items() if not key.endswith("num_batches_tracked")}
 
-    found = backbone(saved("resnet18", change=without_counters), "resnet18").encode(pictures(), RUN)
-    assert np.array_equal(found, backbone(saved("resnet18"), "resnet18").encode(pictures(), RUN))
+    found = encoded(backbone(saved("resnet18", change=without_counters), "resnet18"), pictures(), RUN)
+    assert np.array_equal(found, encoded(backbone(saved("resnet18"), "resnet18"), pictures(), RUN))
 
 
 def test_features_do_not_depend_on_the_batch_or_the_time(saved):
     path, images = saved("resnet18"), pictures(5)
-    whole = backbone(path, "resnet18", batch_size=5).encode(images, RUN)
+    whole = encoded(backbone(path, "resnet18", batch_size=5), images, RUN)
     torch.manual_seed(77)
-    assert np.array_equal(backbone(path, "resnet18", batch_size=5).encode(images, RUN), whole)
-    np.testing.assert_allclose(backbone(path, "resnet18", batch_size=2).encode(images, RUN), whole, atol=1e-5)
-    np.testing.assert_allclose(backbone(path, "resnet18").encode(images[::-1], RUN)[::-1], whole, atol=1e-5)
+    assert np.array_equal(encoded(backbone(path, "resnet18", batch_size=5), images, RUN), whole)
+    np.testing.assert_allclose(encoded(backbone(path, "resnet18", batch_size=2), images, RUN), whole, atol=1e-5)
+    np.testing.assert_allclose(encoded(backbone(path, "resnet18"), images[::-1], RUN)[::-1], whole, atol=1e-5)
     assert np.abs(whole[0] - whole[1]).max() > 1e-3, "two pictures differ"
 
 
 def test_dropout_is_off(saved):
     path = saved()  # squeezenet has dropout in its classifier
-    runs = [backbone(path).encode(pictures(), RUN) for _ in range(2)]
+    runs = [encoded(backbone(path), pictures(), RUN) for _ in range(2)]
     assert np.array_equal(*runs)
 
 
@@ -148,13 +149,13 @@ def reshape(key):
 def test_weights_that_do_not_fit_are_refused_with_the_first_difference(saved, change, difference, suffix):
     path = saved("resnet18", suffix=suffix, change=change)
     with pytest.raises(HarnessError) as caught:
-        backbone(path, "resnet18").encode(pictures(), RUN)
+        encoded(backbone(path, "resnet18"), pictures(), RUN)
     assert str(caught.value) == f"--image-weights {path} does not fit torchvision/resnet18: {difference}."
 
 
 def test_weights_of_another_network_are_refused(saved):
     with pytest.raises(HarnessError, match=r"does not fit torchvision/resnet18: \d+ missing .*, \d+ unexpected .*\.$"):
-        backbone(saved("squeezenet1_1"), "resnet18").encode(pictures(), RUN)
+        encoded(backbone(saved("squeezenet1_1"), "resnet18"), pictures(), RUN)
 
 
 class Hostile:
@@ -176,7 +177,7 @@ def test_code_in_a_weights_file_is_refused_and_never_run(tmp_path, how):
     else:
         path.write_bytes(pickle.dumps(content))
     with pytest.raises(HarnessError) as caught:
-        backbone(path, "resnet18").encode(pictures(), RUN)
+        encoded(backbone(path, "resnet18"), pictures(), RUN)
     assert not trace.exists()
     assert str(caught.value).startswith(f"--image-weights {path} cannot be read as weights")
     assert "\n" not in str(caught.value)
@@ -216,14 +217,14 @@ def test_file_without_a_dictionary_of_tensors_is_refused(tmp_path, content):
 @pytest.mark.parametrize(("name", "near"), [("resnet81", "'resnet18'"), ("squeezenet11", "'squeezenet1_1'")])
 def test_unknown_model_is_answered_with_near_names(tmp_path, name, near):
     with pytest.raises(HarnessError) as caught:
-        backbone(tmp_path / "none.pth", name).encode(pictures(), RUN)
+        encoded(backbone(tmp_path / "none.pth", name), pictures(), RUN)
     assert f"unknown torchvision model {name!r}: did you mean" in str(caught.value)
     assert near in str(caught.value)
 
 
 def test_detection_models_are_not_offered(tmp_path):
     with pytest.raises(HarnessError, match="unknown torchvision model 'fasterrcnn_resnet50_fpn'"):
-        backbone(tmp_path / "none.pth", "fasterrcnn_resnet50_fpn").encode(pictures(), RUN)
+        encoded(backbone(tmp_path / "none.pth", "fasterrcnn_resnet50_fpn"), pictures(), RUN)
 
 
 @pytest.mark.parametrize(
@@ -241,10 +242,12 @@ def test_crop_is_central_and_leaves_smaller_images_alone(saved):
     path = saved()
     (image,) = pictures(1, ((60, 60),))
     inner = image.crop((6, 6, 54, 54))
-    uncropped = backbone(path, crop=100).encode([image], RUN)
-    assert np.array_equal(backbone(path, crop=48).encode([image], RUN), backbone(path, crop=100).encode([inner], RUN))
-    assert not np.array_equal(backbone(path, crop=48).encode([image], RUN), uncropped)
-    assert np.array_equal(backbone(path, crop=60).encode([image], RUN), uncropped)
+    uncropped = encoded(backbone(path, crop=100), [image], RUN)
+    assert np.array_equal(
+        encoded(backbone(path, crop=48), [image], RUN), encoded(backbone(path, crop=100), [inner], RUN)
+    )
+    assert not np.array_equal(encoded(backbone(path, crop=48), [image], RUN), uncropped)
+    assert np.array_equal(encoded(backbone(path, crop=60), [image], RUN), uncropped)
 
 
 def test_misfit_is_one_failed_cell_on_the_command_line(saved, harness, tmp_path):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from harness_plugins.transformers_features import TransformersText
+from reference.parts import encoded
 
 from harness.context import RunContext
 from harness.errors import HarnessError
@@ -88,7 +89,7 @@ def restated(weights, captions, *, pooling="mean", normalise=True, max_tokens=64
 
 
 def test_mean_pooling_equals_sentences_taken_one_by_one(folder):
-    found = backbone(folder).encode(CAPTIONS, RUN)
+    found = encoded(backbone(folder), CAPTIONS, RUN)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, restated(folder, CAPTIONS), atol=1e-5)
     np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
@@ -98,22 +99,22 @@ def test_mean_pooling_equals_sentences_taken_one_by_one(folder):
     "options", [{"pooling": "cls"}, {"normalise": False}, {"max_tokens": 5}, {"pooling": "cls", "normalise": False}]
 )
 def test_options_equal_their_restatement_and_change_something(tiny, options):
-    found = backbone(tiny, **options).encode(CAPTIONS, RUN)
+    found = encoded(backbone(tiny, **options), CAPTIONS, RUN)
     np.testing.assert_allclose(found, restated(tiny, CAPTIONS, **options), atol=1e-5)
-    assert np.abs(found - backbone(tiny).encode(CAPTIONS, RUN)).max() > 1e-2
+    assert np.abs(found - encoded(backbone(tiny), CAPTIONS, RUN)).max() > 1e-2
 
 
 def test_neither_order_nor_padding_nor_batch_moves_a_feature(folder):
-    one_batch = backbone(folder, batch_size=100).encode(CAPTIONS, RUN)
+    one_batch = encoded(backbone(folder, batch_size=100), CAPTIONS, RUN)
     for order in (np.arange(len(CAPTIONS))[::-1], np.array([4, 0, 5, 2, 1, 3])):
-        shuffled = backbone(folder, batch_size=2).encode([CAPTIONS[at] for at in order], RUN)
+        shuffled = encoded(backbone(folder, batch_size=2), [CAPTIONS[at] for at in order], RUN)
         np.testing.assert_allclose(shuffled, one_batch[order], atol=1e-5)
-    alone = np.concatenate([backbone(folder).encode([caption], RUN) for caption in CAPTIONS[:3]])
+    alone = np.concatenate([encoded(backbone(folder), [caption], RUN) for caption in CAPTIONS[:3]])
     np.testing.assert_allclose(alone, one_batch[:3], atol=1e-5)
 
 
 def test_rows_stand_in_the_order_of_the_captions_and_equal_captions_share_one(tiny):
-    found = backbone(tiny).encode(CAPTIONS, RUN)
+    found = encoded(backbone(tiny), CAPTIONS, RUN)
     assert found.shape == (6, 24)
     assert np.array_equal(found[0], found[3])
     distances = np.abs(found[:, None] - found[None]).max(axis=2) + np.eye(6)
@@ -123,21 +124,21 @@ def test_rows_stand_in_the_order_of_the_captions_and_equal_captions_share_one(ti
 
 def test_the_same_captions_give_the_same_bytes_whatever_the_global_seed(tiny):
     torch.manual_seed(1)
-    first = backbone(tiny).encode(CAPTIONS, RUN)
+    first = encoded(backbone(tiny), CAPTIONS, RUN)
     torch.manual_seed(2)
-    assert np.array_equal(backbone(tiny).encode(CAPTIONS, RUN), first)
+    assert np.array_equal(encoded(backbone(tiny), CAPTIONS, RUN), first)
 
 
 def test_progress_counts_distinct_captions(tiny):
     told = []
     run = RunContext(8, torch.device("cpu"), listener=told.append)
-    backbone(tiny, batch_size=2).encode(CAPTIONS, run)
+    encoded(backbone(tiny, batch_size=2), CAPTIONS, run)
     assert [(news.epoch, news.epochs) for news in told] == [(2, 5), (4, 5), (5, 5)]
 
 
 def test_minilm_knows_what_is_alike(minilm):
     texts = ["a river flows through a forest", "a stream between many trees", "airplanes parked at an airport"]
-    found = backbone(minilm).encode(texts, RUN)
+    found = encoded(backbone(minilm), texts, RUN)
     assert found.shape == (3, 384)
     alike = found @ found.T
     assert alike[0, 1] > alike[0, 2] + 0.2
@@ -163,7 +164,7 @@ def test_folder_that_lacks_something_is_named_with_what_to_do(tiny, tmp_path, da
         (folder / file.name).write_bytes(file.read_bytes())
     damage(folder)
     with pytest.raises(HarnessError) as caught:
-        backbone(folder).encode(CAPTIONS, RUN)
+        encoded(backbone(folder), CAPTIONS, RUN)
     said = str(caught.value)
     assert said.startswith(f"--text-weights {folder} cannot be loaded by transformers: ")
     assert "--text-backbone tfidf-svd" in said
@@ -172,7 +173,7 @@ def test_folder_that_lacks_something_is_named_with_what_to_do(tiny, tmp_path, da
 
 def test_missing_folder_is_told_by_the_backbone(tmp_path):
     with pytest.raises(HarnessError) as caught:
-        backbone(tmp_path / "absent").encode(CAPTIONS, RUN)
+        encoded(backbone(tmp_path / "absent"), CAPTIONS, RUN)
     said = str(caught.value)
     assert said.startswith(f"--text-weights {tmp_path / 'absent'} cannot be loaded by transformers: ")
     assert "Give the folder of a text encoder with config.json" in said

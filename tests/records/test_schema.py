@@ -94,4 +94,7 @@ def test_records_of_every_earlier_schema_keep_loading(path):
     unchanged = record.to_json()
     for key, value in content.items():
         if key not in ("schema", "error"):
-            assert unchanged[key] == value
+            kept = unchanged[key]
+            if key == "cell":  # choices that there were not yet have the values that everything had then
+                kept = {name: kept[name] for name in value}
+            assert kept == value

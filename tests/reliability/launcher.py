@@ -78,6 +78,8 @@ def become(request: dict[str, Any]) -> None:
         opened = os.open(request[name], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         os.dup2(opened, number)
         os.close(opened)
+    sys.stdout = os.fdopen(1, "w", buffering=1, closefd=False)  # files and terminals differ
+    sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.chdir(request["folder"])
     os.environ.update(request["environment"])

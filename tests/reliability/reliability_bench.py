@@ -15,7 +15,7 @@ import numpy as np
 import psutil
 
 HERE = Path(__file__).resolve().parent
-PATIENCE_SECONDS = 40
+PATIENCE_SECONDS = 120
 """Longest wait for anything; nothing takes so long, but a machine may be busy."""
 
 
@@ -122,14 +122,20 @@ class Bench:
         grid = ["--features", self.folder / "small.npz", "--plugin", self.counted_plugin, "--method", "counted"]
         return [str(word) for word in (verb, *grid, "--bits", bits, "--seed", seeds, *more)]
 
-    def start(self, *words: object, **environment: str) -> Command:
-        """Start a command; results go to the bench's folder unless told otherwise."""
+    def start(self, *words: object, err: str = "", **environment: str) -> Command:
+        """Start a command; results go to the bench's folder unless told otherwise.
+
+        Args:
+            words: Its words without ``harness``.
+            err: Where standard error goes; a file by default.
+            environment: Environment variables.
+        """
         said = [str(word) for word in words]
         if "--results" not in said:
             said += ["--results", str(self.results)]
         base = self.folder / f"command-{len(self.started)}"
         request = {
-            "words": said, "folder": str(self.folder), "out": f"{base}.out", "err": f"{base}.err",
+            "words": said, "folder": str(self.folder), "out": f"{base}.out", "err": err or f"{base}.err",
             "code": f"{base}.code",
             "environment": {
                 "COUNTED": str(self.counted), "HARNESS_CACHE": str(self.folder / "cache"), "COLUMNS": "200",
@@ -137,7 +143,7 @@ class Bench:
             },
         }  # fmt: skip
         for name in ("out", "err"):
-            Path(request[name]).touch()  # type: ignore[call-overload]
+            Path(f"{base}.{name}").touch()
         self.server.stdin.write(json.dumps(request).encode() + b"\n")
         self.server.stdin.flush()
         pid = int(self.server.stdout.readline())

@@ -39,7 +39,7 @@ def complete_and_equal(bench, expected):
 
 
 @pytest.mark.parametrize(
-    ("executor", "kills"), [(("serial",), 5), (("local", "--workers", "2"), 3)], ids=["serial", "local"]
+    ("executor", "kills"), [(("serial",), 4), (("local", "--workers", "2"), 2)], ids=["serial", "local"]
 )
 def test_sweep_that_is_killed_again_and_again_loses_and_repeats_nothing(bench, uninterrupted, executor, kills):
     expected = uninterrupted()

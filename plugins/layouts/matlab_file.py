@@ -1,0 +1,182 @@
+"""Variables of MATLAB files, of version 7.3 (HDF5) and of those before it, in MATLAB's own orientation."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness import HarnessError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+def variables_of(path: Path) -> list[str]:
+    """Names of the variables of a file, which are not read.
+
+    Raises:
+        HarnessError: It is no MATLAB file.
+    """
+    if _is_hdf5(path):
+        import h5py
+
+        with h5py.File(path, "r") as opened:
+            return [name for name in opened if not name.startswith("#")]
+    from scipy.io import whosmat
+
+    try:
+        return [name for name, _, _ in whosmat(path)]
+    except Exception as error:  # scipy raises ValueError, TypeError, KeyError, zlib.error, ... for what is none
+        raise _not_readable(path, error) from error
+
+
+def read_matlab(path: Path, names: Iterable[str]) -> dict[str, NDArray]:
+    """Variables of a file.
+
+    Args:
+        path: The file.
+        names: The variables.
+
+    Returns:
+        Name to array with the axes that MATLAB shows; sparse matrices are filled, cell arrays of strings and
+        matrices of characters are arrays of strings without trailing blanks.
+
+    Raises:
+        HarnessError: It is no MATLAB file, or a variable is not in it.
+    """
+    names = list(names)
+    try:
+        found = _read_hdf5(path, names) if _is_hdf5(path) else _read_older(path, names)
+    except HarnessError:
+        raise
+    except Exception as error:
+        raise _not_readable(path, error) from error
+    missing = [name for name in names if name not in found]
+    if missing:
+        raise HarnessError(
+            f"{path} lacks {', '.join(missing)}; it holds {', '.join(variables_of(path)) or 'no variables'}."
+        )
+    return found
+
+
+def _is_hdf5(path: Path) -> bool:
+    import h5py
+
+    if not path.is_file():
+        raise HarnessError(f"{path} is missing.")
+    return bool(h5py.is_hdf5(path))
+
+
+def _not_readable(path: Path, error: Exception) -> HarnessError:
+    said = " ".join(str(error).split()) or type(error).__name__
+    return HarnessError(f"{path} cannot be read as a MATLAB file: {said}.")
+
+
+def _read_older(path: Path, names: list[str]) -> dict[str, NDArray]:
+    from scipy.io import loadmat
+    from scipy.sparse import issparse
+
+    content = loadmat(path, variable_names=names)
+    found = {}
+    for name in names:
+        if name in content:
+            value = content[name]
+            found[name] = np.asarray(value.todense()) if issparse(value) else _strings(np.asarray(value))
+    return found
+
+
+def _strings(value: NDArray) -> NDArray:
+    """Cells of strings and rows of characters as strings; anything else as it is."""
+    if value.dtype.kind == "U":
+        return np.char.rstrip(value)
+    if value.dtype == object and value.size and all(_is_text(cell) for cell in value.flat):
+        flat = [str(np.asarray(cell).reshape(-1)[0]).rstrip() if np.size(cell) else "" for cell in value.flat]
+        return np.array(flat, dtype=np.str_).reshape(value.shape)
+    return value
+
+
+def _is_text(cell: Any) -> bool:
+    array = np.asarray(cell)
+    return (array.dtype.kind == "U" and array.size <= 1) or array.size == 0
+
+
+def _read_hdf5(path: Path, names: list[str]) -> dict[str, NDArray]:
+    import h5py
+
+    found = {}
+    with h5py.File(path, "r") as opened:
+        for name in names:
+            if name not in opened:
+                continue
+            value = opened[name]
+            if isinstance(value, h5py.Group):
+                raise HarnessError(f"{path}: {name} is a sparse matrix or a structure; save it as a full matrix.")
+            kind = value.attrs.get("MATLAB_class", b"")
+            if kind == b"cell":
+                cells = [_characters(opened[reference]) for reference in value[()].T.flat]
+                found[name] = np.array(cells, dtype=np.str_).reshape(value.shape[::-1])
+            elif kind == b"char":
+                rows = value[()].T
+                found[name] = np.array([_characters(row) for row in np.atleast_2d(rows)], dtype=np.str_)
+            else:
+                found[name] = value[()].T
+    return found
+
+
+def _characters(value: Any) -> str:
+    """UTF-16 code units of a MATLAB string, without trailing blanks."""
+    units = np.asarray(value[()] if hasattr(value, "attrs") else value)
+    if hasattr(value, "attrs") and value.attrs.get("MATLAB_empty", 0):
+        return ""
+    return units.T.reshape(-1).astype(np.uint16).tobytes().decode("utf-16-le").rstrip()
+
+
+@dataclass
+class MatlabImages:
+    """Images in one variable of a version 7.3 file, (height, width, 3, n) in MATLAB's orientation, read one by one.
+
+    Attributes:
+        path: The file.
+        name: The variable.
+        number: How many images there are.
+    """
+
+    path: Path
+    name: str
+    number: int
+    _opened: dict[int, Any] = field(default_factory=dict, repr=False)
+
+    def __len__(self) -> int:
+        return self.number
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_opened": {}}
+
+    def _pixels(self, index: int) -> NDArray[np.uint8]:
+        """(3, width, height), as HDF5 stores it. Each process opens the file anew: a fork would share its place."""
+        import h5py
+
+        process = os.getpid()
+        if process not in self._opened:
+            self._opened = {process: h5py.File(self.path, "r")}
+        try:
+            return np.asarray(self._opened[process][self.name][index])
+        except OSError as error:
+            raise HarnessError(f"image {index} in {self.path} cannot be read: {error}.") from error
+
+    def __getitem__(self, index: int) -> Image:
+        from PIL import Image
+
+        return Image.fromarray(np.ascontiguousarray(self._pixels(index).T.astype(np.uint8)))
+
+    def fingerprint(self, index: int) -> str:
+        """Hash of the pixels."""
+        import hashlib
+
+        return hashlib.sha256(np.ascontiguousarray(self._pixels(index)).tobytes()).hexdigest()

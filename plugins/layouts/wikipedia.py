@@ -1,0 +1,93 @@
+"""The layout of the Wikipedia data set (Rasiwasia et al., ACM MM 2010).
+
+Followed here, from ``wikipedia_dataset.zip`` of SVCL, UC San Diego: ``raw_features.mat`` with ``I_tr`` (2173, 128) and
+``I_te`` (693, 128), bags of SIFT words, and ``T_tr``, ``T_te`` with 10 LDA topics; ``trainset_txt_img_cat.list`` and
+``testset_txt_img_cat.list``, whose lines are text id, image id and category (1 to 10) between tabs. The texts and the
+images themselves are not read.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from harness_plugins.layouts.matlab_file import read_matlab
+from harness_plugins.layouts.places import folder_of, read_text
+from numpy.typing import NDArray
+
+from harness import HarnessError
+from harness.data.feature_file import table_from_arrays
+from harness.data.splits import QUERY, TRAIN_AND_DATABASE
+from harness.data.table import FeatureTable
+
+FEATURES = "raw_features.mat"
+LISTS = {"train": "trainset_txt_img_cat.list", "test": "testset_txt_img_cat.list"}
+VARIABLES = {"train": ("I_tr", "T_tr"), "test": ("I_te", "T_te")}
+WANTED = "{folder}/" + FEATURES + ", {folder}/" + " and {folder}/".join(LISTS.values())
+
+
+def read_wikipedia(card, root: Path | None) -> FeatureTable:
+    """Read the features.
+
+    Args:
+        card: Its card, with a layout.
+        root: The data root, or the data set's own folder.
+
+    Returns:
+        Features of the training images, then of the test images; the published split makes the training images the
+        database.
+
+    Raises:
+        HarnessError: A file is missing or damaged, or does not fit the others; the message says which.
+    """
+    card.reader_parameters({})
+    wanted = WANTED.replace("{folder}", card.layout.folder)
+    folder = folder_of(card, root, (FEATURES,), WANTED)
+    missing = [str(folder / name) for name in (FEATURES, *LISTS.values()) if not (folder / name).is_file()]
+    if missing:
+        raise HarnessError(
+            f"dataset {card.name!r}: {' and '.join(missing)} missing; --data-root {root} must hold {wanted}."
+        )
+    arrays = read_matlab(folder / FEATURES, [name for names in VARIABLES.values() for name in names])
+    labels, names = [], []
+    for part, (image, text) in VARIABLES.items():
+        ids, categories = _list(folder / LISTS[part], card.classes)
+        for name in (image, text):
+            if arrays[name].ndim != 2 or len(arrays[name]) != len(ids):
+                raise HarnessError(
+                    f"{folder / FEATURES}: {name} is {arrays[name].shape}, and {LISTS[part]} has {len(ids)} lines; "
+                    "there must be one row for each."
+                )
+        labels.append(categories)
+        names += ids
+    sizes = [len(categories) for categories in labels]
+    return table_from_arrays(
+        {
+            "image": np.concatenate([arrays["I_tr"], arrays["I_te"]]),
+            "text": np.concatenate([arrays["T_tr"], arrays["T_te"]]),
+            "caption_image": np.arange(sum(sizes)),
+            "labels": np.concatenate(labels),
+            "split": np.repeat([TRAIN_AND_DATABASE, QUERY], sizes),
+            "filenames": np.array(names, dtype=np.str_),
+        },
+        card.name,
+        str(folder / FEATURES),
+        parts=tuple(part for part, size in zip(VARIABLES, sizes, strict=True) for _ in range(size)),
+    )
+
+
+def _list(path: Path, classes: int) -> tuple[list[str], NDArray[np.int64]]:
+    """Image ids and categories, from 0."""
+    ids, categories = [], []
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
+        fields = line.split("\t") if "\t" in line else line.split()
+        fields = [entry.strip() for entry in fields if entry.strip()]
+        if not fields:
+            continue
+        if len(fields) != 3 or not fields[2].isdecimal():
+            raise HarnessError(f"{path}, line {number}: expected text id, image id and category, not {line!r}.")
+        if not 1 <= int(fields[2]) <= classes:
+            raise HarnessError(f"{path}, line {number}: category {fields[2]} is out of range, expected 1 to {classes}.")
+        ids.append(fields[1])
+        categories.append(int(fields[2]) - 1)
+    return ids, np.array(categories, dtype=np.int64)

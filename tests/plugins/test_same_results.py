@@ -1,0 +1,107 @@
+"""Code that was rewritten computes the same bits as the code of version 0.1, restated here as it was."""
+
+from __future__ import annotations
+
+import sys
+from itertools import islice
+
+import numpy as np
+import pytest
+import torch
+import transformers
+from harness_plugins.handcrafted_features import ShapeTextureColour, TfidfSvd
+from harness_plugins.same_results import FEATURES
+from harness_plugins.torchvision_features import TorchvisionFeatures, without_head
+from harness_plugins.transformers_features import TransformersText
+from PIL import Image
+from reference import tiny_models
+from reference.parts import encoded
+from safetensors.torch import save_file
+
+from harness.context import RunContext
+from harness.plugins import load_registry
+from harness.source_hash import hash_of_component
+
+from torchvision import models  # isort: skip - torchvision_features declares its operators first
+from torchvision.transforms import functional  # isort: skip
+
+RUN = RunContext(8, torch.device("cpu"))
+RANDOM = np.random.default_rng(3)
+PICTURES = [Image.fromarray(RANDOM.integers(0, 256, (60, 50 + at, 3), dtype=np.uint8)) for at in range(70)]
+CAPTIONS = [" ".join(RANDOM.choice(tiny_models.WORDS, RANDOM.integers(1, 12))) for _ in range(60)]
+
+
+@pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="hashes of syntax trees are those of Python 3.11")
+@pytest.mark.parametrize(
+    ("name", "modality", "then"),
+    [
+        ("torchvision/resnet18", "image", "98a9ad301d51af56"),
+        ("transformers", "text", "151ec49183dbc323"),
+        ("handcrafted", "image", "95909d7e63f830a6"),
+        ("tfidf-svd", "text", "95909d7e63f830a6"),
+    ],
+)
+def test_cells_name_the_code_of_earlier_records(name, modality, then):
+    """Fails when the code was edited: then see plugins/same_results.py."""
+    registry = load_registry([])
+    declaration, _ = registry.backbone(name, modality)
+    assert hash_of_component(declaration, registry.plugin_packages()) == then
+    assert then in FEATURES.values()
+
+
+@torch.inference_mode()
+def test_torchvision(tmp_path):
+    with tiny_models.seeded():
+        network = models.squeezenet1_1(weights=None)
+    save_file(network.state_dict(), tmp_path / "weights.safetensors")
+    without_head(network)
+    network.eval()
+
+    def prepare(image):
+        image = functional.center_crop(image, [48]) if min(image.size) > 48 else image
+        image = functional.resize(image, [40, 40], antialias=True)
+        return functional.normalize(functional.to_tensor(image), (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
+    images, parts = iter(PICTURES), []
+    while batch := list(islice(images, 32)):
+        parts.append(network(torch.stack([prepare(image) for image in batch])).flatten(1).float().numpy())
+    backbone = TorchvisionFeatures(
+        model="squeezenet1_1", weights=str(tmp_path / "weights.safetensors"), batch_size=32, crop=48, size=40
+    )
+    np.testing.assert_array_equal(encoded(backbone, PICTURES, RUN), np.concatenate(parts))
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("pooling", ["mean", "cls"])
+def test_transformers(tmp_path, pooling):
+    folder = tiny_models.bert(tmp_path)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    network = transformers.AutoModel.from_pretrained(folder, dtype=torch.float32).eval()
+    distinct = sorted(set(CAPTIONS), key=lambda text: (len(text), text))
+    parts = []
+    for at in range(0, len(distinct), 16):
+        tokens = tokenizer(distinct[at : at + 16], padding=True, truncation=True, max_length=10, return_tensors="pt")
+        hidden = network(**tokens).last_hidden_state.float()
+        weight = tokens["attention_mask"][..., None].float()
+        pooled = hidden[:, 0] if pooling == "cls" else (hidden * weight).sum(dim=1) / weight.sum(dim=1)
+        parts.append(torch.nn.functional.normalize(pooled).numpy())
+    row = {text: number for number, text in enumerate(distinct)}
+    expected = np.concatenate(parts)[[row[text] for text in CAPTIONS]]
+    backbone = TransformersText(weights=str(folder), pooling=pooling, normalise=True, max_tokens=10, batch_size=16)
+    np.testing.assert_array_equal(encoded(backbone, CAPTIONS, RUN), expected)
+
+
+def test_handcrafted():
+    backbone = ShapeTextureColour(size=32, cell=8, bins=4)
+    backbone.fit(PICTURES[:20], RUN)
+    parts = zip(backbone._parts(PICTURES, RUN, "images"), backbone.centres, backbone.spreads, strict=True)
+    expected = np.hstack([(part - centre) / spread for part, centre, spread in parts]).astype(np.float32)
+    np.testing.assert_array_equal(encoded(backbone, PICTURES, RUN), expected)
+
+
+def test_tfidf_svd(monkeypatch):
+    backbone = TfidfSvd(dimension=6, words=1, stop_words="english")
+    backbone.fit(CAPTIONS[:30], RUN)
+    expected = backbone.svd.transform(backbone.vectorizer.transform(CAPTIONS)).astype(np.float32)
+    monkeypatch.setattr("harness_plugins.handcrafted_features.CAPTIONS_AT_ONCE", 7)
+    np.testing.assert_array_equal(encoded(backbone, CAPTIONS, RUN), expected)
