@@ -7,7 +7,7 @@ and database stay in this module and in the evaluator.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -199,6 +199,7 @@ def run_job(
     run = RunContext(job.request.bits, device, job.request.seed, precision=precision, listener=listener)
     with meter.phase("features"), global_randomness(0, "backbones"):
         table = job.data.source.table(job.data.split, replace(run, seed=0))
+        revisions = job.data.source.revisions()  # only now: the weights may have been downloaded just before
     with meter.phase("data"):
         with global_randomness(0, "backbones"):
             encode = job.data.source.caption_encoder(job.data.split, replace(run, seed=0))
@@ -241,6 +242,7 @@ def run_job(
         timings={key: round(value, 6) for key, value in meter.seconds.items()},
         cost=cost,
         started=started,
+        revisions=revisions,
     )
     return Outcome(record, arrays, model)
 
@@ -327,7 +329,14 @@ def _model(hasher: Hasher, data: CellData) -> dict[str, Any] | None:
     return model
 
 
-def make_record(job: Job, *, started: datetime, error: Failure | None = None, **content: Any) -> RunRecord:
+def make_record(
+    job: Job,
+    *,
+    started: datetime,
+    error: Failure | None = None,
+    revisions: Mapping[str, str] | None = None,
+    **content: Any,
+) -> RunRecord:
     """A record of a job; what is left out stays empty."""
     empty: dict[str, Any] = {
         "metrics": {},
@@ -341,7 +350,7 @@ def make_record(job: Job, *, started: datetime, error: Failure | None = None, **
     }
     return RunRecord(
         hash=job.cell.hash,
-        cell=CellFacts(**job.cell.facts),
+        cell=CellFacts(**job.cell.facts, revisions=dict(revisions or {})),
         identity=dict(job.cell.identity),
         started=started.isoformat(timespec="milliseconds"),
         finished=datetime.now(UTC).isoformat(timespec="milliseconds"),

@@ -1,136 +1,163 @@
-"""``harness data``: the data of cells."""
+"""``harness data``: data sets and their files."""
 
 from __future__ import annotations
 
-import re
+import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli import axes
-from harness.cli.options import RESULTS, cell_options, requests_of
+from harness.cli.options import JSON, PLUGIN, default_data_root
+from harness.cli.verbs import Verbs
 
-CELL_KEYS = ("dataset", "features", "noise", "noise_plan", "protocol", "trusted", "data_seed", "standardise",
-             "split", "validation", "relevance", "drop_duplicates",
-             "data_root", "backbone", "pretrained", "image_backbone", "image_weights", "text_backbone", "text_weights",
-             "image_recipe", "image_views", "image_augment", "text_views", "text_augment", "text_augment_data",
-             "skip_broken", "limit", "method",
-             "bits", "seed")  # fmt: skip
-SINGLE = (
-    "noise_plan", "data_root", "image_weights", "text_weights", "limit", "validation", "drop_duplicates",
-    "pretrained", "text_augment_data", "skip_broken",
-)  # fmt: skip
-"""Options that take one value; the others are axes."""
+if TYPE_CHECKING:
+    from harness.plugins import Registry
+
+OWN_FILE = {
+    "check": "harness.cli.data_check",
+    "fetch": "harness.cli.data_fetch",
+    "audit": "harness.cli.data_audit",
+    "export": "harness.cli.data_export",
+}
+
+DATA_ROOT = click.option(
+    "--data-root",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Folder of the data sets.  [default: $HARNESS_DATA]",
+)
 
 
-@click.group()
+@click.group(cls=Verbs, own_file=OWN_FILE)
 def command() -> None:
-    """Work with the data of cells."""
+    """List, describe, check, fetch and audit data sets; export the data of a cell (docs/data.md)."""
+
+
+@command.command("list")
+@DATA_ROOT
+@PLUGIN
+@JSON
+def list_(data_root: Path | None, plugins: tuple[Path, ...], as_json: bool) -> None:
+    """List data sets: images, classes, captions, and whether their files are below the data root."""
+    from harness.data.dataset_folder import card_content, found_word
+    from harness.errors import HarnessError
+    from harness.plugins import load_registry
+
+    root = data_root or default_data_root()
+    registry = load_registry(plugins)
+    rows: list[dict[str, Any]] = []
+    for declaration in registry.all("dataset"):
+        row: dict[str, Any] = {"name": declaration.name}
+        try:
+            card = card_content(declaration.card)  # type: ignore[attr-defined]
+            row |= {key: card.get(key) for key in ("title", "images", "classes", "captions_per_image", "labels")}
+            row["found"] = found_word(card, root)
+        except HarnessError as error:
+            row["found"] = str(error)
+        rows.append(row)
+    if as_json:
+        click.echo(json.dumps(rows, indent=1))
+        return
+    columns = ("name", "images", "classes", "captions", "found", "title")
+    table = [columns, *([_cell(row, column) for column in columns] for row in rows)]
+    widths = [max(len(line[place]) for line in table) for place in range(len(columns))]
+    for line in table:
+        click.echo("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
+
+
+def _cell(row: dict[str, Any], column: str) -> str:
+    """Numbers are 0 where the files alone say them."""
+    if column == "captions":
+        number = row.get("captions_per_image")
+        return "vary" if number == 0 else "" if number is None else f"{number} each"
+    value = row.get(column)
+    return "" if value in (0, None) else f"{value:,}" if isinstance(value, int) else str(value)
 
 
 @command.command()
-@click.option(
-    "--cell",
-    "cells",
-    multiple=True,
-    metavar="CELL",
-    help="A run (folder or hash), or KEY=VALUE[,KEY=VALUE...] as in the options below.",
-)
-@click.option(
-    "-o", "--output", required=True, metavar="FILE", type=click.Path(path_type=Path), help="The npz file to write."
-)
-@click.option("--device", default="auto", show_default=True, metavar="NAME", help="Where backbones run.")
-@RESULTS
-@cell_options
-def export(cells: tuple[str, ...], output: Path, device: str, results: Path, **options: Any) -> None:
-    """Write split, captions, trusted pairs, noise plan and features of a cell to one npz file.
-
-    The file serves `harness run --features FILE --noise-plan FILE`, `harness evaluate --cell FILE`, and any other
-    program.
-    """
-    from harness.context import RunContext, choose_device
-    from harness.data.assemble import assemble
-    from harness.data.export import export_arrays, write_export
-    from harness.errors import HarnessError
+@click.argument("name", metavar="NAME")
+@DATA_ROOT
+@PLUGIN
+@JSON
+def info(name: str, data_root: Path | None, plugins: tuple[Path, ...], as_json: bool) -> None:
+    """Show everything on the card of a data set: size, labels, layout, sources, splits, licence, citation."""
+    from harness.data.dataset_folder import find_folder
     from harness.plugins import load_registry
-    from harness.seeding import global_randomness
-    from harness.workbench import Workbench
 
-    registry = load_registry(options["plugins"])
-    said = {name for name, value in options.items() if value and name != "plugins"}
-    for cell in cells:
-        options = _with_cell(options, cell, results, said)
-    if not options["method"]:
-        options["method"] = ("none",)  # the data of a cell do not depend on the method
-    requests = requests_of(options)
-    request = requests[0]
-    if any(other.data_key != request.data_key for other in requests):
-        raise HarnessError("the options name several cells with different data; one file holds one.")
-    prepared = Workbench(registry).prepare_data(request)
-    run = RunContext(request.bits, choose_device(device))
-    with global_randomness(0, "backbones"):
-        table = prepared.source.table(prepared.split, run)
-        encode = prepared.source.caption_encoder(prepared.split, run)
-        data = assemble(table, prepared.protocol, prepared.split, encode)
-    imported = prepared.protocol.plan
-    facts = {
-        **prepared.facts,
-        "data": prepared.source.data.fingerprint,
-        "plan": data.plan.fingerprint,
-        "imported_plan": None if imported is None else imported.fingerprint,
-    }
-    output = output if output.suffix == ".npz" else output.with_name(output.name + ".npz")
-    write_export(output, export_arrays(data, facts))
-    for note in prepared.notes:
-        click.echo(f"note: {note}", err=True)
-    counts = ", ".join(f"{count} {part}" for part, count in prepared.facts["images"].items())
-    click.echo(f"{output}: {prepared.source.name}, {counts}, noise plan {data.plan.fingerprint}")
+    registry = load_registry(plugins)
+    card = card_named(registry, name).model_dump()
+    folder = find_folder(card["layout"], data_root or default_data_root()) if card["layout"] else None
+    if as_json:
+        click.echo(json.dumps({**card, "found": None if folder is None else str(folder)}, indent=1))
+        return
+    _print_card(card, folder)
 
 
-def _with_cell(options: dict[str, Any], cell: str, results: Path, said: set[str]) -> dict[str, Any]:
-    """Options with what ``--cell`` says put in; what an option says as well is a contradiction."""
-    from harness.errors import HarnessError, unknown_name
+def card_named(registry: Registry, name: str) -> Any:
+    """The card of a registered data set.
 
-    if "=" not in cell:
-        import shlex
+    Raises:
+        HarnessError: Unknown name, or the card is wrong.
+    """
+    from harness.data.sources import card_of
 
-        from harness.cli.run import command as run_command
-        from harness.records.store import RunStore
+    return card_of(registry, name)
 
-        if said:
-            option = f"--{min(said).replace('_', '-')}"
-            raise HarnessError(
-                f"{option} has no say beside --cell {cell}, a run that fixes everything: leave one of them out."
-            )
-        line = RunStore(results).lookup(cell).record.command
-        if not line:
-            raise HarnessError(f"--cell {cell}: that run was made by another program; name the cell it belongs to.")
-        found = run_command.make_context("run", shlex.split(line)[2:]).params
-        return {
-            name: found.get(name, value) if name != "plugins" else value or found[name]
-            for name, value in options.items()
-        }
-    changed = dict(options)
-    for entry in re.split(r",(?=[a-z_-]+=)", cell):
-        key, _, text = entry.partition("=")
-        key = key.strip().replace("-", "_")
-        if key not in CELL_KEYS:
-            raise unknown_name("key of --cell", key, CELL_KEYS)
-        if key in said:
-            raise HarnessError(f"--cell {entry} and --{key.replace('_', '-')} both say it: leave one of them out.")
-        value: Any = text.strip()
-        if key in ("features", "noise_plan", "data_root"):
-            value = Path(value)
-        if key == "limit":
-            if not value.isdigit():
-                raise HarnessError(f"--cell limit={value}: expected a whole number.")
-            value = int(value)
-        if key == "validation":
-            (value,) = axes.numbers("--cell validation", [value], float)
-        if key in ("drop_duplicates", "skip_broken"):
-            if value not in ("true", "false"):
-                raise HarnessError(f"--cell {key}={value}: expected true or false.")
-            value = value == "true"
-        changed[key] = value if key in SINGLE else (value,)
-    return changed
+
+def _print_card(card: dict[str, Any], folder: Path | None) -> None:
+    def say(key: str, value: object) -> None:
+        if value not in ("", None, (), [], {}):
+            text = f"{key}: {value}"
+            click.echo(click.wrap_text(text, width=110, initial_indent="  ", subsequent_indent="    "))
+
+    click.secho(f"dataset {card['name']}: {card['title']}", bold=True)
+    for key in ("images", "classes", "captions_per_image"):
+        say(key.replace("_", " "), card[key] or "as the files say")
+    for key in ("labels", "image_size", "paper", "licence", "source", "remark", "reader"):
+        say(key.replace("_", " "), card[key])
+    say("reader's parameters", ", ".join(f"{key}={value}" for key, value in card["reading"].items()))
+    say("class names", ", ".join(card["class_names"]))
+    if card["backbones"]:
+        for modality in ("image", "text"):
+            weights = card["backbones"][f"{modality}_weights"]
+            say(f"{modality} backbone", card["backbones"][modality] + (f" with {weights}" if weights else ""))
+    say("split", card["split"])
+    say("published parts", ", ".join(f"{part['name']} {part['images']}" for part in card["parts"]))
+    if card["protocol"]:
+        protocol = card["protocol"]
+        say("protocol", f"{protocol['queries']} queries, {protocol['training'] or 'all other images'} for training")
+    layout = card["layout"]
+    if layout is None:
+        say("files", "none: made on the spot")
+    else:
+        say("found", folder or "no")
+        others = "".join(f" or {name}/" for name in layout["other_folders"])
+        click.echo(f"  files, below the data root in {layout['folder']}/{others}:")
+        for line in _layout_lines(layout):
+            click.echo(f"    {line}")
+    if card["sources"]:
+        click.echo("  sources:")
+    for source in card["sources"]:
+        size = f", {source['size']:,} bytes" if source["size"] else ""
+        by_hand = " (by hand)" if source["kind"] == "page" else ""
+        remark = f"  {source['remark']}" if source["remark"] else ""
+        click.echo(f"    {source['address']}{by_hand}{size}{remark}")
+        if source["sha256"]:
+            click.echo(f"      sha256 {source['sha256']}")
+    if card["bibtex"]:
+        click.echo(card["bibtex"].strip())
+
+
+def _layout_lines(layout: dict[str, Any]) -> list[str]:
+    if not layout["files"]:
+        return [text for text in (layout["annotations"], f"{layout['images']}/" if layout["images"] else "") if text]
+    lines = []
+    for entry in layout["files"]:
+        words = [entry["path"] + ("/" if entry["kind"] == "folder" else "")]
+        words += [f"{entry['count']} files"] if entry["count"] else []
+        words += [f"layout {entry['layout']}"] if entry["layout"] else []
+        words += ["may be missing"] if entry["optional"] else []
+        words += [entry["remark"]] if entry["remark"] else []
+        lines.append(", ".join(words))
+    return lines

@@ -35,7 +35,8 @@ def without_broken(raw: RawDataset) -> tuple[RawDataset, tuple[str, ...]]:
         return [np.ones(1, dtype=bool)]
 
     try:
-        cached_arrays({"decodable": raw.image_fingerprint, "pillow": pillow, "version": VERSION}, scan)
+        about = {"dataset": raw.name, "what": "all images can be decoded"}
+        cached_arrays({"decodable": raw.image_fingerprint, "pillow": pillow, "version": VERSION}, scan, about)
     except _NotAllWell:
         pass
     except HarnessError:  # a file that cannot even be read has no fingerprint

@@ -8,8 +8,10 @@ import logging
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,30 @@ def cache_folder(environment: Mapping[str, str] = os.environ) -> Path:
         return Path(environment["HARNESS_CACHE"])
     base = environment.get("XDG_CACHE_HOME") or (Path.home() / ".cache")
     return Path(base) / "noisy-hashing-harness"
+
+
+@dataclass(frozen=True)
+class Use:
+    """One look into the cache: the entry's folder, what it holds, and whether it was there."""
+
+    folder: Path
+    about: Mapping[str, Any]
+    found: bool
+    seconds: float
+
+
+_watchers: list[list[Use]] = []
+
+
+@contextmanager
+def uses_noted() -> Iterator[list[Use]]:
+    """A list that grows by every look into the cache while this lasts."""
+    uses: list[Use] = []
+    _watchers.append(uses)
+    try:
+        yield uses
+    finally:
+        _watchers.remove(uses)
 
 
 class Workspace:
@@ -61,12 +87,20 @@ class Workspace:
             shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def cached_arrays(key: Mapping[str, Any], compute: Callable[[], list[NDArray]]) -> tuple[list[NDArray], bool]:
+def cached_arrays(
+    key: Mapping[str, Any], compute: Callable[[], list[NDArray]], about: Mapping[str, Any] | None = None
+) -> tuple[list[NDArray], bool]:
     """As :func:`filled_arrays`, for arrays that are made in memory."""
-    return filled_arrays(key, lambda workspace: compute())
+    return filled_arrays(key, lambda workspace: compute(), about)
 
 
-def filled_arrays(key: Mapping[str, Any], compute: Callable[[Workspace], list[NDArray]]) -> tuple[list[NDArray], bool]:
+def filled_arrays(
+    key: Mapping[str, Any],
+    compute: Callable[[Workspace], list[NDArray]],
+    about: Mapping[str, Any] | None = None,
+    *,
+    key_afterwards: Callable[[], Mapping[str, Any]] | None = None,
+) -> tuple[list[NDArray], bool]:
     """Arrays from the cache, or computed and put there.
 
     Entries are written under a temporary name and renamed, so several processes may share a cache and a killed one
@@ -77,38 +111,63 @@ def filled_arrays(key: Mapping[str, Any], compute: Callable[[Workspace], list[ND
         key: JSON-serialisable description of everything that determines the arrays.
         compute: Makes them; those it gets from the workspace, in the order in which it returns them, are filled where
             the cache keeps them.
+        about: JSON-serialisable remarks for people who list the cache; they determine nothing.
+        key_afterwards: Gives the key under which they are kept, where computing may settle what it holds; None for
+            ``key``.
 
     Returns:
         The arrays, and whether they came from the cache; those from the cache are read-only memory maps, which the
         processes of a machine share.
     """
+    started = time.monotonic()
+    arrays, found, folder = _look_up(key, compute, about or {}, key_afterwards or (lambda: key))
+    if found:
+        with suppress(OSError):  # when it was last of use, for `harness features prune`
+            os.utime(folder / "key.json")
+    for uses in _watchers:
+        uses.append(Use(folder, about or {}, found, time.monotonic() - started))
+    return arrays, found
+
+
+def _entry_of(key: Mapping[str, Any]) -> tuple[Path, Mapping[str, Any]]:
+    """The folder of an entry, and its key as it will be read back."""
     text = json.dumps(key, sort_keys=True)
-    key = json.loads(text)  # as it will be read back
-    folder = cache_folder() / "features" / hashlib.sha256(text.encode()).hexdigest()[:24]
+    return cache_folder() / "features" / hashlib.sha256(text.encode()).hexdigest()[:24], json.loads(text)
+
+
+def _look_up(
+    key: Mapping[str, Any],
+    compute: Callable[[Workspace], list[NDArray]],
+    about: Mapping[str, Any],
+    key_afterwards: Callable[[], Mapping[str, Any]],
+) -> tuple[list[NDArray], bool, Path]:
+    """The arrays, whether they were found, and the entry's folder."""
+    folder, key = _entry_of(key)
     found = _read(folder, key)
     if found is not None:
-        return found, True
+        return found, True, folder
     with _only_one(folder):
         found = _read(folder, key)
         if found is not None:
-            return found, True
+            return found, True, folder
         workspace = Workspace(folder)
         try:
             arrays = compute(workspace)
+            folder, key = _entry_of(key_afterwards())
             try:
-                _write(folder, key, arrays, workspace)
+                _write(folder, key, arrays, workspace, about)
             except OSError as error:
                 log.warning(
                     "features are not cached: %s cannot be written (%s); set HARNESS_CACHE to a folder that can.",
                     folder,
                     error.strerror,
                 )
-                return arrays, False
+                return arrays, False, folder
         finally:
             workspace.discard()
         if any(isinstance(array, np.memmap) for array in arrays):
             arrays = _read(folder, key) or arrays  # read-only from now on
-    return arrays, False
+    return arrays, False, folder
 
 
 def _read(folder: Path, key: Mapping[str, Any]) -> list[NDArray] | None:
@@ -124,10 +183,15 @@ def _read(folder: Path, key: Mapping[str, Any]) -> list[NDArray] | None:
         return None
 
 
+def lock_file(folder: Path) -> Path:
+    """The lock that a process holds while it computes or writes an entry."""
+    return folder.parent.parent / "locks" / f"{folder.name}.lock"
+
+
 @contextmanager
 def _only_one(folder: Path) -> Iterator[None]:
     """One process at a time. The system lets go of the lock of one that dies; where none can be had, none is held."""
-    path = folder.parent.parent / "locks" / f"{folder.name}.lock"
+    path = lock_file(folder)
     lock = FileLock(path, is_singleton=True)  # one process may ask twice
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -141,7 +205,9 @@ def _only_one(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def _write(folder: Path, key: Mapping[str, Any], arrays: list[NDArray], workspace: Workspace) -> None:
+def _write(
+    folder: Path, key: Mapping[str, Any], arrays: list[NDArray], workspace: Workspace, about: Mapping[str, Any]
+) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     if workspace.folder is None:
         workspace.folder = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
@@ -154,7 +220,10 @@ def _write(folder: Path, key: Mapping[str, Any], arrays: list[NDArray], workspac
             else:
                 np.save(path, array, allow_pickle=False)
         (temporary / "key.json").write_text(
-            json.dumps({"key": key, "count": len(arrays)}, sort_keys=True), encoding="utf-8"
+            json.dumps(
+                {"key": key, "count": len(arrays), "about": dict(about), "made": time.time()}, sort_keys=True, indent=1
+            ),
+            encoding="utf-8",
         )
         if folder.exists():  # damaged, or of a colliding key: replace it
             shutil.rmtree(folder, ignore_errors=True)

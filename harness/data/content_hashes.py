@@ -4,6 +4,10 @@ A file counts as unchanged while its size, both of its times, its device and its
 time of the last change of status (``st_ctime_ns``) is the system's own and no program can set it back, so that a file
 that was written anew with an old date is read again. A file that changed in the last moments before it was hashed is
 not remembered: a second change could bear the same time.
+
+What is left are file systems whose ``st_ctime_ns`` is no such thing (Windows, some network and user-space ones), and
+disks that were written to below the file system: with ``--rehash``, or HARNESS_REHASH=1, every file is read again, and
+what was remembered is corrected.
 """
 
 from __future__ import annotations
@@ -26,14 +30,21 @@ SETTLED = 2_000_000_000
 THREADS = 8
 """Files read at a time: hashing lets go of the interpreter's lock, and a cold disk or a network answers several."""
 
+REHASH = "HARNESS_REHASH"
+"""Environment variable that makes every file be read, also in the processes of a sweep."""
+
 WORTH_REMEMBERING = 16
 """Files: fewer are read again sooner than their memory."""
 
 Stamp = list[int]
 
 
-def hash_file(path: Path) -> str:
+def hash_file(path: Path, what: str = "image") -> str:
     """SHA-256 of a file, in hexadecimal.
+
+    Args:
+        path: The file.
+        what: What to call it in messages.
 
     Raises:
         HarnessError: It is missing or cannot be read.
@@ -42,9 +53,25 @@ def hash_file(path: Path) -> str:
         with path.open("rb") as opened:
             return hashlib.file_digest(opened, "sha256").hexdigest()
     except FileNotFoundError:
-        raise HarnessError(f"image {path} is missing.") from None
+        raise HarnessError(f"{what} {path} is missing.") from None
     except OSError as error:
-        raise HarnessError(f"image {path} cannot be read: {error.strerror}.") from error
+        raise HarnessError(f"{what} {path} cannot be read: {error.strerror}.") from error
+
+
+_of_this_process: dict[str, tuple[Stamp, str]] = {}
+
+
+def hash_remembered(path: Path, what: str) -> str:
+    """As :func:`hash_file`; a large file that does not change is read once in each process."""
+    name = os.path.abspath(path)  # noqa: PTH100
+    before = _stamp(name)
+    known = _of_this_process.get(name)
+    if known is not None and known[0] == before and not os.environ.get(REHASH):
+        return known[1]
+    digest = hash_file(path, what)
+    if before is not None and _settled(before, time.time_ns()):
+        _of_this_process[name] = (before, digest)
+    return digest
 
 
 def hash_files(paths: Sequence[Path]) -> list[str]:
@@ -63,7 +90,7 @@ def hash_files(paths: Sequence[Path]) -> list[str]:
         return [hash_file(path) for path in paths]
     names = [os.path.abspath(path) for path in paths]  # noqa: PTH100 - ten times faster than pathlib, for 100,000 files
     memory = _memory_of(names)
-    known = _read(memory)
+    known = {} if os.environ.get(REHASH) else _read(memory)
     now = time.time_ns()
 
     def look(place: int) -> tuple[Stamp | None, str]:
@@ -78,7 +105,7 @@ def hash_files(paths: Sequence[Path]) -> list[str]:
     remembered = {
         name: [*stamp, digest]
         for name, (stamp, digest) in zip(names, looked, strict=True)
-        if stamp is not None and now - max(stamp[1], stamp[2]) > SETTLED
+        if stamp is not None and _settled(stamp, now)
     }
     if any(known.get(name) != entry for name, entry in remembered.items()):
         _write(memory, {**known, **remembered})
@@ -92,6 +119,11 @@ def _stamp(name: str) -> Stamp | None:
     except OSError:
         return None
     return [found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_dev, found.st_ino]
+
+
+def _settled(stamp: Stamp, now: int) -> bool:
+    """Whether the last change is so long ago that another one would have another time."""
+    return now - max(stamp[1], stamp[2]) > SETTLED
 
 
 def _memory_of(names: Sequence[str]) -> Path:

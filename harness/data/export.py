@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.data.assemble import CellData
+from harness.data.table import FeatureTable
 from harness.errors import HarnessError
 
 HEADER = "cell_header"
@@ -36,12 +37,8 @@ def export_arrays(data: CellData, facts: Mapping[str, Any]) -> dict[str, NDArray
     table = data.table
     trusted = np.zeros(len(table), dtype=bool)
     trusted[data.plan.image] = data.plan.trusted
-    arrays: dict[str, NDArray] = {
-        "image": table.image,
-        "text": table.text,
-        "caption_image": table.caption_image,
-        "labels": table.labels,
-        "split": data.split,
+    return {
+        **feature_arrays(table, data.split, facts),
         "caption_choice": data.caption_of,
         "trusted": trusted,
         **data.plan.arrays(),
@@ -49,16 +46,41 @@ def export_arrays(data: CellData, facts: Mapping[str, Any]) -> dict[str, NDArray
         "cell_image_scale": data.image_standardiser.scale,
         "cell_text_mean": data.text_standardiser.mean,
         "cell_text_scale": data.text_standardiser.scale,
+    }
+
+
+def feature_arrays(table: FeatureTable, split: NDArray[np.int8] | None, facts: Mapping[str, Any]) -> dict[str, NDArray]:
+    """Features and what is known about them, as a feature file holds them.
+
+    Args:
+        table: The features.
+        split: (n_images,) split codes; None to leave them to whoever reads the file.
+        facts: What the header says: data set, seeds, backbones, fingerprint.
+
+    Returns:
+        Arrays as :func:`harness.data.feature_file.read_feature_file` takes them, and the header.
+    """
+    arrays: dict[str, NDArray] = {
+        "image": table.image,
+        "text": table.text,
+        "caption_image": table.caption_image,
+        "labels": table.labels,
         HEADER: np.array(json.dumps(dict(facts), sort_keys=True)),
     }
+    if split is not None:
+        arrays["split"] = split
     for name, views in (("image_aug", table.image_views), ("text_aug", table.text_views)):
         if views:
             arrays[name] = np.stack(views)
     for name, strings in (("captions", table.captions), ("filenames", table.filenames)):
         if strings is not None:
             arrays[name] = np.array(strings, dtype=np.str_)
-    if table.wrong is not None:
-        arrays["wrong"] = table.wrong
+    for name, array in (
+        ("caption_choice", table.caption_choice), ("trusted", table.trusted), ("wrong", table.wrong),
+        ("unlabelled", table.unlabelled),
+    ):  # fmt: skip
+        if array is not None:
+            arrays[name] = array
     return arrays
 
 

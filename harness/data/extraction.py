@@ -13,27 +13,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.data import decoding
 from harness.data.cache import Workspace, filled_arrays
+from harness.data.content_hashes import hash_remembered
 from harness.data.raw import RawDataset
 from harness.data.table import FeatureTable
 from harness.data.views import ImageViews, TextViews, fingerprint_of_tree
 from harness.declarations import BOTH, STANDARD, BackboneDeclaration
 from harness.errors import HarnessError
+from harness.hub import revision_of
 from harness.interfaces import Run
 
 LIBRARIES = (
-    "numpy",
-    "open_clip_torch",
-    "pillow",
-    "scikit-image",
-    "scikit-learn",
-    "timm",
-    "tokenizers",
-    "torch",
-    "torchvision",
-    "transformers",
-)
+    "numpy", "open_clip_torch", "pillow", "scikit-image", "scikit-learn", "scipy", "sentence-transformers",
+    "sentencepiece", "timm", "tokenizers", "torch", "torchvision", "transformers",
+)  # fmt: skip
 """Libraries whose version may change features."""
+
+HUB = "hub:"
+"""What the fingerprint of weights that are named after a repository of a hub begins with."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +87,19 @@ class BackboneChoice:
             return fingerprint_of_tree(Path(self.weights))
         return fingerprint_of_weights(self.weights, f"--{self.encodes}-weights")
 
+    @property
+    def revision(self) -> str:
+        """Commit of weights from a hub, as they lie on this machine now; "" where it is not known, and for others.
+
+        It is no part of a cell, which is planned before its weights are downloaded.
+        """
+        return revision_of(self.weights) if self.weights_fingerprint.startswith(HUB) else ""
+
+    @property
+    def fitted(self) -> bool:
+        """Whether it is fitted on the training images or captions, so that its features depend on the split."""
+        return hasattr(self.declaration.load(), "fit")
+
     def encoder_facts(self) -> dict[str, Any]:
         """What the backbone is, as stored in the record and hashed; what was added later only where it is used."""
         declared = self.declaration.declared_parameters or ()
@@ -142,13 +153,26 @@ def fingerprint_of_weights(weights: str, option: str) -> str:
     ):
         raise HarnessError(f"{option} {weights}: there is no such file or folder.")
     else:
-        return f"hub:{weights}"
+        return f"{HUB}{weights}"
     digest = hashlib.sha256()
     for file in files:
         digest.update(file.name.encode() if len(files) > 1 else b"")
-        with file.open("rb") as opened:
-            digest.update(hashlib.file_digest(opened, "sha256").digest())
+        digest.update(bytes.fromhex(hash_remembered(file, "weights")))
     return f"sha256:{digest.hexdigest()[:16]}"
+
+
+def fingerprint_below(weights: str) -> str:
+    """Content hash of all files in folders below a weights folder, which :func:`fingerprint_of_weights` leaves out; ""
+    if there are none.
+    """
+    path = Path(weights)
+    if not path.is_dir():
+        return ""
+    files = sorted(file for file in path.rglob("*") if file.parent != path and file.is_file())
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(f"{file.relative_to(path).as_posix()} {hash_remembered(file, 'weights')}\n".encode())
+    return f"sha256:{digest.hexdigest()[:16]}" if files else ""
 
 
 def extract(
@@ -176,7 +200,7 @@ def extract(
         return list(of_captions.of(raw.captions, run))
 
     image_features, *image_views = _encode(
-        image, raw.image_fingerprint, raw.images, training, of_images.recipes(), images, run
+        image, raw.name, raw.image_fingerprint, raw.images, training, of_images.recipes(), images, run
     )
     if text is None:
         assert raw.text_features is not None
@@ -184,7 +208,7 @@ def extract(
     else:
         of_training = np.flatnonzero(np.isin(raw.caption_image, training))
         text_features, *text_views = _encode(
-            text, raw.caption_fingerprint, raw.captions, of_training, of_captions.recipes(), captions, run
+            text, raw.name, raw.caption_fingerprint, raw.captions, of_training, of_captions.recipes(), captions, run
         )
     return FeatureTable(
         name=raw.name,
@@ -222,13 +246,14 @@ def encode_captions(
     """
     of_training = np.flatnonzero(np.isin(raw.caption_image, training))
     (features,) = _encode(
-        text, raw.caption_fingerprint, raw.captions, of_training, [], list, run, edited=list(captions)
+        text, raw.name, raw.caption_fingerprint, raw.captions, of_training, [], list, run, edited=list(captions)
     )
     return features
 
 
 def _encode(
     choice: BackboneChoice,
+    dataset: str,
     content: str,
     items: Any,
     training: NDArray[np.int64],
@@ -238,26 +263,29 @@ def _encode(
     edited: list[str] | None = None,
 ) -> list[NDArray[np.float32]]:
     """Encode items and their augmented views, or other captions, after a fit to the items where one is asked for."""
-    fitted = hasattr(choice.declaration.load(), "fit")
-    key = {
-        **choice.encoder_facts(),
-        "source": choice.source,
-        "content": content,
-        "fitted_on": hashlib.sha256(training.tobytes()).hexdigest()[:16] if fitted else None,
-        "views": recipes,
-        "libraries": {name: _version(name) for name in LIBRARIES},
-        "device": run.device.type,
-    }
-    if choice.declaration.modality == BOTH:
-        key["modality"] = choice.encodes
-    if edited is not None:  # other captions than the items
-        key["captions"] = hashlib.sha256("\0".join(edited).encode()).hexdigest()
+    below = choice.weights and not choice.declaration.whole_folder
+
+    def key() -> dict[str, Any]:
+        return {
+            **choice.encoder_facts(),
+            "revision": choice.revision,
+            "below_weights": fingerprint_below(choice.weights) if below else "",
+            "modality": choice.encodes,
+            "source": choice.source,
+            "content": content,
+            "decoder": decoding.VERSION if choice.encodes == "image" else None,
+            "fitted_on": hashlib.sha256(training.tobytes()).hexdigest()[:16] if choice.fitted else None,
+            "views": recipes,
+            "libraries": {name: version_of(name) for name in LIBRARIES},
+            "device": run.device.type,
+            **({} if edited is None else {"captions": hashlib.sha256("\0".join(edited).encode()).hexdigest()}),
+        }
 
     def compute(workspace: Workspace) -> list[NDArray]:
         from torch.utils.data import Subset
 
         backbone = choice.make()
-        if fitted:
+        if choice.fitted:
             backbone.fit(Subset(items, training.tolist()), run)  # one image at a time, however many there are
         arrays: list[NDArray] = []
         views = [items, *make_views()] if edited is None else [edited]
@@ -271,7 +299,9 @@ def _encode(
             arrays.append(array)
         return arrays
 
-    arrays, _ = filled_arrays(key, compute)
+    about = {"dataset": dataset, "modality": choice.encodes, "weights": choice.weights}
+    # What is downloaded meanwhile has its revision only then.
+    arrays, _ = filled_arrays(key(), compute, about, key_afterwards=key)
     return arrays
 
 
@@ -313,7 +343,8 @@ def _as_floats(output: Any, name: str) -> NDArray[np.float32]:
         ) from error
 
 
-def _version(library: str) -> str:
+def version_of(library: str) -> str:
+    """The installed version of a library, or "" where it is not installed."""
     try:
         return metadata.version(library)
     except metadata.PackageNotFoundError:

@@ -20,7 +20,9 @@ from harness.npz_file import read_npz
 log = logging.getLogger(__name__)
 
 REQUIRED = ("image", "text", "caption_image", "labels")
-OPTIONAL = ("image_aug", "text_aug", "split", "caption_choice", "trusted", "wrong", "captions", "filenames")
+OPTIONAL = (
+    "image_aug", "text_aug", "split", "caption_choice", "trusted", "wrong", "unlabelled", "captions", "filenames",
+)  # fmt: skip
 
 
 def read_feature_file(path: Path) -> FeatureTable:
@@ -28,9 +30,10 @@ def read_feature_file(path: Path) -> FeatureTable:
 
     Arrays: ``image`` (n_images, d), ``text`` (n_captions, d), ``caption_image`` (n_captions,) int, ``labels``
     (n_images,) int or (n_images, n_classes) 0/1; optional ``image_aug`` (n_images, d) and ``text_aug`` (n_captions, d),
-    each also with a leading axis of views, ``split`` (n_images,), ``caption_choice`` (n_images,), ``trusted`` and
-    ``wrong`` (n_images,) bool, ``captions`` (n_captions,) and ``filenames`` (n_images,) strings. Arrays whose names
-    start with ``plan_`` are left to ``--noise-plan``.
+    each also with a leading axis of views, ``split`` (n_images,), ``caption_choice`` (n_images,), ``trusted``,
+    ``wrong`` and ``unlabelled`` (n_images,) bool, ``captions`` (n_captions,) and ``filenames`` (n_images,) strings.
+    Arrays whose names start with ``plan_`` are left to ``--noise-plan``; the header of an exported file says whether
+    both modalities are of one space.
 
     Args:
         path: The file.
@@ -55,6 +58,7 @@ def read_feature_file(path: Path) -> FeatureTable:
         origin=str(header.get("data", "")),
         holds_plan="plan_header" in arrays,
         limited=limit if isinstance(limit, int) else None,
+        shared_space=header.get("shared_space") is True,
     )
 
 
@@ -110,6 +114,7 @@ def table_from_arrays(
         caption_choice=_caption_choice(arrays, caption_image, n_images, where),
         trusted=trusted,
         wrong=wrong,
+        unlabelled=_mask(arrays, "unlabelled", n_images, where),
         captions=captions,
         filenames=filenames,
         parts=parts,

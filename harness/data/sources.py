@@ -75,7 +75,9 @@ class DataSource:
 
     @property
     def shared_space(self) -> bool:
-        """Both backbones name the same shared space, with the same model and weights."""
+        """Both backbones name the same shared space, with the same model and weights; or ready features say so."""
+        if self.ready is not None:
+            return self.ready.shared_space
         if self.image is None or self.text is None:
             return False
         spaces = [
@@ -94,6 +96,13 @@ class DataSource:
         return {
             modality: {"name": "given"} if choice is None else choice.describe()
             for modality, choice in (("image", self.image), ("text", self.text))
+        }
+
+    def revisions(self) -> dict[str, str]:
+        """Commit of weights from a hub by modality, as they lie on this machine now."""
+        found = {"image": self.image, "text": self.text}
+        return {
+            modality: choice.revision for modality, choice in found.items() if choice is not None and choice.revision
         }
 
     def parts(self, choice: Choice) -> Parts:
@@ -169,9 +178,10 @@ def mapped(table: FeatureTable) -> FeatureTable:
     if sum(array.nbytes for array in arrays) < SHARED_FROM_BYTES:
         return table
     key = {"ready": table.fingerprint, "shapes": [[str(array.dtype), *array.shape] for array in arrays]}
-    found, cached = cached_arrays(key, lambda: arrays)
+    about = {"dataset": table.name, "what": "ready features, shared by processes"}
+    found, cached = cached_arrays(key, lambda: arrays, about)
     if not cached:
-        found, cached = cached_arrays(key, lambda: arrays)  # written just now: the maps, not the arrays
+        found, cached = cached_arrays(key, lambda: arrays, about)  # written just now: the maps, not the arrays
     if not cached:
         return table
     views = len(table.image_views)

@@ -35,6 +35,7 @@ class FeatureTable:
         holds_plan: The file that they came from holds a noise plan, too.
         parts: (n_images,) names of published parts, or None; see :class:`harness.data.raw.RawDataset`.
         unlabelled: (n_images,) bool images without a class, or None; likewise.
+        shared_space: Image and caption features are of one space.
         origin: For features that ``harness data export`` wrote: fingerprint of the data they were made from.
     """
 
@@ -54,6 +55,7 @@ class FeatureTable:
     parts: tuple[str, ...] | None = None
     unlabelled: NDArray[np.bool_] | None = None
     fingerprint: str = ""
+    shared_space: bool = False
     origin: str = ""
     holds_plan: bool = False
     limited: int | None = None

@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from harness.data import augment, text_views
+from harness.data.content_hashes import hash_remembered
 from harness.errors import HarnessError, unknown_name
 from harness.interfaces import ImageSource, Run
 
@@ -145,16 +145,8 @@ def _check_number(option: str, number: int) -> None:
 
 def fingerprint_of_tree(folder: Path) -> str:
     """``sha256:...`` of all files below a folder, with their places in it."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return _fingerprint(folder, tuple((file, file.stat().st_size, file.stat().st_mtime_ns) for file in files))
-
-
-@lru_cache(maxsize=32)
-def _fingerprint(folder: Path, files: tuple[tuple[Path, int, int], ...]) -> str:
-    """Sizes and times make a changed file a new entry."""
     digest = hashlib.sha256()
-    for file, _, _ in files:
+    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
         digest.update(f"{file.relative_to(folder).as_posix()}\0".encode())
-        with file.open("rb") as opened:
-            digest.update(hashlib.file_digest(opened, "sha256").digest())
+        digest.update(bytes.fromhex(hash_remembered(file, "weights")))
     return f"sha256:{digest.hexdigest()[:16]}"

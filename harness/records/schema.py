@@ -42,6 +42,8 @@ class CellFacts(BaseModel):
     drop_duplicates: bool = False
     copies: list[str] = []
     """Images that are copies of one in another part, some of them; left out with ``drop_duplicates``."""
+    revisions: dict[str, str] = {}
+    """Modality to the commit of its weights, where they are named after a repository of a hub."""
     standardise: str | None
     precision: str | None
     """What was computed in: "fp32", "bf16" or "tf32"; None for codes of another program."""

@@ -1,0 +1,133 @@
+"""``harness data export``: the data of a cell in one file."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import click
+
+from harness.cli import axes
+from harness.cli.options import RESULTS, cell_options, requests_of
+
+CELL_KEYS = ("dataset", "features", "noise", "noise_plan", "protocol", "trusted", "data_seed", "standardise",
+             "split", "validation", "relevance", "drop_duplicates",
+             "data_root", "backbone", "pretrained", "image_backbone", "image_weights", "text_backbone", "text_weights",
+             "image_recipe", "image_views", "image_augment", "text_views", "text_augment", "text_augment_data",
+             "skip_broken", "limit", "method",
+             "bits", "seed")  # fmt: skip
+SINGLE = (
+    "noise_plan", "data_root", "image_weights", "text_weights", "limit", "validation", "drop_duplicates",
+    "pretrained", "text_augment_data", "skip_broken",
+)  # fmt: skip
+"""Options that take one value; the others are axes."""
+
+
+@click.command()
+@click.option(
+    "--cell",
+    "cells",
+    multiple=True,
+    metavar="CELL",
+    help="A run (folder or hash), or KEY=VALUE[,KEY=VALUE...] as in the options below.",
+)
+@click.option(
+    "-o", "--output", required=True, metavar="FILE", type=click.Path(path_type=Path), help="The npz file to write."
+)
+@click.option("--device", default="auto", show_default=True, metavar="NAME", help="Where backbones run.")
+@RESULTS
+@cell_options
+def command(cells: tuple[str, ...], output: Path, device: str, results: Path, **options: Any) -> None:
+    """Write split, captions, trusted pairs, noise plan and features of a cell to one npz file.
+
+    The file serves `harness run --features FILE --noise-plan FILE`, `harness evaluate --cell FILE`, and any other
+    program.
+    """
+    from harness.context import RunContext, choose_device
+    from harness.data.assemble import assemble
+    from harness.data.export import export_arrays, write_export
+    from harness.errors import HarnessError
+    from harness.plugins import load_registry
+    from harness.seeding import global_randomness
+    from harness.workbench import Workbench
+
+    registry = load_registry(options["plugins"])
+    said = {name for name, value in options.items() if value and name != "plugins"}
+    for cell in cells:
+        options = _with_cell(options, cell, results, said)
+    if not options["method"]:
+        options["method"] = ("none",)  # the data of a cell do not depend on the method
+    requests = requests_of(options)
+    request = requests[0]
+    if any(other.data_key != request.data_key for other in requests):
+        raise HarnessError("the options name several cells with different data; one file holds one.")
+    prepared = Workbench(registry).prepare_data(request)
+    run = RunContext(request.bits, choose_device(device))
+    with global_randomness(0, "backbones"):
+        table = prepared.source.table(prepared.split, run)
+        encode = prepared.source.caption_encoder(prepared.split, run)
+        data = assemble(table, prepared.protocol, prepared.split, encode)
+    imported = prepared.protocol.plan
+    facts = {
+        **prepared.facts,
+        "data": prepared.source.data.fingerprint,
+        "revisions": prepared.source.revisions(),
+        "shared_space": prepared.source.shared_space,
+        "plan": data.plan.fingerprint,
+        "imported_plan": None if imported is None else imported.fingerprint,
+    }
+    output = output if output.suffix == ".npz" else output.with_name(output.name + ".npz")
+    write_export(output, export_arrays(data, facts))
+    for note in prepared.notes:
+        click.echo(f"note: {note}", err=True)
+    counts = ", ".join(f"{count} {part}" for part, count in prepared.facts["images"].items())
+    click.echo(f"{output}: {prepared.source.name}, {counts}, noise plan {data.plan.fingerprint}")
+
+
+def _with_cell(options: dict[str, Any], cell: str, results: Path, said: set[str]) -> dict[str, Any]:
+    """Options with what ``--cell`` says put in; what an option says as well is a contradiction."""
+    from harness.errors import HarnessError, unknown_name
+
+    if "=" not in cell:
+        import shlex
+
+        from harness.cli.run import command as run_command
+        from harness.records.store import RunStore
+
+        if said:
+            option = f"--{min(said).replace('_', '-')}"
+            raise HarnessError(
+                f"{option} has no say beside --cell {cell}, a run that fixes everything: leave one of them out."
+            )
+        line = RunStore(results).lookup(cell).record.command
+        if not line:
+            raise HarnessError(f"--cell {cell}: that run was made by another program; name the cell it belongs to.")
+        found = run_command.make_context("run", shlex.split(line)[2:]).params
+        return {
+            name: found.get(name, value) if name != "plugins" else value or found[name]
+            for name, value in options.items()
+        }
+    changed = dict(options)
+    for entry in re.split(r",(?=[a-z_-]+=)", cell):
+        key, _, text = entry.partition("=")
+        key = key.strip().replace("-", "_")
+        if key not in CELL_KEYS:
+            raise unknown_name("key of --cell", key, CELL_KEYS)
+        if key in said:
+            raise HarnessError(f"--cell {entry} and --{key.replace('_', '-')} both say it: leave one of them out.")
+        value: Any = text.strip()
+        if key in ("features", "noise_plan", "data_root"):
+            value = Path(value)
+        if key == "limit":
+            if not value.isdigit():
+                raise HarnessError(f"--cell limit={value}: expected a whole number.")
+            value = int(value)
+        if key == "validation":
+            (value,) = axes.numbers("--cell validation", [value], float)
+        if key in ("drop_duplicates", "skip_broken"):
+            if value not in ("true", "false"):
+                raise HarnessError(f"--cell {key}={value}: expected true or false.")
+            value = value == "true"
+        changed[key] = value if key in SINGLE else (value,)
+    return changed

@@ -1,0 +1,69 @@
+"""``harness features build``: compute features without training anything."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from harness.cli.data_options import REHASH, feature_options, feature_requests, read_files_again
+from harness.cli.options import JSON
+
+
+@click.command()
+@feature_options
+@click.option("--device", default="auto", show_default=True, metavar="NAME", help="Where backbones run.")
+@REHASH
+@JSON
+def command(device: str, rehash: bool, as_json: bool, **options: Any) -> None:
+    """Compute the features of data sets by backbones and keep them in the cache; nothing is trained.
+
+    Options marked [axis] repeat or take comma lists. Features that are there already are not computed again.
+    """
+    from harness.cli.features import jsonable_use
+    from harness.cli.progress import make_listener
+    from harness.cli.running import stdout_kept_clean
+    from harness.context import RunContext, choose_device
+    from harness.data.cache import uses_noted
+    from harness.plugins import load_registry
+    from harness.seeding import global_randomness
+    from harness.workbench import Workbench
+
+    read_files_again(rehash)
+    rows: list[dict[str, Any]] = []
+    with stdout_kept_clean(as_json):
+        registry = load_registry(options["plugins"])
+        requests = feature_requests(options)
+        bench = Workbench(registry, device)
+        chosen = choose_device(device)
+        with make_listener(None, len(requests), in_process=True) as listener:
+            for request in requests:
+                job = bench.prepare_data(request)
+                for note in job.notes:
+                    listener.noted(note)
+                run = RunContext(request.bits, chosen, listener=listener.progressed)
+                with uses_noted() as uses, global_randomness(0, "backbones"):
+                    table = job.source.table(job.split, run)
+                widths = {"image": table.image.shape, "text": table.text.shape}
+                for use in uses:
+                    modality = use.about["modality"]
+                    choice = getattr(job.source, modality)
+                    row = {**jsonable_use(use), "backbone": choice.name, "shape": list(widths[modality])}
+                    if row["entry"] not in {other["entry"] for other in rows}:
+                        rows.append(row)
+                        listener.say(_line(row))
+                if job.source.ready is not None:
+                    listener.say(f"{job.source.name} comes as features: there is nothing to compute.")
+    if as_json:
+        click.echo(json.dumps(rows, indent=1))
+        return
+    computed = sum(not row["cached"] for row in rows)
+    click.echo(f"{computed} computed, {len(rows) - computed} from the cache")
+
+
+def _line(row: dict[str, Any]) -> str:
+    how = "from the cache" if row["cached"] else f"computed in {row['seconds']:.1f} s"
+    count, width = row["shape"]
+    items = "images" if row["modality"] == "image" else "captions"
+    return f"{row['dataset']}: {count} {items} by {row['backbone']}, {width} numbers each: {how} ({row['entry']})"

@@ -1,0 +1,295 @@
+"""Are the files of a data set complete and in order? What is missing, where it belongs, what is wrong with the rest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.data.dataset_folder import alternatives, find_folder, names_of_folder
+from harness.data.unpack import is_archive
+from harness.errors import HarnessError
+from harness.wording import counted
+
+if TYPE_CHECKING:
+    from harness.data.cards import DatasetCard, Expected, Source
+    from harness.plugins import Registry
+
+IMAGES = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".gif", ".webp"}
+"""Endings of image files."""
+
+NAMED = 5
+"""Files that a sentence names; the list of a finding has them all."""
+
+Watch = Callable[[str, int, int], None]
+"""Called with what is done, how many are done, and of how many."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is not as it should be.
+
+    Attributes:
+        kind: "missing", "wrong" or "damaged"; "stray" for files that nothing asks for, which harm nothing.
+        path: The file or folder.
+        text: One sentence.
+        files: All files that it concerns, where it is more than one.
+    """
+
+    kind: str
+    path: Path
+    text: str
+    files: tuple[str, ...] = ()
+
+    @property
+    def harmful(self) -> bool:
+        """Whether the data set cannot be used as it should because of it."""
+        return self.kind != "stray"
+
+
+def check(
+    registry: Registry,
+    card: DatasetCard,
+    root: Path | None,
+    *,
+    deep: bool = False,
+    watch: Watch = lambda what, done, total: None,
+) -> list[Finding]:
+    """Everything that is not as it should be.
+
+    Args:
+        registry: Where the reader is found.
+        card: The card.
+        root: The data root, or the data set's own folder.
+        deep: Decode every image.
+        watch: Progress.
+
+    Returns:
+        The findings; none for a data set that is in order.
+
+    Raises:
+        HarnessError: There is no data root.
+    """
+    if card.layout is None:
+        return []
+    layout = card.layout.model_dump()
+    if root is None:
+        raise HarnessError(
+            f"data set {card.name!r} needs its files: give --data-root DIR or set HARNESS_DATA, where DIR holds the "
+            f"folder {card.layout.folder}."
+        )
+    folder = find_folder(layout, root)
+    if folder is None:
+        names = " or ".join(names_of_folder(layout))
+        text = f"the folder {names} is missing below {root}; it holds {wanted(card)}"
+        return [Finding("missing", root / card.layout.folder, text)]
+    findings = [] if card.layout.folder == "." else missing(card, folder)  # its reader says what a table may be called
+    findings += _of_sources(card, folder, watch)
+    findings += _unreadable_json(folder, card)
+    if not findings:
+        findings += _of_reader(registry, card, root, folder, deep, watch)
+    elif images := _absent_images(card, folder):
+        findings.append(images)
+    return findings
+
+
+def missing(card: DatasetCard, folder: Path) -> list[Finding]:
+    """Files and folders of the card that are not there, or are too few.
+
+    Of a set that comes in several layouts the one counts of which most is there.
+    """
+    assert card.layout is not None
+    expected = card.layout.files or _derived(card)
+    variants = sorted({entry.layout for entry in expected if entry.layout})
+    common = [finding for entry in expected if not entry.layout for finding in _missing(card, folder, entry)]
+    if not variants:
+        return common
+    of = {variant: [entry for entry in expected if entry.layout == variant] for variant in variants}
+    best = max(variants, key=lambda variant: sum(_share(folder, entry) for entry in of[variant]) / len(of[variant]))
+    return common + [finding for entry in of[best] for finding in _missing(card, folder, entry)]
+
+
+def _share(folder: Path, entry: Expected) -> float:
+    """How much of an expected file or folder is there, from 0 to 1."""
+    number = sum(1 for _ in folder.glob(entry.path))
+    return min(number / ((entry.count or 1) if "*" in entry.path else 1), 1.0)
+
+
+def wanted(card: DatasetCard) -> str:
+    """What the folder of a data set holds, for people: of several layouts all, between "or"."""
+    assert card.layout is not None
+    expected = [entry for entry in card.layout.files or _derived(card) if not entry.optional]
+    variants = sorted({entry.layout for entry in expected if entry.layout}) or [""]
+    said = []
+    for variant in variants:
+        entries = [entry for entry in expected if entry.layout in ("", variant)]
+        said.append(
+            ", ".join(
+                entry.path
+                + ("/" if entry.kind == "folder" else "")
+                + (f" ({counted(entry.count, 'file')})" if entry.count else "")
+                for entry in entries
+            )
+        )
+    return " or ".join(said)
+
+
+def _derived(card: DatasetCard) -> list[Expected]:
+    from harness.data.cards import Expected
+
+    assert card.layout is not None
+    files = [Expected(path=card.layout.annotations)] if card.layout.annotations else []
+    if card.layout.images:
+        files.append(Expected(path=card.layout.images, kind="folder", count=card.images or None))
+    return files
+
+
+def _missing(card: DatasetCard, folder: Path, entry: Expected) -> Iterable[Finding]:
+    assert card.layout is not None
+    if entry.optional:
+        return
+    remark = f" ({entry.remark})" if entry.remark else ""
+    paths = alternatives(card.layout.model_dump(), entry.path)
+    places = [folder / path for path in paths]
+    if "*" in entry.path:
+        number = sum(1 for _ in folder.glob(entry.path))
+        if number < (entry.count or 1):
+            wanted = f"{entry.count} of them" if entry.count else "at least one"
+            yield Finding("missing", places[0], f"{entry.path}: {number} found in {folder}, expected {wanted}{remark}")
+        return
+    there = [place for place in places if (place.is_dir() if entry.kind == "folder" else place.is_file())]
+    if not there:
+        what = "folder" if entry.kind == "folder" else "file"
+        other = f", or {' or '.join(paths[1:])}" if paths[1:] else ""
+        yield Finding("missing", places[0], f"the {what} {entry.path}{other} is missing in {folder}{remark}")
+        return
+    if entry.kind == "file" and not there[0].stat().st_size:
+        yield Finding("wrong", there[0], f"{there[0]} is empty (0 bytes)")
+    if entry.kind == "folder" and entry.count is not None:
+        number = sum(1 for path in there[0].rglob("*") if path.is_file() and not path.name.startswith("."))
+        if number < entry.count:
+            yield Finding("missing", there[0], f"{there[0]} holds {number} files, expected {entry.count}{remark}")
+
+
+def _of_sources(card: DatasetCard, folder: Path, watch: Watch) -> Iterable[Finding]:
+    """Files that the card knows size or sha256 of."""
+    for source in card.sources:
+        name = name_of(source)
+        path = folder / source.unpack / name
+        if source.kind != "file" or is_archive(name) or not path.is_file():
+            continue
+        size = path.stat().st_size
+        if source.size is not None and size != source.size:
+            yield Finding("wrong", path, f"{path} has {size} bytes, the card says {source.size}")
+        elif source.sha256:
+            watch(f"hashing {name}", 0, 1)
+            with path.open("rb") as opened:
+                found = hashlib.file_digest(opened, "sha256").hexdigest()
+            if found != source.sha256:
+                yield Finding("wrong", path, f"{path} is not the published file: its sha256 is {found}")
+
+
+def name_of(source: Source) -> str:
+    """Name of the file that a source gives."""
+    return source.file or source.address.partition("?")[0].rstrip("/").rpartition("/")[2]
+
+
+def _unreadable_json(folder: Path, card: DatasetCard) -> list[Finding]:
+    assert card.layout is not None
+    names = {card.layout.annotations, *card.layout.other_annotations, *(entry.path for entry in card.layout.files)}
+    found = []
+    for path in sorted(folder / name for name in names if name.endswith(".json") and "*" not in name):
+        if path.is_file():
+            try:
+                json.loads(path.read_text(encoding="utf-8"))
+            except UnicodeDecodeError:
+                found.append(Finding("wrong", path, f"{path} is no text in UTF-8"))
+            except (OSError, ValueError) as error:
+                found.append(Finding("wrong", path, f"{path} cannot be read as JSON: {error}"))
+    return found
+
+
+def _absent_images(card: DatasetCard, folder: Path) -> Finding | None:
+    """Images that a JSON of Karpathy's form names and that are not there: all of them, not the first alone."""
+    assert card.layout is not None
+    images = next(
+        (folder / name for name in (card.layout.images, *card.layout.other_images) if (folder / name).is_dir()), None
+    )
+    if not card.layout.annotations.endswith(".json") or not card.layout.images or images is None:
+        return None
+    names = alternatives(card.layout.model_dump(), card.layout.annotations)
+    annotations = next((folder / name for name in names if (folder / name).is_file()), folder / names[0])
+    try:
+        content = json.loads(annotations.read_text(encoding="utf-8"))
+        named = [
+            "/".join(part for part in (entry.get("filepath", ""), entry["filename"]) if part)
+            for entry in content["images"]
+        ]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    there = {path.relative_to(images).as_posix() for path in images.rglob("*")}
+    absent = [name for name in named if name not in there and name.rpartition("/")[2] not in there]
+    if not absent:
+        return None
+    return Finding("missing", images, f"{_listed(absent, 'image')} of {len(named)} missing in {images}", tuple(absent))
+
+
+def _of_reader(
+    registry: Registry, card: DatasetCard, root: Path, folder: Path, deep: bool, watch: Watch
+) -> Iterable[Finding]:
+    """What the reader of the data set says, and what can be said of what it read."""
+    watch("reading", 0, 1)
+    try:
+        data: Any = registry.get("reader", card.reader).load()(card, root)
+    except HarnessError as error:
+        absent = _absent_images(card, folder)
+        yield absent or Finding("wrong", folder, str(error).rstrip("."))
+        return
+    if card.images and len(data) != card.images:
+        yield Finding("wrong", folder, f"{folder} has {len(data)} images, the card says {card.images}")
+    paths = [Path(path) for path in getattr(getattr(data, "images", None), "paths", ())]
+    empty = [path for path in paths if path.is_file() and not path.stat().st_size]
+    if empty:
+        names = tuple(map(str, empty))
+        yield Finding("damaged", folder, f"{_listed([path.name for path in empty], 'image')} empty (0 bytes)", names)
+    folders = {path.parent for path in paths}
+    known = {path.name for path in paths}
+    stray = [
+        path
+        for place in sorted(folders)
+        for path in sorted(place.iterdir())
+        if path.suffix.lower() in IMAGES and path.name not in known
+    ]
+    if stray:
+        names = tuple(map(str, stray))
+        yield Finding(
+            "stray", folder, f"{_listed([path.name for path in stray], 'image')} not in the annotation", names
+        )
+    if deep:
+        yield from _undecodable(data, paths, watch)
+
+
+def _undecodable(data: Any, paths: list[Path], watch: Watch) -> Iterable[Finding]:
+    def complaint(index: int) -> str:
+        try:
+            data.images[index]
+        except HarnessError as error:
+            return str(error).rstrip(".")
+        return ""
+
+    images = getattr(data, "images", ())
+    with ThreadPoolExecutor() as pool:
+        for index, text in enumerate(pool.map(complaint, range(len(images)))):
+            watch("decoding images", index + 1, len(images))
+            if text:
+                yield Finding("damaged", paths[index] if paths else Path(str(index)), text)
+
+
+def _listed(names: list[str], noun: str) -> str:
+    """``2 images (a.jpg, b.jpg) are``, with a few names at most."""
+    shown = ", ".join(names[:NAMED]) + (", ..." if len(names) > NAMED else "")
+    return f"{counted(len(names), noun)} ({shown}) {'is' if len(names) == 1 else 'are'}"

@@ -1,0 +1,92 @@
+"""Where a data set lies below a data root, and whether its files are there; light enough for listings."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from harness.errors import HarnessError
+
+
+def card_content(path: Path) -> dict[str, Any]:
+    """The content of a card without its schema, which would cost the import of pydantic.
+
+    Raises:
+        HarnessError: It cannot be read or is no TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise HarnessError(f"dataset card {path} cannot be read: {' '.join(str(error).split())}.") from error
+
+
+def names_of_folder(layout: Mapping[str, Any]) -> list[str]:
+    """The name that the data set's folder should have, then others that it also has."""
+    return [str(layout.get("folder", ".")), *map(str, layout.get("other_folders", ()))]
+
+
+def find_folder(layout: Mapping[str, Any], root: Path | None) -> Path | None:
+    """The folder of a data set.
+
+    Args:
+        layout: Table ``[layout]`` of its card.
+        root: The data root, or the data set's own folder.
+
+    Returns:
+        The folder; None if it is not there.
+    """
+    if root is None:
+        return None
+    for name in names_of_folder(layout):
+        if (root / name).is_dir():
+            return root / name
+    annotations = str(layout.get("annotations", ""))
+    files = [str(entry.get("path", "")) for entry in layout.get("files", ())]
+    own = [path for path in (annotations, *files) if path and "*" not in path and (root / path).is_file()]
+    return root if own or (root.name in names_of_folder(layout) and root.is_dir()) else None
+
+
+def found_word(card: Mapping[str, Any], root: Path | None) -> str:
+    """``made on the spot``, ``any folder``, ``yes``, ``in part``, ``no`` or ``no data root``: are the files there?"""
+    layout = card.get("layout")
+    if layout is None:
+        return "made on the spot"
+    if str(layout.get("folder", ".")) == ".":
+        return "any folder"
+    if root is None:
+        return "no data root"
+    folder = find_folder(layout, root)
+    if folder is None:
+        return "no"
+    found = [_share(folder, names) for names in _wanted(layout)]
+    best = max(found, default=1.0)
+    return "yes" if best == 1 else "in part" if best > 0 else "no"
+
+
+def alternatives(layout: Mapping[str, Any], path: str) -> list[str]:
+    """A path of the layout, then the names that it also has."""
+    others = {
+        str(layout.get("annotations", "")): layout.get("other_annotations", ()),
+        str(layout.get("images", "")): layout.get("other_images", ()),
+    }
+    return [path, *map(str, others.get(path, ()))]
+
+
+def _wanted(layout: Mapping[str, Any]) -> list[list[list[str]]]:
+    """For each layout that the set comes in, what must be there; of each thing all names that it has."""
+    files = [entry for entry in layout.get("files", ()) if not entry.get("optional")]
+    if not files:
+        files = [{"path": layout[key]} for key in ("annotations", "images") if layout.get(key)]
+    variants = sorted({str(entry.get("layout", "")) for entry in files if entry.get("layout")}) or [""]
+    return [
+        [alternatives(layout, str(entry["path"])) for entry in files if str(entry.get("layout", "")) in ("", variant)]
+        for variant in variants
+    ]
+
+
+def _share(folder: Path, wanted: list[list[str]]) -> float:
+    """How much of what is wanted is there, from 0 to 1."""
+    there = [any(next(folder.glob(name), None) is not None for name in names) for names in wanted]
+    return sum(there) / len(there) if there else 1.0

@@ -1,0 +1,180 @@
+"""Unpacking archives from strangers: nothing leaves the target folder, and nothing grows without bounds."""
+
+from __future__ import annotations
+
+import gzip
+import lzma
+import shutil
+import stat
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from harness.errors import HarnessError
+
+ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
+"""Endings of names of archives that are unpacked here."""
+
+FOREIGN = {b"Rar!\x1a\x07": "RAR", b"7z\xbc\xaf\x27\x1c": "7z"}
+"""First bytes of archives for which Python has no reader."""
+
+JUNK = ("__MACOSX", ".DS_Store", "Thumbs.db")
+"""What file managers leave in archives."""
+
+PIECE = 1 << 20
+
+Watch = Callable[[int, int | None], None]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Beyond these an archive counts as a bomb.
+
+    Attributes:
+        ratio: Unpacked bytes for each byte of the archive; images give 1, text 10.
+        bytes: Unpacked bytes.
+        members: Files and folders.
+    """
+
+    ratio: float = 100.0
+    bytes: int = 1 << 40
+    members: int = 5_000_000
+
+
+def is_archive(name: str) -> bool:
+    """Whether a file of that name is to be unpacked."""
+    return name.lower().endswith(ARCHIVES)
+
+
+def unpack(archive: Path, folder: Path, limits: Limits | None = None, watch: Watch = lambda done, total: None) -> None:
+    """Unpack an archive into a folder that is new.
+
+    Only files and folders are made; permissions, owners and times in the archive are ignored.
+
+    Args:
+        archive: zip, or tar with or without compression.
+        folder: The folder to make; it is removed if anything goes wrong.
+        limits: Beyond which the archive is refused.
+        watch: Progress in unpacked bytes; the total where the archive says it.
+
+    Raises:
+        HarnessError: It is no such archive, damaged, encrypted, or holds links, devices, names that lead out of the
+            folder, or more than the limits allow.
+    """
+    folder.mkdir(parents=True)
+    try:
+        with archive.open("rb") as opened:
+            beginning = opened.read(8)
+        for magic, name in FOREIGN.items():
+            if beginning.startswith(magic):
+                raise HarnessError(f"{archive.name} is a {name} archive, which Python cannot unpack.")
+        if beginning.startswith(b"PK") and zipfile.is_zipfile(archive):
+            _write(archive, folder, limits or Limits(), watch, _zip_members(archive))
+        elif tarfile.is_tarfile(archive):
+            _write(archive, folder, limits or Limits(), watch, _tar_members(archive))
+        else:
+            raise HarnessError(f"{archive.name} is no zip or tar archive, whatever its name says, or it is damaged.")
+    except HarnessError:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    except (
+        zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, EOFError, RuntimeError,
+        NotImplementedError, ValueError,
+    ) as error:  # fmt: skip
+        shutil.rmtree(folder, ignore_errors=True)
+        said = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+        raise HarnessError(f"{archive.name} is damaged, or packed in a way that is not known: {said}.") from error
+    except OSError as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        if error.errno is None:  # bz2 and gzip say so of damaged data
+            raise HarnessError(f"{archive.name} is damaged: {error}.") from error
+        raise HarnessError(f"{archive.name} cannot be unpacked into {folder}: {error.strerror}.") from error
+    except BaseException:  # Ctrl-C
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+@dataclass(frozen=True)
+class _Member:
+    name: str
+    size: int
+    open: Callable[[], IO[bytes] | None] | None
+    """None for a folder."""
+
+
+def _zip_members(archive: Path) -> Iterator[_Member]:
+    with zipfile.ZipFile(archive) as opened:
+        members = opened.infolist()
+        for member in members:
+            kind = stat.S_IFMT(member.external_attr >> 16) if member.create_system == 3 else 0
+            if kind and kind not in (stat.S_IFREG, stat.S_IFDIR):
+                raise HarnessError(_holds(archive, member.filename, _kind(stat.S_ISLNK(kind))))
+            if member.flag_bits & 1:
+                raise HarnessError(f"{archive.name} is encrypted: unpack it by hand.")
+        for member in members:
+            is_folder = member.is_dir()
+            yield _Member(
+                member.filename, member.file_size, None if is_folder else lambda member=member: opened.open(member)
+            )
+
+
+def _tar_members(archive: Path) -> Iterator[_Member]:
+    with tarfile.open(archive, "r:*") as opened:
+        for member in opened:
+            if not (member.isreg() or member.isdir()):
+                raise HarnessError(_holds(archive, member.name, _kind(member.issym() or member.islnk())))
+            if hasattr(tarfile, "data_filter"):  # Python's own check, besides the one below
+                try:
+                    tarfile.data_filter(member, "/nowhere")
+                except tarfile.FilterError as error:
+                    raise HarnessError(_holds(archive, member.name, "a name that leads out of its folder")) from error
+            yield _Member(
+                member.name, member.size, None if member.isdir() else lambda member=member: opened.extractfile(member)
+            )
+
+
+def _write(archive: Path, folder: Path, limits: Limits, watch: Watch, members: Iterator[_Member]) -> None:
+    """Write members one by one, counting."""
+    most = min(limits.bytes, max(int(limits.ratio * archive.stat().st_size), 1 << 20))
+    written = 0
+    for number, member in enumerate(members):
+        if number >= limits.members:
+            raise HarnessError(f"{archive.name} holds more than {limits.members} files: it is refused as a bomb.")
+        place = _place(archive, folder, member.name)
+        if place is None:
+            continue
+        if member.open is None:
+            place.mkdir(parents=True, exist_ok=True)
+            continue
+        if member.size > shutil.disk_usage(folder).free:
+            raise HarnessError(f"{archive.name}: {member.name} needs {member.size} bytes, more than the disk has free.")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with member.open() as source, place.open("wb") as target:  # type: ignore[union-attr]
+            while piece := source.read(PIECE):  # what a header says of the size is not believed
+                written += len(piece)
+                if written > most:
+                    raise HarnessError(f"{archive.name} unpacks to more than {most} bytes: it is refused as a bomb.")
+                target.write(piece)
+                watch(written, None)
+
+
+def _place(archive: Path, folder: Path, name: str) -> Path | None:
+    """Where a member goes; None for what file managers leave."""
+    parts = PurePosixPath(name.replace("\\", "/")).parts
+    if "\0" in name or ".." in parts or name.startswith(("/", "\\")) or (parts and ":" in parts[0]):
+        raise HarnessError(_holds(archive, name, "a name that leads out of its folder"))
+    if not parts or any(part in JUNK or part.startswith("._") for part in parts):
+        return None
+    return folder.joinpath(*parts)
+
+
+def _kind(link: bool) -> str:
+    return "a link" if link else "a device or pipe"
+
+
+def _holds(archive: Path, name: str, what: str) -> str:
+    return f"{archive.name} holds {what} ({name!r}): it is refused, and nothing of it was kept."

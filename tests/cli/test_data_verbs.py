@@ -1,0 +1,103 @@
+"""``harness data list|info|check|fetch|audit`` on the command line."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+
+@pytest.fixture
+def ucm(tmp_path):
+    """A folder in UCM's layout, far too small."""
+    folder = tmp_path / "root" / "UCM_captions"
+    (folder / "imgs").mkdir(parents=True)
+    entries = []
+    for number in range(20):
+        Image.new("RGB", (8, 8), (number // 2, 0, 0)).save(folder / "imgs" / f"{number}.png")
+        sentences = [{"raw": f"scene {number // 4}"}]
+        entries.append({"filename": f"{number}.png", "classcode": number % 4, "sentences": sentences})
+    (folder / "dataset.json").write_text(json.dumps({"images": entries}))
+    return folder
+
+
+def test_list_says_what_is_there(harness, ucm):
+    found = {row["name"]: row for row in harness("data", "list", "--data-root", ucm.parent, "--json").json}
+    assert found["ucm"]["found"] == "yes"
+    assert found["toy"]["found"] == "made on the spot"
+    assert found["ucm"]["images"] == 2100
+    (ucm / "dataset.json").unlink()
+    assert "in part" in harness("data", "list", "--data-root", ucm.parent).out
+    assert {row["name"]: row["found"] for row in harness("data", "list", "--json").json}["ucm"] == "no data root"
+
+
+def test_info_shows_the_card(harness, ucm):
+    shown = harness("data", "info", "ucm", "--data-root", ucm.parent)
+    assert "2100" in shown.out
+    assert str(ucm) in shown.out
+    assert harness("data", "info", "ucm", "--json").json["layout"]["folder"] == "UCM_captions"
+    assert "did you mean" in harness("data", "info", "ucn").err.lower()
+
+
+def test_check_says_what_is_wrong_with_exit_code_1(harness, ucm):
+    result = harness("data", "check", "ucm", "--data-root", ucm.parent)
+    assert result.code == 1
+    assert "holds 20 files, expected 2100" in result.out
+    (report,) = harness("data", "check", "ucm", "--data-root", ucm.parent, "--json").json
+    assert not report["in_order"]
+    assert harness("data", "check", "toy").code == 0
+    assert harness("data", "check", "ucm").code == 2
+
+
+def test_audit_of_several_sets(harness, ucm):
+    result = harness("data", "audit", "ucm", "toy", "--data-root", ucm.parent, "--json")
+    assert result.code == 0, result.err
+    first, second = result.json["sets"]
+    assert first["duplicate_images"]["images"] == 20
+    assert first["duplicate_captions"]["share_elsewhere"] == 1.0
+    assert second["images"] == 840
+    assert result.json["shared"] == []
+    table = harness("data", "audit", "ucm", "--pixels", "--data-root", ucm.parent).out
+    assert "captions that occur elsewhere" in table
+    assert "100.0 %" in table
+
+
+def test_fetch_of_what_cannot_be_fetched(harness, tmp_path):
+    assert "made on the spot" in harness("data", "fetch", "toy", "--data-root", tmp_path).out
+    assert "--data-root" in harness("data", "fetch", "ucm").err
+    assert harness("data", "fetch", "ucm", "--data-root", tmp_path, "--tries", "0").code == 2
+
+
+def test_fetch_through_the_command_line(harness, tmp_path):
+    from data.faulty_server import Served, serving
+
+    plugin, card, root = tmp_path / "own.py", tmp_path / "tiny.toml", tmp_path / "root"
+    plugin.write_text(
+        "from pathlib import Path\nfrom harness import hookimpl\n\n@hookimpl\ndef register_datasets(register):\n"
+        f"    register(Path({str(card)!r}))\n"
+    )
+    images = [{"filename": "x.png", "classcode": 0, "sentences": [{"raw": "x"}]}]
+    served = {"dataset.json": Served(json.dumps({"images": images}).encode())}
+    with serving(served) as address:
+        card.write_text(
+            'name = "tiny"\ntitle = "t"\npaper = "p"\nlicence = "l"\nreader = "karpathy"\nlabels = "single"\n'
+            'classes = 1\nimages = 1\ncaptions_per_image = 1\nimage_size = "1"\n'
+            '[layout]\nfolder = "tiny"\nannotations = "dataset.json"\nimages = "imgs"\n'
+            f'[[sources]]\naddress = "{address}dataset.json"\n'
+            f'[[sources]]\naddress = "{address}images.zip"\nkind = "page"\nremark = "ask the authors"\n'
+        )
+        words = ("data", "fetch", "tiny", "--plugin", plugin, "--data-root", root)
+        dry = harness(*words, "--dry-run")
+        assert dry.code == 0
+        assert f"{address}dataset.json would go into {root / 'tiny'}" in dry.out
+        assert not root.exists()
+        result = harness(*words)
+        assert result.code == 1
+        assert "get it by hand from" in result.out
+        assert "the folder imgs is missing" in result.out
+        (root / "tiny" / "imgs").mkdir()
+        Image.fromarray(np.zeros((2, 2, 3), dtype=np.uint8)).save(root / "tiny" / "imgs" / "x.png")
+        result = harness(*words)
+        assert (result.code, result.out.splitlines()[-1]) == (0, "tiny: in order")
