@@ -58,7 +58,10 @@ def register_methods(register):
         paper=DECL, summary="evidential loss and the division of pairs by belief",
     )  # fmt: skip
     register(
-        "rcl-hash", Recipe("contrastive", "none", "complementary", ALL), paper=RCL,
+        "rcl-hash",
+        # tau = 0.05 tells captions of one class apart; "smooth" leaves them together (docs/detectors.md).
+        Recipe("contrastive", "none", "complementary", ALL, presets={"smooth": {"objective.temperature": 0.3}}),
+        paper=RCL,
         summary="complementary contrastive loss, no detector",
     )  # fmt: skip
     register(
@@ -70,7 +73,10 @@ def register_methods(register):
                 Phase("refine-1", 20), Phase("refine-2", 20, restart=True), Phase("refine-3", 20, restart=True),
                 Phase("final", 90, restart=True),
             ),
-            presets={"published": {"detector.guard": 0.0}},
+            presets={
+                "published": {"detector.guard": 0.0},
+                "smooth": {"objective.temperature": 0.5, "detector.temperature": 0.5},
+            },
         ),
         paper=CRCL, summary="active complementary loss, self-refined labels, training restarted",
     )  # fmt: skip

@@ -142,7 +142,7 @@ def register_objectives(register):
     )  # fmt: skip
     register(
         "soft-margin", HERE + "objectives:SoftMargin", paper=NCR,
-        summary="triplet loss against the hardest negative, its margin by the soft label",
+        summary="triplet loss against the hardest negative (all of them in the warm-up), margin by the soft label",
         parameters=[Parameter("margin", 0.2, "Margin of a pair that is right.", above=0)],
     )  # fmt: skip
     register(

@@ -98,7 +98,8 @@ class SoftMargin:
     [mhat + max_{j != i} S_ij - S_ii]_+ + [mhat + max_{j != i} S_ji - S_ii]_+ with mhat = m (10^y - 1) / 9,
 
     y the soft target of the trust. A pair with y = 0 is not trained on: NCR leaves pairs called wrong out of the first
-    half of the training.
+    half of the training. Trust without a target is NCR's warm-up and its measure of a pair's loss: the mean over all
+    negatives in place of the hardest (which from the start would bring all outputs together), y = the weight.
     """
 
     def __init__(self, *, margin: float) -> None:
@@ -110,9 +111,11 @@ class SoftMargin:
         own = similarity.diagonal()
         if len(own) == 1:  # no negative
             return own * 0
-        itself = torch.eye(len(own), dtype=torch.bool, device=own.device)
-        others = similarity.masked_fill(itself, -torch.inf)
         margin = self.margin * (10**y - 1) / 9
-        caption = (margin + others.max(1).values - own).clamp(min=0)
-        image = (margin + others.max(0).values - own).clamp(min=0)
-        return torch.where(y > 0, caption + image, torch.zeros_like(own))
+        caption = without_diagonal((margin[:, None] + similarity - own[:, None]).clamp(min=0))
+        image = without_diagonal((margin[:, None] + similarity.T - own[:, None]).clamp(min=0))
+        if trust.target is None:
+            loss = caption.mean(1) + image.mean(1)
+        else:
+            loss = caption.max(1).values + image.max(1).values
+        return torch.where(y > 0, loss, torch.zeros_like(own))

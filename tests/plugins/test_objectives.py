@@ -135,6 +135,16 @@ def test_soft_margin_by_the_definition():
         assert float(found[i]) == pytest.approx(caption + image if y else 0.0, abs=1e-12)
 
 
+def test_soft_margin_without_a_target_is_the_warm_up_over_all_negatives():
+    z = outputs()
+    found = SoftMargin(margin=0.2)(*z, trusted())
+    s, _ = slow_probabilities(*z, 1.0)
+    for i in range(B):
+        caption = sum(max(0.0, 0.2 + s[i][j] - s[i][i]) for j in range(B) if j != i) / B
+        image = sum(max(0.0, 0.2 + s[j][i] - s[i][i]) for j in range(B) if j != i) / B
+        assert float(found[i]) == pytest.approx(caption + image, abs=1e-12)
+
+
 @pytest.mark.parametrize("form", ["squared", "log"])
 @pytest.mark.parametrize("hard_sum", [True, False])
 def test_evidential_loss_by_the_definition(form, hard_sum):
