@@ -38,7 +38,7 @@ def check_combination(method: ResolvedMethod, data: DataFacts) -> None:
     """
     who = f"method {method.row!r}"
     hasher = method.hasher
-    detector = method.components["detector"]
+    detector, needs = method.components["detector"], method.needs
     if Need.TRUSTED in method.needs and data.n_trusted == 0:
         raise CombinationError(
             f"{who} needs trusted pairs, and none of the {data.n_train} training pairs is trusted: raise --trusted."
@@ -50,17 +50,17 @@ def check_combination(method: ResolvedMethod, data: DataFacts) -> None:
         )
     if Need.NOISE_MASK in method.needs and not data.mask_known:
         raise CombinationError(f"{who} needs the noise mask, and nobody knows which pairs of these data are wrong.")
-    if Need.EPOCHS in detector.needs and Need.EPOCHS not in hasher.offers:
+    if Need.EPOCHS in needs and Need.EPOCHS not in hasher.offers:
         raise CombinationError(
             f"detector {detector.name!r} watches a training in epochs, and hasher {hasher.name!r} is fitted in one "
             "step: choose another --hasher or --detector."
         )
-    if Need.PAIR_LOSSES in detector.needs and Need.PAIR_LOSSES not in hasher.offers:
+    if Need.PAIR_LOSSES in needs and Need.PAIR_LOSSES not in hasher.offers:
         raise CombinationError(
             f"detector {detector.name!r} reads the loss of each pair, and hasher {hasher.name!r} reports none: choose "
             "another --hasher or --detector."
         )
-    if (Need.TWO_LEARNERS in method.needs or method.learners == 2) and Need.TWO_LEARNERS not in hasher.offers:
+    if method.learners == 2 and Need.TWO_LEARNERS not in hasher.offers:
         raise CombinationError(
             f"{who} trains two hashers together, and hasher {hasher.name!r} cannot be doubled: choose another --hasher."
         )

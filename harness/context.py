@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -74,6 +74,10 @@ class RunContext:
     def numpy_generator(self, stream: str) -> np.random.Generator:
         """A seeded numpy generator."""
         return numpy_generator(self.seed, f"{self.member}{stream}")
+
+    def anew(self, number: int) -> RunContext:
+        """The run for a learner that begins again before phase ``number``: streams that were not used yet."""
+        return replace(self, member=f"{self.member}restart-{number}/")
 
     def report(
         self,

@@ -141,6 +141,7 @@ class ProtocolDeclaration(Component):
     labels: bool = False
     takes_rate: bool = True
     touches_trusted: bool = False
+    edits_captions: bool = False
 
 
 @dataclass(frozen=True)

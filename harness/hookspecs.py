@@ -226,6 +226,7 @@ class RegisterProtocol(Protocol):
         labels: bool = False,
         takes_rate: bool = True,
         touches_trusted: bool = False,
+        edits_captions: bool = False,
     ) -> None:
         """Register a noise protocol.
 
@@ -238,6 +239,8 @@ class RegisterProtocol(Protocol):
             labels: True if it uses class labels to choose captions.
             takes_rate: False if the noise is in the data already.
             touches_trusted: True if trusted pairs may become wrong after the trusted phase.
+            edits_captions: True if it changes words of captions; it then works on raw captions only, finds them in
+                ``pairs.captions``, and returns a second thing: for each row the text that stands there, or None.
         """
 
 

@@ -3,9 +3,7 @@
 A *detector* says of each training pair how far to trust it, a *hasher* learns two functions from features to codes,
 an *objective* is the per-pair loss of a hasher that lets one be chosen, a *recipe* (a method) is pure data that names
 them. The classes below that derive from :class:`typing.Protocol` need not be subclassed: a plugin's class only has to
-have the methods. Methods marked *optional* may be left out.
-
-This module imports no torch, so that declaring a plugin stays cheap.
+have the methods. Methods marked *optional* may be left out. No torch is imported: declaring a plugin stays cheap.
 """
 
 from __future__ import annotations
@@ -181,7 +179,7 @@ class Phase:
         epochs: Number of epochs.
         pairs: ``"all"`` training pairs or the ``"trusted"`` ones.
         trust: ``"ones"`` (every pair fully trusted) or ``"detector"``.
-        restart: Start from new initial values (CRCL trains anew and keeps the refined labels).
+        restart: Start from new initial values, with new streams (CRCL trains anew and keeps the refined labels).
     """
 
     name: str
@@ -271,9 +269,7 @@ class NoiseDetector(Protocol):
         """Look at the pairs before training and return the trust in each, (n,)."""
 
     def observe(self, evidence: Evidence, run: Run) -> PairTrust | None:
-        """Optional: called after each epoch if ``Need.EPOCHS`` or ``Need.PAIR_LOSSES`` was declared;
-        None: unchanged.
-        """
+        """Optional: called after each epoch if ``EPOCHS`` or ``PAIR_LOSSES`` was declared; None: unchanged."""
 
     def weigh_batch(self, batch: Batch, learner: Learner) -> Tensor | None:
         """Optional: weights (b,) drawn anew for one batch; None: those of :meth:`fit` or :meth:`observe` stand."""
@@ -334,6 +330,9 @@ class Objective(Protocol):
     def __call__(self, z_image: Tensor, z_text: Tensor, trust: PairTrust) -> Tensor:
         """(b, n_bits) real-valued outputs of both modalities and the trust to (b,) losses, trust already applied."""
 
+    def end_step(self, step: int) -> None:
+        """Optional: the learner has done ``step`` training steps since it began, or began anew."""
+
 
 class Backbone(Protocol):
     """A frozen encoder from raw images or captions to features."""
@@ -360,6 +359,7 @@ class PairsToCorrupt:
         labels: (n, n_classes) bool, or None where the data have none.
         given_wrong: (n,) bool mask of natural noise that came with the data, or None where it is not known.
         stream: ``stream(name)`` gives a numpy generator of the data seed.
+        captions: The caption of each row, for protocols that edit captions; None for all others.
     """
 
     untrusted_order: numpy.ndarray
@@ -367,6 +367,7 @@ class PairsToCorrupt:
     labels: numpy.ndarray | None
     given_wrong: numpy.ndarray | None
     stream: Callable[[str], numpy.random.Generator]
+    captions: Sequence[str] | None = None
 
     def __len__(self) -> int:
         return len(self.trusted_first_order)
@@ -376,7 +377,7 @@ class NoiseProtocol(Protocol):
     """Decides which pairs become wrong and which caption they get."""
 
     def __call__(self, pairs: PairsToCorrupt, rate: float) -> numpy.ndarray:
-        """(n,) int64: the row whose caption each row is given; a row that keeps its own is named itself."""
+        """(n,) int64: the row whose caption each row gets, or itself; with ``edits_captions`` n texts or None, too."""
 
 
 class ImageSource(Protocol):
@@ -395,4 +396,4 @@ class DatasetReader(Protocol):
     """Reads one published layout; a dataset card names it."""
 
     def __call__(self, card: Any, root: Any) -> Any:
-        """Card and data root to a :class:`harness.data.raw.RawDataset`."""
+        """Card and data root to a ``RawDataset``, or a ``FeatureTable`` where the set is published as features."""

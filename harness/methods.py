@@ -147,6 +147,7 @@ def _resolve(registry: Registry, request: MethodRequest) -> ResolvedMethod:
         for parameter in component.parameters:
             values.setdefault(f"{role}.{parameter.name}", parameter.default)
     values.update(lengths)
+    needs = _needs(components, values, phases)
     return ResolvedMethod(
         name=request.name,
         row=request.name,
@@ -154,9 +155,18 @@ def _resolve(registry: Registry, request: MethodRequest) -> ResolvedMethod:
         components=components,
         parameters=dict(sorted(values.items())),
         phases=phases,
-        learners=recipe.learners if {"hasher", "detector"} <= kept_roles else 1,
-        needs=_needs(components, values, phases),
+        learners=_learners(recipe, kept_roles, needs),
+        needs=needs,
     )
+
+
+def _learners(recipe: Recipe, kept_roles: set[str], needs: Need) -> int:
+    """Two if a component asks for it, as a detector that co-teaches does with any hasher. What the recipe itself says
+    holds for its own hasher and detector: with another one in place there may be nothing to exchange.
+    """
+    if Need.TWO_LEARNERS in needs:
+        return 2
+    return recipe.learners if {"hasher", "detector"} <= kept_roles else 1
 
 
 def _components(

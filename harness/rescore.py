@@ -13,7 +13,7 @@ from harness.errors import HarnessError
 from harness.npz_file import read_npz
 from harness.records.schema import RunRecord
 from harness.records.store import RunStore, StoredRun
-from harness.retrieval.code_file import code_table
+from harness.retrieval.code_file import stored_table
 from harness.retrieval.evaluate import DIRECTIONS, definitions, evaluate
 from harness.runner import evaluation_arrays
 
@@ -64,7 +64,7 @@ def rescore(
     if not (folder / "arrays.npz").is_file():
         raise HarnessError(f"run {record.hash} ({record.cell.row}) has no codes: {folder}/arrays.npz is missing.")
     arrays = read_npz(folder / "arrays.npz", "run")
-    table = code_table(arrays, f"run {record.hash}: {folder / 'arrays.npz'}")
+    table = stored_table(arrays, f"run {record.hash}: {folder / 'arrays.npz'}")
     evaluation = evaluate(table, declared, device)
     metrics = dict(record.metrics)
     added: dict[str, None] = {}

@@ -30,7 +30,7 @@ from harness.noise.scores import detector_scores
 from harness.precision import float32_products
 from harness.records.schema import CellFacts, Failure, RunRecord
 from harness.retrieval.evaluate import CodeTable, Evaluation, definitions, evaluate
-from harness.seeding import global_randomness
+from harness.seeding import OwnRandomness, global_randomness
 from harness.training.loop import Curves, Team, train
 from harness.training.trust import outside, refuse_outside, trust_of_shape
 from harness.wording import counted
@@ -106,12 +106,14 @@ def _fit_method(method: ResolvedMethod, pairs: TrainingPairs, run: RunContext, m
             trust = trust_of_shape(detector.fit(pairs, member), len(pairs), detector_name)
             refuse_outside(outside(trust), detector_name)
         with global_randomness(run.seed, f"{member.member}hasher-made"):
-            hasher = make_hasher(method)
-        teams.append(Team(hasher, detector, trust, member, detector_name))
+            objective = make_objective(method)
+            hasher = make_hasher(method, objective)
+        own = OwnRandomness(run.seed, f"{member.member}training") if number else None
+        teams.append(Team(hasher, detector, trust, member, detector_name, objective, own))
     first = teams[0]
     declared = method.hasher
     if Need.EPOCHS in declared.offers:
-        watch = bool(method.components["detector"].needs & (Need.EPOCHS | Need.PAIR_LOSSES))
+        watch = bool(method.needs & (Need.EPOCHS | Need.PAIR_LOSSES))
         with meter.phase("training"), global_randomness(run.seed, "training"):
             curves = train(teams, pairs, method.phases, watch=watch)
     else:
@@ -141,11 +143,18 @@ def _parameters(teams: Sequence[Team]) -> dict[str, int | None]:
     return {"hasher": hasher, "detector": detector, "trained": sum(known) if known else None}
 
 
-def make_hasher(method: ResolvedMethod) -> Any:
-    """The hasher of a method, not yet fitted, with its objective where it takes one."""
+def make_objective(method: ResolvedMethod) -> Any | None:
+    """The objective of a method, or None for a hasher with a loss of its own."""
+    if "objective" not in method.components:
+        return None
+    return method.components["objective"].load()(**method.arguments("objective"))
+
+
+def make_hasher(method: ResolvedMethod, objective: Any | None = None) -> Any:
+    """The hasher of a method, not yet fitted, with its objective where it takes one (a new one unless given)."""
     arguments = method.arguments("hasher")
     if "objective" in method.components:
-        arguments["objective"] = method.components["objective"].load()(**method.arguments("objective"))
+        arguments["objective"] = make_objective(method) if objective is None else objective
     return method.components["hasher"].load()(**arguments)
 
 
@@ -192,7 +201,9 @@ def run_job(
         table = job.data.source.table(job.data.split, replace(run, seed=0))
         revisions = job.data.source.revisions()  # only now: the weights may have been downloaded just before
     with meter.phase("data"):
-        data = assemble(table, job.data.protocol, job.data.split)
+        with global_randomness(0, "backbones"):
+            encode = job.data.source.caption_encoder(job.data.split, replace(run, seed=0))
+            data = assemble(table, job.data.protocol, job.data.split, encode)
         pairs = training_pairs(data, device, granted_beyond_the_wall(job.method))
     fitted = fit_method(job.method, pairs, run, meter)
     per_item: dict[str, float] = {}

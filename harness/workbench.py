@@ -19,6 +19,7 @@ from harness.context import choose_device
 from harness.data.assemble import Protocol, check_plan, trusted_rows
 from harness.data.broken import without_broken
 from harness.data.cards import DatasetCard
+from harness.data.imported_plan import plan_of_index_file
 from harness.data.parts import Choice, recorded
 from harness.data.raw import RawDataset
 from harness.data.sources import (
@@ -34,6 +35,7 @@ from harness.data.table import FeatureTable
 from harness.declarations import ProtocolDeclaration
 from harness.errors import HarnessError
 from harness.methods import ResolvedMethod, resolve_method
+from harness.noise.index_file import INDEX_FILE
 from harness.noise.plan import NoisePlan, read_plan
 from harness.plugins import Registry
 from harness.precision import AUTO, FP32, check_precision, resolve_precision
@@ -287,9 +289,16 @@ class Workbench:
         """Noise protocol, rate and plan: what was asked for, what the data bring, or the defaults."""
         plan = None
         if request.noise_plan is not None:
-            if request.noise_plan not in self._plans:
-                self._plans[request.noise_plan] = read_plan(request.noise_plan)
-            plan = self._plans[request.noise_plan]
+            if request.noise_plan.suffix == ".npy":
+                share = _given_trusted(request)
+                index_file: ProtocolDeclaration = self.registry.get("protocol", INDEX_FILE)
+                plan = plan_of_index_file(
+                    request.noise_plan, request.noise, source, index_file, trusted=share, data_seed=request.data_seed
+                )
+            else:
+                if request.noise_plan not in self._plans:
+                    self._plans[request.noise_plan] = read_plan(request.noise_plan)
+                plan = self._plans[request.noise_plan]
             check_plan_against(request, plan)
             declaration: ProtocolDeclaration = self.registry.get("protocol", plan.protocol)
             if declaration.version != plan.protocol_version:
@@ -313,6 +322,16 @@ class Workbench:
             raise HarnessError(
                 f"the data {source.name!r} say themselves which pairs are wrong (array or column 'wrong'): use "
                 "--protocol given and leave out --noise, or remove it."
+            )
+        if declaration.edits_captions and (source.raw is None or source.text is None):
+            raise HarnessError(
+                f"protocol {name!r} changes words of captions, and {source.name!r} has their features only: use it "
+                "with raw captions (--dataset)."
+            )
+        if declaration.edits_captions and request.text_views:
+            raise HarnessError(
+                f"protocol {name!r} changes words of captions, and augmented captions are made from the unchanged "
+                "ones: leave out --text-views."
             )
         return Protocol(declaration, rate, _given_trusted(request), request.data_seed, request.standardise)
 

@@ -137,6 +137,23 @@ ON_THE_COMMAND_LINE = {
         "needs trusted pairs",
     ),
     "mask": (("--method", "cca-itq", "--detector", "oracle", "--protocol", "given"), "nobody knows which pairs"),
+    "a shared space": (
+        ("--method", "cca-itq", "--detector", "clip-similarity"),
+        "these backbones have no shared space",
+    ),
+    "trusted pairs of a detector": (
+        ("--method", "duch-noisy", "--detector", "meta-similarity", "--trusted", "0", *RUN),
+        "needs trusted pairs",
+    ),
+    "epochs": (("--method", "cca-itq", "--detector", "loss-gmm"), "'loss-gmm' watches a training in epochs"),
+    "epochs for a value of a parameter": (
+        ("--method", "cca-itq", "--detector", "structure", "--set", "detector.cross_modal=true"),
+        "'structure' watches a training in epochs",
+    ),
+    "another hasher in a recipe that watches": (
+        ("--method", "ncr-hash", "--hasher", "random-codes"),
+        "hasher 'random-codes' is fitted in one step",
+    ),
     "fixed loss": (("--method", "cca-itq", "--objective", "nt-xent"), "has a loss of its own"),
 }
 
@@ -150,3 +167,32 @@ def test_refusal_reaches_the_command_line_before_anything_is_computed(harness, f
     assert result.err.startswith("Error: ")
     assert result.err.count("\n") == 1
     assert not (tmp_path / "results").exists()
+
+
+DOUBLE = """
+from harness import Need, Parameter, Phase, Recipe, hookimpl
+
+@hookimpl
+def register_hashers(register):
+    offers = Need.EPOCHS | Need.PAIR_LOSSES
+    register("single", "m:S", summary="s", offers=offers, phases=(Phase("train", 4),), parameters=[])
+
+@hookimpl
+def register_methods(register):
+    register("single", Recipe("single"), summary="s")
+"""
+
+
+def test_co_teaching_is_refused_to_a_hasher_that_cannot_be_doubled(tmp_path):
+    file = tmp_path / "single.py"
+    file.write_text(DOUBLE)
+    registry = load_registry([file], environment={})
+    check(registry, "single", detector="loss-gmm")
+    with pytest.raises(CombinationError, match="two hashers together, and hasher 'single' cannot be doubled"):
+        check(registry, "single", detector="loss-gmm", settings={"co_teaching": "true"})
+
+
+def test_overrides_are_in_the_row_of_any_recipe(registry):
+    method = resolve_method(load_registry(environment={}), MethodRequest("crcl-hash", detector="structure"))
+    assert method.row == "crcl-hash [detector=structure]"
+    assert method.components["objective"].name == "active-complementary"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from itertools import pairwise
 from pathlib import Path
 
@@ -326,10 +327,10 @@ def test_shipped_plans_are_package_data():
 
     project = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())
     assert "plans/*.toml" in project["tool"]["setuptools"]["package-data"]["harness"]
-    assert set(shipped_plans()) == {"smoke", "paper-ucm", "paper-rsicd"}
+    assert set(shipped_plans()) == {"smoke", "paper-ucm", "paper-rsicd", "cross"}
 
 
-@pytest.mark.parametrize("name", ["smoke", "paper-ucm"])
+@pytest.mark.parametrize("name", ["smoke", "paper-ucm", "cross"])
 def test_shipped_plans_name_what_is_registered(name):
     read_plan(name).check_names(load_registry(environment={}))
 
@@ -340,6 +341,16 @@ def test_the_smoke_plan_gives_cells_that_fit():
     workbench = Workbench(load_registry(environment={}), "cpu")
     jobs = [workbench.prepare(request) for request in read_plan("smoke").requests()]
     assert len({job.cell.hash for job in jobs}) == len(jobs) == 13
+
+
+def test_the_cross_plan_holds_every_hasher_detector_and_objective_there_is():
+    registry, methods = load_registry(environment={}), [request.method for request in read_plan("cross").requests()]
+    combinations = {(m.hasher, m.detector, m.objective) for m in methods if m.name == "duch-noisy"}
+    expected = itertools.product(*(registry.names(kind) for kind in ("hasher", "detector", "objective")))
+    assert combinations == set(expected)
+    without = {(m.name, m.detector) for m in methods if m.objective is None}
+    closed = [hasher.name for hasher in registry.all("hasher") if not hasher.takes_objective]
+    assert without == set(itertools.product(closed, registry.names("detector")))
 
 
 @pytest.mark.parametrize(("name", "trusted"), [("paper-ucm", 0.3), ("paper-rsicd", 0.2)])

@@ -66,7 +66,8 @@ def command(cells: tuple[str, ...], output: Path, device: str, results: Path, **
     run = RunContext(request.bits, choose_device(device))
     with global_randomness(0, "backbones"):
         table = prepared.source.table(prepared.split, run)
-    data = assemble(table, prepared.protocol, prepared.split)
+        encode = prepared.source.caption_encoder(prepared.split, run)
+        data = assemble(table, prepared.protocol, prepared.split, encode)
     imported = prepared.protocol.plan
     facts = {
         **prepared.facts,

@@ -61,7 +61,7 @@ def _checks(results: Path) -> Iterator[tuple[bool, str, str]]:
         root or "HARNESS_DATA is not set; needed for data sets with files, or give --data-root",
     )
     for name in registry.names("dataset"):
-        from harness.data.sources import card_of
+        from harness.data.sources import ANY_FOLDER, card_of
 
         try:
             card = card_of(registry, name)
@@ -71,6 +71,8 @@ def _checks(results: Path) -> Iterator[tuple[bool, str, str]]:
             place = (
                 "made on the spot"
                 if layout is None
+                else "any folder, with --data-root"
+                if layout.folder == ANY_FOLDER
                 else f"{layout.folder}/{layout.annotations} "
                 f"{'found' if there else 'is not there (needed for this data set only)'}"
             )

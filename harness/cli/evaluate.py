@@ -93,7 +93,7 @@ def command(
     metric_ids = texts(metrics) or ["map"]
     check_metrics(registry, metric_ids)
     store = RunStore(results)
-    frame = _frame(cell, store) if cell else None
+    frame = _by_labels(_frame(cell, store)) if cell else None
     arrays = read_npz(codes, "--codes")
     table = code_table(arrays, f"--codes {codes}", None if frame is None else _labels_by_id(frame))
     facts = _facts(said, frame, table, name or codes.stem, seed)
@@ -170,6 +170,18 @@ def _frame(cell: str, store: Any) -> dict[str, Any]:
     }
 
 
+def _by_labels(frame: dict[str, Any]) -> dict[str, Any]:
+    """The cell, if its relevance goes by labels."""
+    from harness.errors import HarnessError
+
+    if frame.get("relevance", "label") != "label":
+        raise HarnessError(
+            f"--cell: that cell goes by --relevance {frame['relevance']}, and codes of other programs are scored "
+            "by labels: name a cell with --relevance label."
+        )
+    return frame
+
+
 def _labels_by_id(frame: dict[str, Any]) -> dict[str, dict[int, Any]]:
     return {
         part: {int(number): label for number, label in zip(*frame[part], strict=True)} for part in ("query", "database")
@@ -190,11 +202,6 @@ def _facts(
         dataset="external", backbones={}, images={"query": len(table.query_ids), "database": len(table.database_ids)}
     )
     if frame is not None:
-        if frame.get("relevance", "label") != "label":
-            raise HarnessError(
-                f"--cell: that cell goes by --relevance {frame['relevance']}, and codes of other programs are scored "
-                "by labels: name a cell with --relevance label."
-            )
         facts.update({key: frame[key] for key in DATA_FACTS if key in frame})
     for key, value in said.items():
         if value is None:

@@ -76,7 +76,7 @@ CELL_OPTIONS: list[Decorator] = [
     click.option("--features", multiple=True, metavar="FILE", type=click.Path(path_type=Path),
                  help="Ready features: npz, or the CHNR authors' HDF5 folder. Repeat for several."),
     click.option("--noise-plan", metavar="FILE", type=click.Path(path_type=Path),
-                 help="Use this noise plan instead of drawing one."),
+                 help="Use this noise plan instead of drawing one: an npz of ours, or a published index file (npy)."),
     click.option("--data-root", metavar="DIR", type=click.Path(path_type=Path),
                  help="Folder of the data sets.  [default: $HARNESS_DATA]"),
     _axis("--standardise", "Feature standardisation: scalar, feature, center or none.  [axis; default scalar]",

@@ -27,7 +27,7 @@ def command(ctx: click.Context, /, plan: str, shard: str, **options: Any) -> Non
     """Run the cells of a plan: a TOML file, or the name of a shipped plan.
 
     It can be killed at any moment: what is finished stays, and the same command goes on. Shipped plans: smoke,
-    paper-ucm, paper-rsicd; docs/sweeps.md says how to write your own.
+    paper-ucm, paper-rsicd, cross; docs/sweeps.md says how to write your own.
     """
     import os
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,6 +28,9 @@ from harness.seeding import numpy_generator
 
 if TYPE_CHECKING:
     import torch
+
+
+Encode = Callable[[list[str]], NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,8 @@ class CellData:
         plan: Who got whose caption, rows in ascending order of training image.
         image_standardiser, text_standardiser: Fitted on the training rows.
         order: (n_train,) the row of the plan that each row of the training pairs shows.
+        given: (n_train,) caption row given to each image of the plan: the plan's caption, or where the plan has other
+            words the row of ``table`` that holds them.
     """
 
     table: FeatureTable
@@ -70,6 +76,7 @@ class CellData:
     image_standardiser: Standardiser
     text_standardiser: Standardiser
     order: NDArray[np.int64]
+    given: NDArray[np.int64]
 
     @property
     def queries(self) -> NDArray[np.int64]:
@@ -82,13 +89,16 @@ class CellData:
         return database_images(self.split)
 
 
-def assemble(table: FeatureTable, protocol: Protocol, split: NDArray[np.int8]) -> CellData:
+def assemble(
+    table: FeatureTable, protocol: Protocol, split: NDArray[np.int8], encode: Encode | None = None
+) -> CellData:
     """Fix split, captions, trusted subset, noise and standardisation of a cell.
 
     Args:
         table: The features.
         protocol: The data protocol.
         split: (n_images,) split codes.
+        encode: Strings to (k, d_text) features, for plans that put other words into captions; None for ready features.
 
     Returns:
         The data of the cell.
@@ -105,15 +115,63 @@ def assemble(table: FeatureTable, protocol: Protocol, split: NDArray[np.int8]) -
         check_plan(plan, table, train)
         caption_of = caption_of.copy()
         caption_of[plan.image] = plan.own_caption
+    table, given = edited_captions(table, plan, encode)
     return CellData(
         table=table,
         split=split,
         caption_of=caption_of,
         plan=plan,
         image_standardiser=fit_standardiser(table.image[plan.image], protocol.standardise),
-        text_standardiser=fit_standardiser(table.text[plan.caption], protocol.standardise),
+        text_standardiser=fit_standardiser(table.text[given], protocol.standardise),
         order=numpy_generator(protocol.data_seed, "row-order").permutation(len(plan)),
+        given=given,
     )
+
+
+def edited_captions(
+    table: FeatureTable, plan: NoisePlan, encode: Encode | None
+) -> tuple[FeatureTable, NDArray[np.int64]]:
+    """Find features for the words that a plan puts into captions; the table gets a row for each new text.
+
+    Args:
+        table: All features.
+        plan: The noise plan.
+        encode: Strings to features, or None.
+
+    Returns:
+        The table, and the caption row given to each image of the plan.
+
+    Raises:
+        HarnessError: The texts are not among the captions of ready features.
+    """
+    if plan.replaced is None:
+        return table, plan.caption
+    given = plan.caption.copy()
+    edited = np.flatnonzero(plan.replaced != "")
+    images = set(plan.image[edited].tolist())
+    known = {
+        (int(image), text): row
+        for row, (image, text) in enumerate(zip(table.caption_image, table.captions or (), strict=False))
+        if int(image) in images
+    }
+    keys = [(int(plan.image[row]), str(plan.replaced[row])) for row in edited]
+    new = [key for key in keys if key not in known]
+    if new:
+        if encode is None or table.captions is None or table.text_views:
+            raise HarnessError(
+                f"--noise-plan puts other words into {len(edited)} captions, and these features hold no row for "
+                f"{len(new)} of them: use the raw data, or features exported together with the plan."
+            )
+        known.update({key: len(table.text) + at for at, key in enumerate(new)})
+        texts = [text for _, text in new]
+        table = replace(
+            table,
+            text=np.concatenate([table.text, encode(texts)]),
+            caption_image=np.concatenate([table.caption_image, np.array([image for image, _ in new])]),
+            captions=[*table.captions, *texts],
+        )
+    given[edited] = [known[key] for key in keys]
+    return table, given
 
 
 def trusted_rows(
@@ -161,6 +219,7 @@ def _draw(
         given_wrong=None if table.wrong is None else table.wrong[train],
         data_seed=protocol.data_seed,
         data_fingerprint=table.fingerprint,
+        captions=table.captions,
     )
 
 
@@ -224,13 +283,13 @@ def training_pairs(data: CellData, device: torch.device, granted: Need) -> Train
         grants[Need.NOISE_MASK] = torch.from_numpy(plan.wrong[order]).to(device)
     if Need.SOURCE_ORDER in granted:
         grants[Need.SOURCE_ORDER] = torch.from_numpy(order.copy()).to(device)
-    curated = np.where(plan.trusted, plan.own_caption, plan.caption)
-    differs = bool((curated != plan.caption).any())
+    curated = np.where(plan.trusted, plan.own_caption, data.given)
+    differs = bool((curated != data.given).any())
     return TrainingPairs(
         image=images(table.image),
-        text=texts(table.text, plan.caption),
+        text=texts(table.text, data.given),
         image_views=tuple(images(view) for view in table.image_views),
-        text_views=tuple(texts(view, plan.caption) for view in table.text_views),
+        text_views=tuple(texts(view, data.given) for view in table.text_views),
         trusted=torch.from_numpy(plan.trusted[order]).to(device),
         granted=grants,
         trusted_text=texts(table.text, curated) if differs else None,

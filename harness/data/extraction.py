@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import metadata
@@ -229,6 +229,28 @@ def extract(
     )
 
 
+def encode_captions(
+    raw: RawDataset, training: NDArray[np.int64], text: BackboneChoice, captions: Sequence[str], run: Run
+) -> NDArray[np.float32]:
+    """Features of captions that are not in the data, such as those a noise protocol edited; cached on their own.
+
+    Args:
+        raw: The data; a backbone that must be fitted sees the training captions as they are there.
+        training: Training images.
+        text: Text backbone.
+        captions: What to encode.
+        run: Device, streams and progress.
+
+    Returns:
+        (len(captions), d_text) float32.
+    """
+    of_training = np.flatnonzero(np.isin(raw.caption_image, training))
+    (features,) = _encode(
+        text, raw.name, raw.caption_fingerprint, raw.captions, of_training, [], list, run, edited=list(captions)
+    )
+    return features
+
+
 def _encode(
     choice: BackboneChoice,
     dataset: str,
@@ -238,8 +260,9 @@ def _encode(
     recipes: list[str],
     make_views: Callable[[], list[Any]],
     run: Run,
+    edited: list[str] | None = None,
 ) -> list[NDArray[np.float32]]:
-    """Encode items and their augmented views, fitting first where the backbone asks for it."""
+    """Encode items and their augmented views, or other captions, after a fit to the items where one is asked for."""
     below = choice.weights and not choice.declaration.whole_folder
 
     def key() -> dict[str, Any]:
@@ -250,6 +273,7 @@ def _encode(
             "modality": choice.encodes,
             "source": choice.source,
             "content": content,
+            "edited": None if edited is None else hashlib.sha256("\0".join(edited).encode()).hexdigest()[:16],
             "decoder": decoding.VERSION if choice.encodes == "image" else None,
             "fitted_on": hashlib.sha256(training.tobytes()).hexdigest()[:16] if choice.fitted else None,
             "views": recipes,
@@ -264,8 +288,9 @@ def _encode(
         if choice.fitted:
             backbone.fit(Subset(items, training.tolist()), run)  # one image at a time, however many there are
         arrays: list[NDArray] = []
-        for view in [items, *make_views()]:
-            array = _collected(backbone.encode(view, run), len(items), choice.name, workspace)
+        views = [items, *make_views()] if edited is None else [edited]
+        for view in views:
+            array = _collected(backbone.encode(view, run), len(views[0]), choice.name, workspace)
             if arrays and array.shape != arrays[0].shape:
                 raise HarnessError(
                     f"backbone {choice.name!r} gives the augmented view {array.shape} and the original "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from harness.data.authors_file import read_authors_files
 from harness.data.cache import cached_arrays
 from harness.data.cards import DatasetCard, Layout, read_card
-from harness.data.extraction import BackboneChoice, extract
+from harness.data.extraction import BackboneChoice, encode_captions, extract
 from harness.data.feature_file import read_feature_file
 from harness.data.parts import Choice, Parts, choose_parts
 from harness.data.raw import RawDataset, check_raw
@@ -131,6 +131,13 @@ class DataSource:
         if key not in self._tables:
             self._tables = {key: extract(self.raw, training, self.image, self.text, run)}  # the last one only: memory
         return self._tables[key]
+
+    def caption_encoder(self, split: NDArray[np.int8], run: Run) -> Callable[[list[str]], NDArray[np.float32]] | None:
+        """The text backbone, for captions that are not in the data; None for ready features."""
+        if self.raw is None or self.text is None:
+            return None
+        raw, backbone, training = self.raw, self.text, training_images(split)
+        return lambda texts: encode_captions(raw, training, backbone, texts, run)
 
 
 def features_source(path: Path, limit: int | None, data_seed: int, shared: bool = False) -> DataSource:

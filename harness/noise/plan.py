@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,9 @@ from harness.npz_file import read_npz
 from harness.seeding import numpy_generator
 
 FORMAT = 1
+KINDS = {"trusted": ("b", "bool"), "wrong": ("b", "bool"), "replaced": ("U", "strings")}
+"""Numpy kinds of the stored arrays that are not integers, and what to call them."""
+
 PREFIX = "plan_"
 """The arrays of a plan carry this prefix wherever they are stored."""
 
@@ -39,6 +43,8 @@ class NoisePlan:
         rate: The rate asked for; None where the protocol takes none.
         data_seed: The data seed.
         data_fingerprint: Of the data the numbers refer to.
+        replaced: (n,) strings that stand in place of the captions, "" where the caption is as it was; None where no
+            word was changed.
     """
 
     image: NDArray[np.int64]
@@ -51,6 +57,7 @@ class NoisePlan:
     rate: float | None
     data_seed: int
     data_fingerprint: str
+    replaced: NDArray[np.str_] | None = None
 
     def __len__(self) -> int:
         return len(self.image)
@@ -58,7 +65,8 @@ class NoisePlan:
     @property
     def is_natural(self) -> bool:
         """Each image has its own caption, and that is wrong for some, or nobody knows."""
-        return bool((self.caption == self.own_caption).all()) and (self.wrong is None or bool(self.wrong.any()))
+        untouched = self.replaced is None and bool((self.caption == self.own_caption).all())
+        return untouched and (self.wrong is None or bool(self.wrong.any()))
 
     @property
     def fingerprint(self) -> str:
@@ -67,6 +75,8 @@ class NoisePlan:
         for array in (self.image, self.caption, self.own_caption, self.trusted):
             digest.update(np.ascontiguousarray(array).tobytes())
         digest.update(b"unknown" if self.wrong is None else self.wrong.tobytes())
+        if self.replaced is not None:
+            digest.update("\0".join(self.replaced.tolist()).encode())
         return digest.hexdigest()[:16]
 
     def arrays(self) -> dict[str, NDArray]:
@@ -88,6 +98,8 @@ class NoisePlan:
         }
         if self.wrong is not None:
             stored["wrong"] = self.wrong
+        if self.replaced is not None:
+            stored["replaced"] = self.replaced
         return {PREFIX + name: array for name, array in stored.items()}
 
 
@@ -103,6 +115,7 @@ def draw_plan(
     given_wrong: NDArray[np.bool_] | None,
     data_seed: int,
     data_fingerprint: str,
+    captions: list[str] | None = None,
 ) -> NoisePlan:
     """Let a protocol decide which pairs become wrong.
 
@@ -117,6 +130,7 @@ def draw_plan(
         given_wrong: (n,) bool natural noise of the data, or None.
         data_seed: The data seed.
         data_fingerprint: Stored with the plan.
+        captions: All captions of the data, for protocols that edit them; or None.
 
     Returns:
         The plan.
@@ -135,8 +149,11 @@ def draw_plan(
         labels=labels if protocol.labels else None,
         given_wrong=given_wrong,
         stream=stream,
+        captions=None if captions is None or not protocol.edits_captions else [captions[row] for row in own_caption],
     )
-    source = np.asarray(protocol.load()(pairs, 0.0 if rate is None else rate))
+    answer = protocol.load()(pairs, 0.0 if rate is None else rate)
+    source, texts = answer if protocol.edits_captions else (answer, None)
+    source, replaced = np.asarray(source), _replaced(texts)
     who = f"protocol {protocol.name!r} of plugin {protocol.plugin!r}"
     if (
         source.shape != (len(image),)
@@ -147,7 +164,13 @@ def draw_plan(
             f"{who} must return ({len(image)},) row numbers below {len(image)}; it returned {source.dtype} "
             f"{source.shape}."
         )
+    if replaced is not None and replaced.shape != (len(image),):
+        raise HarnessError(
+            f"{who} must return {len(image)} texts, None for captions that stay; it returned {len(replaced)}."
+        )
     moved = source != np.arange(len(image))
+    if replaced is not None:
+        moved |= replaced != ""
     if not protocol.touches_trusted and (moved & trusted).any():
         raise HarnessError(
             f"{who} made {int((moved & trusted).sum())} trusted pairs wrong without declaring touches_trusted=True."
@@ -159,8 +182,15 @@ def draw_plan(
         wrong_or_unknown = wrong
     return NoisePlan(
         image, own_caption[source], own_caption, wrong_or_unknown, trusted, protocol.name, protocol.version, rate,
-        data_seed, data_fingerprint,
+        data_seed, data_fingerprint, replaced,
     )  # fmt: skip
+
+
+def _replaced(texts: Sequence[str | None] | None) -> NDArray[np.str_] | None:
+    """Strings as an array, "" for None; None if no caption was edited."""
+    if texts is None or not any(texts):
+        return None
+    return np.array([text or "" for text in texts], dtype=np.str_)
 
 
 def read_plan(path: Path) -> NoisePlan:
@@ -177,8 +207,8 @@ def read_plan(path: Path) -> NoisePlan:
         raise HarnessError(f"--noise-plan {path} holds no noise plan: {', '.join(missing)} missing.")
     header = _header(path, arrays["header"])
     n = arrays["image"].size
-    for name in ("image", "caption", "own_caption", "trusted", "wrong"):
-        kinds, meaning = ("iu", "integers") if name not in ("trusted", "wrong") else ("b", "bool")
+    for name in ("image", "caption", "own_caption", "trusted", "wrong", "replaced"):
+        kinds, meaning = KINDS.get(name, ("iu", "integers"))
         if name in arrays and (arrays[name].shape != (n,) or arrays[name].dtype.kind not in kinds):
             raise HarnessError(
                 f"--noise-plan {path}: {PREFIX}{name} must be ({n},) {meaning}, not {arrays[name].dtype} "
@@ -190,6 +220,7 @@ def read_plan(path: Path) -> NoisePlan:
         own_caption=arrays["own_caption"].astype(np.int64),
         wrong=arrays.get("wrong"),
         trusted=arrays["trusted"],
+        replaced=arrays.get("replaced"),
         **header.model_dump(exclude={"format"}),
     )
 
@@ -256,7 +287,10 @@ def realised_rates(
     changed_text = None
     if captions is not None and not plan.is_natural:
         strings = np.asarray(captions, dtype=np.str_)
-        changed_text = strings[plan.caption] != strings[plan.own_caption]
+        given = strings[plan.caption]
+        if plan.replaced is not None:
+            given = np.where(plan.replaced != "", plan.replaced, given)
+        changed_text = given != strings[plan.own_caption]
     return {
         "requested": plan.rate,
         "realised_index": share(plan.wrong, untrusted),

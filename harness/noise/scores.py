@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-KEYS = ("auroc", "auroc_class", "average_precision", "f1")
+KEYS = ("auroc", "auroc_class", "average_precision", "f1", "brier", "ece")
+
+CALIBRATION_BINS = 10
 
 
 def detector_scores(
@@ -27,11 +29,13 @@ def detector_scores(
 
     Returns:
         ``auroc``, ``average_precision``, ``f1`` (a pair is called wrong if its weight is below 0.5) against the index
-        mask and ``auroc_class`` against the class-changed mask; values that are not defined are None, with the reason
-        under ``reason``.
+        mask, ``auroc_class`` against the class-changed mask, and the calibration ``brier`` and ``ece`` (see
+        :func:`calibration`); values that are not defined are None, with the reason under ``reason``.
     """
-    empty: dict[str, Any] = dict.fromkeys(KEYS)
     untrusted = ~trusted
+    empty: dict[str, Any] = dict.fromkeys(KEYS)
+    if wrong is not None and untrusted.any():
+        empty.update(calibration(weight[untrusted], ~wrong[untrusted]))
     if not untrusted.any() or (weight[untrusted] == weight[untrusted][0]).all():
         return {**empty, "reason": "every untrusted pair has the same weight"}
     if wrong is None:
@@ -45,8 +49,8 @@ def detector_scores(
     score = 1.0 - weight[untrusted].astype(np.float64)
     mask = wrong[untrusted]
     scores: dict[str, Any] = {
+        **empty,
         "auroc": float(roc_auc_score(mask, score)),
-        "auroc_class": None,
         "average_precision": float(average_precision_score(mask, score)),
         "f1": float(f1_score(mask, score > 0.5, zero_division=0.0)),
     }
@@ -56,3 +60,20 @@ def detector_scores(
     else:
         scores["reason"] = "no class-changed mask: the data have no labels, or one side is empty"
     return scores
+
+
+def calibration(weight: NDArray[np.float32], right: NDArray[np.bool_]) -> dict[str, float]:
+    """How far a weight can be read as the probability that the pair is right; defined without any wrong pair, too.
+
+    Args:
+        weight: (n,) in [0, 1], n at least 1.
+        right: (n,) bool.
+
+    Returns:
+        ``brier``: mean (weight - right)^2 (Brier 1950). ``ece``: expected calibration error (Naeini et al., AAAI 2015)
+        over ten bins of equal width, sum over bins of share x |mean weight - share of right pairs|.
+    """
+    value, truth = weight.astype(np.float64), right.astype(np.float64)
+    bins = np.minimum((value * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
+    gaps = np.bincount(bins, weights=value - truth, minlength=CALIBRATION_BINS)
+    return {"brier": float(np.mean((value - truth) ** 2)), "ece": float(np.abs(gaps).sum() / len(value))}

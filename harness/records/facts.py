@@ -57,7 +57,7 @@ FACTS = {
     "split": str,
     "validation": float,
     "relevance": str,
-    "drop_duplicates": bool,
+    "drop_duplicates": str,
     "granted": str,
     "code": str,
     "seconds": float,
@@ -103,7 +103,7 @@ def facts(record: RunRecord) -> dict[str, Any]:
         "split": "" if cell.split in ("paper", "given") else cell.split,  # of one data set there is one of the two
         "validation": cell.validation,
         "relevance": cell.relevance,
-        "drop_duplicates": cell.drop_duplicates,
+        "drop_duplicates": "yes" if cell.drop_duplicates else "",
         "granted": ", ".join(cell.granted),
         "code": _code(identity),
         "seconds": record.timings.get("total"),

@@ -36,7 +36,9 @@ def load_records(
         columns = index.read([*FACTS, *more, *values])
     if not columns["hash"]:
         return _empty()
-    columns["precision_chosen"] = [bool(chosen) for chosen in columns["precision_chosen"]]
+    for name, kind in FACTS.items():
+        if kind is bool:  # SQLite knows none
+            columns[name] = [bool(value) for value in columns[name]]
     return pd.DataFrame(columns)
 
 

@@ -88,6 +88,39 @@ def code_table(
     )
 
 
+def stored_table(arrays: Mapping[str, NDArray], where: str) -> CodeTable:
+    """The codes of one of our own runs, whatever its relevance goes by.
+
+    Args:
+        arrays: The arrays of ``arrays.npz``.
+        where: What to call the file in messages.
+
+    Returns:
+        The codes.
+
+    Raises:
+        HarnessError: As :func:`code_table`, or relevant pairs name items that are not there.
+    """
+    if "relevant_pairs" not in arrays:
+        return code_table(arrays, where)
+    names = [f"query_{modality}_codes" for modality in ("image", "text")]
+    missing = [name for name in (*names, "n_bits", "query_labels", "query_ids") if name not in arrays]
+    if missing:
+        raise HarnessError(f"{where}: {', '.join(missing)} missing.")
+    n_bits, pairs = _said_bits(arrays, where), arrays["relevant_pairs"]
+    codes = {name.split("_")[1]: _packed(arrays[name], n_bits, f"{where}: {name}")[0] for name in names}
+    if pairs.ndim != 2 or len(pairs) != 2 or pairs.dtype.kind not in "iu" or not pairs.size or pairs.min() < 0:
+        raise HarnessError(f"{where}: relevant_pairs must be (2, n) places, not {pairs.dtype} {pairs.shape}.")
+    for row, modality in zip(pairs, codes, strict=True):
+        if row.max() >= len(codes[modality]):
+            raise HarnessError(
+                f"{where}: relevant_pairs names {modality} {row.max()}, and there are {len(codes[modality])}."
+            )
+    assert n_bits is not None
+    labels, ids = arrays["query_labels"], arrays["query_ids"]
+    return CodeTable(n_bits, codes, codes, labels, labels, ids, ids, {"i2t": pairs, "t2i": pairs[::-1]})
+
+
 def _said_bits(arrays: Mapping[str, NDArray], where: str) -> int | None:
     """The code length that the file states, if it does."""
     if "n_bits" not in arrays:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from harness.context import RunContext
 from harness.errors import HarnessError
-from harness.interfaces import Batch, Evidence, Learner, PairTrust, Phase, Run, TrainingPairs
+from harness.interfaces import Batch, Evidence, Learner, PairTrust, Phase, TrainingPairs
+from harness.seeding import OwnRandomness
 from harness.training.batches import batches
 from harness.training.trust import outside, refuse_outside, trust_of_shape, weight_of_shape
 from harness.wording import counted
@@ -27,13 +30,22 @@ class Team:
         trust: What the detector says at present, for all pairs.
         run: Device and streams of this team.
         detector_name: For messages.
+        objective: The learner's objective, or None; told of each step where it has ``end_step``.
+        randomness: Global random numbers of this team's own; None draws from the process's. With two teams the second
+            has its own, so that the first learns from the numbers it would have alone.
     """
 
     learner: Learner
     detector: Any | None
     trust: PairTrust
-    run: Run
+    run: RunContext
     detector_name: str = ""
+    objective: Any | None = None
+    randomness: OwnRandomness | None = None
+
+    def drawing(self) -> AbstractContextManager[None]:
+        """While this lasts, global random numbers are this team's."""
+        return nullcontext() if self.randomness is None else self.randomness.drawn()
 
 
 @dataclass
@@ -69,15 +81,19 @@ def train(teams: Sequence[Team], pairs: TrainingPairs, phases: Sequence[Phase], 
 
     curves = Curves()
     for team in teams:
-        team.learner.begin(pairs, phases, team.run)
+        with team.drawing():
+            team.learner.begin(pairs, phases, team.run)
     run = teams[0].run
     order = run.generator("batches")
-    epoch = 0
+    epoch = step = 0
     ones = PairTrust(torch.ones(len(pairs), device=pairs.image.device))
     for number, phase in enumerate(phases):
         if phase.restart and number:
+            step = 0
             for team in teams:
-                team.learner.begin(pairs, phases, team.run)
+                with team.drawing():
+                    team.learner.begin(pairs, phases, team.run.anew(number))
+                _optional(team.objective, "end_step", step)
         phase_pairs = pairs.as_trusted() if phase.pairs == "trusted" else pairs
         rows = (
             torch.nonzero(pairs.trusted)[:, 0]
@@ -91,7 +107,8 @@ def train(teams: Sequence[Team], pairs: TrainingPairs, phases: Sequence[Phase], 
                 f"{smallest} in a batch: use more images{', or raise --trusted' if phase.pairs == 'trusted' else ''}."
             )
         for team in teams:
-            _optional(team.learner, "begin_phase", phase, phase_pairs, rows)
+            with team.drawing():
+                _optional(team.learner, "begin_phase", phase, phase_pairs, rows)
         for epoch_in_phase in range(phase.epochs):
             losses: list[list[Tensor]] = [[] for _ in teams]
             bad = torch.zeros((), dtype=torch.bool, device=pairs.image.device)
@@ -100,12 +117,16 @@ def train(teams: Sequence[Team], pairs: TrainingPairs, phases: Sequence[Phase], 
                 # Both say what they trust before either learns from this batch: the exchange has no first and second.
                 teachers = teams[::-1]
                 trusts = [ones.at(chosen) if phase.trust == "ones" else _trust_in(batch, team) for team in teachers]
+                step += 1
                 for place, (team, trust) in enumerate(zip(teams, trusts, strict=True)):
                     bad |= outside(trust)
-                    losses[place].append(team.learner.step(batch, trust))
+                    with team.drawing():
+                        losses[place].append(team.learner.step(batch, trust))
+                    _optional(team.objective, "end_step", step)
             refuse_outside(bad, teams[0].detector_name)
             for team in teams:
-                _optional(team.learner, "end_epoch", epoch)
+                with team.drawing():
+                    _optional(team.learner, "end_epoch", epoch)
             curves.updates += sum(len(of_one) for of_one in losses)
             curves.phase.append(phase.name)
             curves.loss.append(_mean(losses[0]))  # the one look at the device in an epoch
@@ -162,15 +183,12 @@ def collect_evidence(learner: Learner, pairs: TrainingPairs, phase: Phase, epoch
     import torch
 
     n = len(pairs)
-    size = max(learner.batch_size, 1)
+    # Blocks of one size: in a smaller one a pair has fewer negatives, hence a smaller loss, right or wrong.
+    blocks = torch.arange(n, device=pairs.image.device).tensor_split(max(1, round(n / max(learner.batch_size, 1))))
     pair_loss = None
     if hasattr(learner, "pair_losses"):
         with torch.no_grad():
-            parts = [
-                learner.pair_losses(pairs.rows(torch.arange(at, min(at + size, n), device=pairs.image.device)))
-                for at in range(0, n, size)
-            ]
-            pair_loss = torch.cat(parts).detach().float()
+            pair_loss = torch.cat([learner.pair_losses(pairs.rows(rows)) for rows in blocks]).detach().float()
     outputs: list[Tensor] = []
 
     def similarity(rows: slice) -> Tensor:

@@ -10,6 +10,9 @@ from layouts.matlab_writer import write_v5
 from layouts.miniatures import REGISTRY, picture, text
 
 from harness.command import request_of
+from harness.records.schema import record_from_json
+from harness.records.store import StoredRun
+from harness.rescore import rescore
 from harness.workbench import Workbench
 
 FAST = ("--method", "cca-itq", "--bits", "8")
@@ -97,7 +100,9 @@ def test_the_choices_of_a_cell_are_recorded_hashed_and_repeated(harness, pairs):
     assert "relevance instance" in shown
 
 
-def test_relevance_by_instance_scores_all_captions_of_the_queries_in_two_directions(harness, pairs, arrays_of):
+def test_relevance_by_instance_scores_all_captions_of_the_queries_in_two_directions(
+    harness, pairs, arrays_of, tmp_path
+):
     (record,) = run(harness, "--dataset", "folder", "--data-root", pairs(), *PLAIN, "--relevance", "instance")
     assert set(record["metrics"]) == {"i2t", "t2i", "detector", "noise"}
     assert record["cell"]["relevance"] == record["identity"]["relevance"] == "instance"
@@ -108,6 +113,10 @@ def test_relevance_by_instance_scores_all_captions_of_the_queries_in_two_directi
     assert arrays["relevant_pairs"].shape == (2, 2 * queries)
     refused = harness("evaluate", "--codes", "none.npz", "--cell", record["hash"])
     assert refused.code == 2
+    assert "goes by --relevance instance" in refused.err
+    stored = StoredRun(next(tmp_path.glob(f"results/runs/*/*/{record['hash']}")), record_from_json(record))
+    again = rescore(stored, [metric for metric in REGISTRY.all("metric") if metric.name == "hit"])
+    assert again.added == again.changed == (), "metrics can be computed again from the stored codes and pairs"
 
 
 def test_labels_have_no_say_where_there_are_none(harness, pairs):

@@ -10,13 +10,14 @@ from sklearn.metrics import average_precision_score, f1_score, roc_auc_score
 
 from harness.noise.scores import KEYS, detector_scores
 
+RANKING = ("auroc", "auroc_class", "average_precision", "f1")
 NOBODY = np.zeros(6, dtype=bool)
 WEIGHT = np.array([0.9, 0.8, 0.4, 0.3, 0.7, 0.1], dtype=np.float32)
 WRONG = np.array([False, False, True, True, True, False])
 
 
 def test_the_names_are_those_of_the_design():
-    assert set(KEYS) == {"auroc", "auroc_class", "average_precision", "f1"}
+    assert set(KEYS) == {"auroc", "auroc_class", "average_precision", "f1", "brier", "ece"}
 
 
 def test_scores_counted_by_hand():
@@ -50,7 +51,7 @@ def test_the_class_mask_has_a_score_of_its_own():
 def test_a_perfect_and_an_inverted_detector_score_one_and_zero():
     right = np.where(WRONG, 0.0, 1.0).astype(np.float32)
     assert detector_scores(right, WRONG, WRONG, NOBODY) == {
-        "auroc": 1.0, "auroc_class": 1.0, "average_precision": 1.0, "f1": 1.0,
+        "auroc": 1.0, "auroc_class": 1.0, "average_precision": 1.0, "f1": 1.0, "brier": 0.0, "ece": 0.0,
     }  # fmt: skip
     inverted = detector_scores(1 - right, WRONG, WRONG, NOBODY)
     assert (inverted["auroc"], inverted["auroc_class"], inverted["f1"]) == (0.0, 0.0, 0.0)
@@ -111,14 +112,14 @@ def test_scores_are_those_of_scikit_learn_over_untrusted_pairs(data, n):
 )  # fmt: skip
 def test_a_degenerate_case_has_no_scores_but_a_reason(weight, wrong, trusted, reason):
     found = detector_scores(weight.astype(np.float32), wrong, WRONG, trusted)
-    assert [found[key] for key in KEYS] == [None] * 4
+    assert [found[key] for key in RANKING] == [None] * 4
     assert reason in found["reason"]
 
 
 def test_no_pairs_at_all_have_no_scores_but_a_reason():
     empty = np.zeros(0, dtype=bool)
     found = detector_scores(np.zeros(0, dtype=np.float32), empty, empty, empty)
-    assert [found[key] for key in KEYS] == [None] * 4
+    assert [found[key] for key in KEYS] == [None] * 6
     assert found["reason"]
 
 
@@ -134,3 +135,30 @@ def test_weights_may_come_as_float32_without_losing_order():
     weights = np.array([1.0, np.nextafter(np.float32(1), np.float32(0))], dtype=np.float32)
     found = detector_scores(weights, np.array([False, True]), None, np.zeros(2, dtype=bool))
     assert found["auroc"] == 1.0
+
+
+def test_calibration_by_hand():
+    found = detector_scores(WEIGHT, WRONG, None, NOBODY)
+    right = ~WRONG
+    assert found["brier"] == pytest.approx(sum((w - r) ** 2 for w, r in zip(WEIGHT, right, strict=True)) / 6)
+    # each weight is alone in its tenth: the error of a bin is its distance from 0 or 1
+    assert found["ece"] == pytest.approx((0.1 + 0.2 + 0.4 + 0.3 + 0.7 + 0.9) / 6)
+
+
+def test_calibration_needs_no_wrong_pair_and_no_difference_between_weights():
+    trusting = detector_scores(np.ones(6, dtype=np.float32), NOBODY, None, NOBODY)
+    doubting = detector_scores(np.full(6, 0.5, dtype=np.float32), NOBODY, None, NOBODY)
+    assert (trusting["brier"], trusting["ece"]) == (0, 0)
+    assert (doubting["brier"], doubting["ece"]) == (0.25, 0.5)
+    assert trusting["auroc"] is None
+
+
+def test_a_weight_that_is_the_share_of_right_pairs_is_calibrated_and_says_nothing():
+    found = detector_scores(np.full(6, 0.5, dtype=np.float32), WRONG, None, NOBODY)
+    assert found["ece"] == 0
+    assert found["brier"] == 0.25
+
+
+def test_calibration_needs_the_mask():
+    found = detector_scores(WEIGHT, None, None, NOBODY)
+    assert found["brier"] is None

@@ -385,3 +385,72 @@ def test_both_learners_restart_together():
     train(teams, make_pairs(), [Phase("a", 1), Phase("b", 1, restart=True)], watch=False)
     for mine in teams:
         assert [event[0] for event in mine.learner.events].count("begin") == 2
+
+
+# -- random numbers of learners that restart or are two
+
+
+class Drawing(Plain):
+    """Draws from named streams and from the global generator."""
+
+    def __init__(self):
+        self.named, self.globally = [], []
+
+    def begin(self, pairs, phases, run):
+        super().begin(pairs, phases, run)
+        self.named.append(torch.rand(3, generator=run.generator("start")))
+        self.globally.append(torch.rand(3))
+
+    def step(self, batch, trust):
+        self.globally.append(torch.rand(1))
+        return super().step(batch, trust)
+
+
+def test_a_restart_draws_new_numbers_from_named_streams_and_the_same_ones_in_every_run():
+    phases = [Phase("a", 1), Phase("b", 1, restart=True), Phase("c", 1, restart=True)]
+    first, second = (run_one(phases, Drawing())[0].learner for _ in range(2))
+    assert len({tuple(numbers.tolist()) for numbers in first.named}) == 3
+    assert all(torch.equal(a, b) for a, b in zip(first.named, second.named, strict=True))
+    alone = run_one([Phase("a", 1)], Drawing())[0].learner
+    assert torch.equal(alone.named[0], first.named[0]), "before a restart nothing is different"
+
+
+def test_two_learners_draw_from_streams_of_their_own():
+    from harness.seeding import OwnRandomness, global_randomness
+
+    def trained(count, steps_of_second=1):
+        teams = [team(Drawing()) for _ in range(count)]
+        if count == 2:
+            teams[1].randomness = OwnRandomness(0, "learner-1/training")
+        with global_randomness(0, "training"):
+            train(teams, make_pairs(), [Phase("one", 2)], watch=False)
+        return [torch.cat(mine.learner.globally) for mine in teams]
+
+    (alone,), (first, second), (again, same) = trained(1), trained(2), trained(2)
+    assert torch.equal(alone, first), "the first draws what it would draw alone"
+    assert not torch.equal(first, second)
+    assert torch.equal(second, same)
+    assert torch.equal(first, again)
+
+
+def test_an_objective_that_wants_to_know_is_told_of_each_step_and_of_a_restart():
+    class Counts:
+        def __init__(self):
+            self.told = []
+
+        def end_step(self, step):
+            self.told.append(step)
+
+    mine = team(Plain())
+    mine.objective = Counts()
+    train([mine], make_pairs(), [Phase("a", 1), Phase("b", 2, restart=True)], watch=False)
+    assert mine.objective.told == [1, 2, 3, 0, 1, 2, 3, 4, 5, 6]
+
+
+def test_losses_of_pairs_come_from_blocks_of_one_size():
+    learner = Chatty(batch_size=4)
+    learner.begin(make_pairs(), [MAIN], None)
+    collect_evidence(learner, make_pairs(), MAIN, 0)
+    sizes = [len(event[1]) for event in learner.events if event[0] == "losses"]
+    assert sum(sizes) == N
+    assert max(sizes) - min(sizes) <= 1

@@ -1,0 +1,62 @@
+"""From a published index file to the noise plan that it means for some data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from harness.data.assemble import trusted_rows
+from harness.data.sources import DataSource
+from harness.data.splits import choose_captions, training_images
+from harness.declarations import ProtocolDeclaration
+from harness.noise.index_file import read_index_file
+from harness.noise.plan import NoisePlan
+
+
+def plan_of_index_file(
+    path: Path,
+    rate: float | None,
+    source: DataSource,
+    protocol: ProtocolDeclaration,
+    *,
+    trusted: float,
+    data_seed: int,
+) -> NoisePlan:
+    """The plan of a published index file. Trusted pairs are drawn among those that it leaves right.
+
+    Args:
+        path: The npy file.
+        rate: The rate asked for, or None.
+        source: The data.
+        protocol: What the plan names as its protocol.
+        trusted: Share of trusted pairs, where the data bring none.
+        data_seed: Seed of split, caption choice and trusted pairs.
+
+    Returns:
+        The plan.
+
+    Raises:
+        HarnessError: The file is of other data or of another rate; see :mod:`harness.noise.index_file`.
+    """
+    data, train = source.data, training_images(source.split(data_seed))
+    own = None if source.ready is None else source.ready.caption_choice
+    if own is None:
+        own = choose_captions(data.caption_image, len(data), data_seed)
+    given, rate = read_index_file(path, rate, train=train, own_caption=own[train], caption_image=data.caption_image)
+    moved = np.zeros(len(data), dtype=bool)
+    moved[train] = given != np.arange(len(train))
+    brought = None if source.ready is None else source.ready.trusted
+    chosen, _ = trusted_rows(brought, moved, train, trusted, data_seed)
+    return NoisePlan(
+        image=train,
+        caption=own[train][given],
+        own_caption=own[train],
+        wrong=moved[train],
+        trusted=chosen & ~moved[train],
+        protocol=protocol.name,
+        protocol_version=protocol.version,
+        rate=rate,
+        data_seed=data_seed,
+        data_fingerprint=data.fingerprint,
+    )
