@@ -3,7 +3,7 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3.13 python3; do command 
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test lint bench bench-compare clean
+.PHONY: run test lint docs bench bench-compare clean
 
 run: $(VENV)/.installed
 	$(BIN)/harness run --method chnr --noise 0.4
@@ -15,6 +15,10 @@ lint: $(VENV)/.installed-for-tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
+
+# docs/cli.md and docs/catalogue.md, from the real --help and the real registry; a test fails where they are stale.
+docs: $(VENV)/.installed
+	$(BIN)/python docs/made_pages.py docs
 
 # Saved under .benchmarks/, numbered; `bench-compare` measures again and shows both, slower ones marked.
 bench: $(VENV)/.installed-for-tests

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
+HARNESS_API = 1
+"""Version of the plugin API. A plugin may say ``harness_api = 1`` at module level; what it was not written for is then
+one sentence instead of an accident. Within a version hooks, their arguments and optional methods are only added."""
+
 _HOMES = {
     "hookimpl": "harness.hookspecs",
     "Batch": "harness.interfaces",
@@ -30,6 +34,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "HARNESS_API",
     "Batch",
     "EpochsOf",
     "Evidence",

@@ -6,6 +6,7 @@ asked to register on its own, so that a broken one is reported and the others wo
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import importlib
 import importlib.util
@@ -21,14 +22,13 @@ from typing import Any
 
 import pluggy
 
-from harness import hookspecs
+from harness import HARNESS_API, hookspecs
 from harness.declarations import (
     BOTH,
     STANDARD,
     BackboneDeclaration,
     Component,
     DatasetDeclaration,
-    Declaration,
     HasherDeclaration,
     MethodDeclaration,
     MetricDeclaration,
@@ -36,133 +36,16 @@ from harness.declarations import (
 )
 from harness.errors import HarnessError, unknown_name
 from harness.precision import FP32, PRECISIONS
+from harness.registry import KINDS, PluginState, Registry
 from harness.source_hash import LOOSE_PREFIX
 
 ENTRY_POINT_GROUP = "harness.plugins"
+OLDEST_API = 1
+"""Plugins written for an older version of the API than this cannot be used any more."""
+
 OWN_DISTRIBUTION = "noisy-hashing-harness"
 
-KINDS = {
-    "method": "methods",
-    "hasher": "hashers",
-    "detector": "detectors",
-    "objective": "objectives",
-    "backbone": "backbones",
-    "dataset": "datasets",
-    "reader": "readers",
-    "metric": "metrics",
-    "protocol": "protocols",
-    "executor": "executors",
-    "tracker": "trackers",
-}
-"""Singular to plural of everything that can be registered."""
-
-
-@dataclass(frozen=True)
-class PluginState:
-    """What became of one plugin.
-
-    Attributes:
-        name: Entry point name, or file stem.
-        origin: Where it was found: "distribution version", or the path of a file.
-        file: Its file, where known.
-        error: One sentence if it failed, otherwise "".
-    """
-
-    name: str
-    origin: str
-    file: Path | None
-    error: str = ""
-
-
-class Registry:
-    """Everything that the loaded plugins registered, by kind and name."""
-
-    def __init__(self) -> None:
-        self._found: dict[str, dict[str, Declaration]] = {kind: {} for kind in KINDS}
-        self.plugins: list[PluginState] = []
-
-    def all(self, kind: str) -> list[Declaration]:
-        """The declarations of a kind ("hasher"), sorted by name."""
-        return [self._found[kind][name] for name in sorted(self._found[kind])]
-
-    def names(self, kind: str) -> list[str]:
-        """The names registered for a kind, sorted."""
-        return sorted(self._found[kind])
-
-    def get(self, kind: str, name: str) -> Any:
-        """The declaration of that kind and name.
-
-        Raises:
-            HarnessError: There is none; near names are suggested, and plugins that failed to load are named.
-        """
-        if name in self._found[kind]:
-            return self._found[kind][name]
-        broken = [state for state in self.plugins if state.error]
-        remark = ""
-        if broken:
-            listed = "; ".join(f"{state.name} ({state.error.rstrip('.')})" for state in broken)
-            remark = f"Plugins that failed to load: {listed}."
-        raise unknown_name(kind, name, self._found[kind], remark)
-
-    def backbone(self, name: str, modality: str) -> tuple[BackboneDeclaration, str]:
-        """The backbone that ``name`` or ``FAMILY/MODEL`` means, and the model ("" where it is no family).
-
-        Raises:
-            HarnessError: Unknown, of the other modality, or a family without a model.
-        """
-        family, _, model = name.partition("/")
-        found = self._found["backbone"]
-        declaration = found.get(name) or found.get(family)
-        if declaration is None:
-            self.get("backbone", family)
-        assert isinstance(declaration, BackboneDeclaration)
-        if declaration.modality not in (modality, BOTH):
-            raise HarnessError(f"backbone {name!r} encodes {declaration.modality}, not {modality}.")
-        if declaration.models and not model:
-            raise HarnessError(
-                f"backbone {name!r} is a family: write {name}/MODEL, for example as `harness info {name}` shows."
-            )
-        if model and not declaration.models:
-            raise HarnessError(f"backbone {family!r} has no models to choose from: write {family} alone.")
-        return declaration, model
-
-    def matching(self, name: str) -> list[Declaration]:
-        """Declarations of every kind with that name."""
-        return [found[name] for found in self._found.values() if name in found]
-
-    def all_names(self) -> list[str]:
-        """Every name of every kind, sorted."""
-        return sorted({name for found in self._found.values() for name in found})
-
-    def add(self, declaration: Declaration) -> None:
-        """Add a declaration.
-
-        Raises:
-            HarnessError: The name is taken; the message names both files.
-        """
-        taken = self._found[declaration.kind].get(declaration.name)
-        if taken is not None:
-            raise HarnessError(
-                f"{declaration.kind} {declaration.name!r} is registered twice: by {taken.file or taken.plugin} and by "
-                f"{declaration.file or declaration.plugin}; the first one stands."
-            )
-        self._found[declaration.kind][declaration.name] = declaration
-
-    def remove_plugin(self, plugin: str) -> None:
-        """Forget what a plugin registered before it failed."""
-        for found in self._found.values():
-            for name in [name for name, declaration in found.items() if declaration.plugin == plugin]:
-                del found[name]
-
-    def plugin_packages(self) -> set[str]:
-        """Top-level packages that hold plugins; the content hash follows imports within them."""
-        modules = (
-            declaration.module_name
-            for kind in KINDS
-            for declaration in self.all(kind)
-            if isinstance(declaration, Component)
-        )
-        return {module.partition(".")[0] for module in modules if module} - {"harness"}
+__all__ = ["KINDS", "PluginState", "Registry", "import_file", "load_registry"]
 
 
 def load_registry(plugin_files: Iterable[Path] = (), environment: Mapping[str, str] = os.environ) -> Registry:
@@ -170,29 +53,27 @@ def load_registry(plugin_files: Iterable[Path] = (), environment: Mapping[str, s
 
     Args:
         plugin_files: Files named with ``--plugin``; a failure of one of these is an error, as the user asked for it.
-        environment: Where ``HARNESS_PLUGINS_DIR`` is looked up.
+        environment: Where ``HARNESS_PLUGINS_DIR`` and ``HARNESS_PLUGINS`` are looked up.
 
     Returns:
         The registry; :attr:`Registry.plugins` says what became of each plugin.
 
     Raises:
-        HarnessError: One of ``plugin_files`` is missing or broken, or ``HARNESS_PLUGINS_DIR`` is no folder.
+        HarnessError: One of ``plugin_files`` is missing or broken, ``HARNESS_PLUGINS_DIR`` is no folder, or
+            ``HARNESS_PLUGINS`` names a plugin that nobody has.
     """
     registry = Registry()
     manager = pluggy.PluginManager("harness")
     manager.add_hookspecs(hookspecs)
-    entry_points = sorted(metadata.entry_points(group=ENTRY_POINT_GROUP), key=_own_first)
-    for entry_point in entry_points:
-        distribution = entry_point.dist
-        origin = f"{distribution.name} {distribution.version}" if distribution else "entry point"
-        _load_one(registry, manager, entry_point.name, origin, entry_point.load)
-    folder = environment.get("HARNESS_PLUGINS_DIR", "")
-    if folder:
-        if not Path(folder).is_dir():
-            raise HarnessError(f"HARNESS_PLUGINS_DIR={folder}: there is no such folder.")
-        for file in sorted(Path(folder).glob("*.py")):
-            if not file.name.startswith("_"):
-                _load_one(registry, manager, file.stem, str(file), partial(import_file, file))
+    found = [*_installed(), *_in_folder(environment.get("HARNESS_PLUGINS_DIR", ""))]
+    chosen = _chosen(found, environment.get("HARNESS_PLUGINS"))
+    for candidate in found:
+        if candidate.name in chosen:
+            _load_one(registry, manager, candidate)
+        else:
+            registry.plugins.append(
+                PluginState(candidate.name, candidate.origin, candidate.file, version=candidate.version, left_out=True)
+            )
     for file in plugin_files:
         if file.is_dir():
             raise HarnessError(
@@ -201,12 +82,78 @@ def load_registry(plugin_files: Iterable[Path] = (), environment: Mapping[str, s
         if not file.is_file():
             raise HarnessError(f"--plugin {file}: there is no such file.")
         already = next(
-            (state for state in registry.plugins if state.file and state.file.resolve() == file.resolve()), None
+            (
+                state
+                for state in registry.plugins
+                if state.file and not state.left_out and state.file.resolve() == file.resolve()
+            ),
+            None,
         )
-        state = already or _load_one(registry, manager, file.stem, str(file), partial(import_file, file))
+        state = already or _load_one(registry, manager, _loose(file))
         if state.error:
             raise HarnessError(f"--plugin {file}: {state.error}")
     return registry
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """A plugin that was found and is not imported yet."""
+
+    name: str
+    origin: str
+    load: Callable[[], Any]
+    file: Path | None = None
+    version: str = ""
+    ours: bool = False
+
+
+def _installed() -> list[_Candidate]:
+    """Plugins behind entry points."""
+    found = []
+    for entry_point in sorted(metadata.entry_points(group=ENTRY_POINT_GROUP), key=_own_first):
+        distribution = entry_point.dist
+        version = distribution.version if distribution else ""
+        origin = f"{distribution.name} {version}" if distribution else "entry point"
+        ours = not _own_first(entry_point)[0]
+        found.append(_Candidate(entry_point.name, origin, entry_point.load, version=version, ours=ours))
+    return found
+
+
+def _in_folder(folder: str) -> list[_Candidate]:
+    """Loose files of ``HARNESS_PLUGINS_DIR``, but for those that begin with an underscore."""
+    if not folder:
+        return []
+    if not Path(folder).is_dir():
+        raise HarnessError(f"HARNESS_PLUGINS_DIR={folder}: there is no such folder.")
+    return [_loose(file) for file in sorted(Path(folder).glob("*.py")) if not file.name.startswith("_")]
+
+
+def _loose(file: Path) -> _Candidate:
+    return _Candidate(file.stem, str(file), partial(import_file, file), file)
+
+
+def _chosen(found: Iterable[_Candidate], choice: str | None) -> set[str]:
+    """Names of the plugins to load.
+
+    ``HARNESS_PLUGINS=a,b`` loads our own plugins and of the others a and b alone; empty none of the others; a name with
+    a minus sign before it is left out, ours too.
+
+    Raises:
+        HarnessError: It names a plugin that nobody has.
+    """
+    found = list(found)
+    names = {candidate.name for candidate in found}
+    if choice is None:
+        return names
+    words = [word.strip() for word in choice.split(",") if word.strip()]
+    for word in words:
+        if word.removeprefix("-") not in names:
+            raise unknown_name("plugin in HARNESS_PLUGINS", word.removeprefix("-"), names)
+    wanted = {word for word in words if not word.startswith("-")}
+    left_out = {word.removeprefix("-") for word in words if word.startswith("-")}
+    if not words or wanted:
+        names = wanted | {candidate.name for candidate in found if candidate.ours}
+    return names - left_out
 
 
 def _own_first(entry_point: metadata.EntryPoint) -> tuple[bool, str]:
@@ -232,24 +179,26 @@ def import_file(file: Path) -> ModuleType:
     return module
 
 
-def _load_one(
-    registry: Registry, manager: pluggy.PluginManager, name: str, origin: str, load: Callable[[], Any]
-) -> PluginState:
+def _load_one(registry: Registry, manager: pluggy.PluginManager, candidate: _Candidate) -> PluginState:
     """Import, validate and register one plugin; whatever goes wrong ends in the returned state."""
-    file: Path | None = Path(origin) if origin.endswith(".py") else None
-    plugin_name = f"{name}" if not manager.has_plugin(name) else f"{name} ({origin})"
-    plugin = None
+    name, origin, file, version = candidate.name, candidate.origin, candidate.file, candidate.version
+    plugin_name = name if not manager.has_plugin(name) else f"{name} ({origin})"
+    plugin = api = None
     error = ""
     try:
-        plugin = load()
+        plugin = candidate.load()
         if getattr(plugin, "__file__", None):
             file = Path(plugin.__file__)
+        version = version or str(getattr(plugin, "__version__", ""))
+        api = _agreed_api(plugin)
         manager.register(plugin, plugin_name)
         manager.check_pending()  # a misspelt hook would otherwise be silently ignored
         if not _register_all(registry, manager, plugin, plugin_name, file):
             error = "it registers nothing: decorate its register_... functions with @hookimpl."
     except pluggy.PluginValidationError as failure:
-        error = f"a hook is wrong: {_one_line(failure)}; the hooks are listed in harness/hookspecs.py."
+        error = (
+            f"a hook is wrong: {_one_line(failure)}; {_near_hooks(plugin)}the hooks are listed in harness/hookspecs.py."
+        )
     except HarnessError as failure:
         error = str(failure)
     except (Exception, SystemExit) as failure:
@@ -258,9 +207,40 @@ def _load_one(
         registry.remove_plugin(plugin_name)
         if manager.is_registered(plugin):
             manager.unregister(plugin)
-    state = PluginState(plugin_name, origin, file, error)
+    state = PluginState(plugin_name, origin, file, error, version, api)
     registry.plugins.append(state)
     return state
+
+
+def _agreed_api(plugin: Any) -> int | None:
+    """The handshake: the version of the plugin API that a plugin was written for.
+
+    Raises:
+        HarnessError: It is none that this harness speaks.
+    """
+    api = getattr(plugin, "harness_api", None)
+    if api is None:
+        return None
+    if not isinstance(api, int) or isinstance(api, bool):
+        raise HarnessError(f"harness_api = {api!r}: expected the number of a plugin API, such as {HARNESS_API}.")
+    if api > HARNESS_API:
+        raise HarnessError(
+            f"it was written for plugin API {api}, and this harness has {HARNESS_API}: update noisy-hashing-harness."
+        )
+    if api < OLDEST_API:
+        raise HarnessError(
+            f"it was written for plugin API {api}, and this harness has {HARNESS_API} and still reads {OLDEST_API}: "
+            "update the plugin."
+        )
+    return api
+
+
+def _near_hooks(plugin: Any) -> str:
+    """ "did you mean" for functions that are meant as hooks and are none."""
+    hooks = [name for name in vars(hookspecs) if name.startswith("register_")]
+    marked = [name for name in dir(plugin) if hasattr(getattr(plugin, name, None), "harness_impl")]
+    near = [close[0] for name in marked if name not in hooks and (close := difflib.get_close_matches(name, hooks, 1))]
+    return f"did you mean {' and '.join(near)}? " if near else ""
 
 
 def _one_line(error: BaseException) -> str:

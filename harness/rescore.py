@@ -14,7 +14,7 @@ from harness.npz_file import read_npz
 from harness.records.schema import RunRecord
 from harness.records.store import RunStore, StoredRun
 from harness.retrieval.code_file import stored_table
-from harness.retrieval.evaluate import DIRECTIONS, definitions, evaluate
+from harness.retrieval.evaluate import DIRECTIONS, definitions, evaluate, failure_notes, failure_prefix
 from harness.runner import evaluation_arrays
 
 if TYPE_CHECKING:
@@ -81,12 +81,14 @@ def rescore(
         metrics[direction] = {**before, **evaluation.metrics[direction]}
     fresh = evaluation_arrays(table, evaluation)
     arrays.update({name: array for name, array in fresh.items() if name.startswith(("per_query_", "curve_"))})
+    mended = tuple(failure_prefix(metric_id) + "," for of_one in evaluation.metrics.values() for metric_id in of_one)
+    notes = [note for note in record.notes if not note.startswith(mended)]
     record = record.model_copy(
         update={
             "metrics": metrics,
             "metric_definitions": {**record.metric_definitions, **definitions(declared)},
             "queries": {**record.queries, **evaluation.queries},
-            "notes": record.notes if NOTE in record.notes else [*record.notes, NOTE],
+            "notes": list(dict.fromkeys([*notes, NOTE, *failure_notes(evaluation)])),
         }
     )
     return Rescored(folder, record, arrays, tuple(added), tuple(changed))

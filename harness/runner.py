@@ -29,7 +29,7 @@ from harness.noise.plan import class_changed, realised_rates
 from harness.noise.scores import detector_scores
 from harness.precision import float32_products
 from harness.records.schema import CellFacts, Failure, RunRecord
-from harness.retrieval.evaluate import CodeTable, Evaluation, definitions, evaluate
+from harness.retrieval.evaluate import CodeTable, Evaluation, definitions, evaluate, failure_notes
 from harness.seeding import OwnRandomness, global_randomness
 from harness.training.loop import Curves, Team, train
 from harness.training.trust import outside, refuse_outside, trust_of_shape
@@ -238,7 +238,7 @@ def run_job(
         metric_definitions=definitions(metrics),
         queries=evaluation.queries,
         plan=data.plan.fingerprint,
-        notes=[*job.notes, *fitted.notes, *_noise_notes(data), *_query_notes(evaluation)],
+        notes=[*job.notes, *fitted.notes, *_noise_notes(data), *_query_notes(evaluation), *failure_notes(evaluation)],
         timings={key: round(value, 6) for key, value in meter.seconds.items()},
         cost=cost,
         started=started,

@@ -24,7 +24,7 @@ from harness.sweep_state import SweepState
 from harness.workbench import Job, Workbench
 from harness.worker import Assignment, Reply, adopt
 
-CARRIED = ("HARNESS_CACHE", "HARNESS_DATA", "HARNESS_PLUGINS_DIR", "HARNESS_DEBUG")
+CARRIED = ("HARNESS_CACHE", "HARNESS_DATA", "HARNESS_PLUGINS_DIR", "HARNESS_PLUGINS", "HARNESS_DEBUG")
 """Environment variables that mean the same on every machine of a shared file system."""
 
 
@@ -323,7 +323,12 @@ class _Run:
 
 def carried_environment() -> dict[str, str]:
     """What workers on other machines must know, with absolute paths."""
-    found = {name: os.environ[name] for name in CARRIED if os.environ.get(name)}
+    # An empty HARNESS_PLUGINS says something, too: no plugins of others.
+    found = {
+        name: os.environ[name]
+        for name in CARRIED
+        if os.environ.get(name) or (name == "HARNESS_PLUGINS" and name in os.environ)
+    }
     folders = ("HARNESS_CACHE", "HARNESS_DATA", "HARNESS_PLUGINS_DIR")
     return {name: str(Path(value).absolute()) if name in folders else value for name, value in found.items()}
 

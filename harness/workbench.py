@@ -133,8 +133,8 @@ class Workbench:
         parts = source.parts(choice)
         split = parts.split
         notes: list[str] = [*source.skipped, *notes_on(source.image), *parts.notes]
-        protocol = self._protocol(request, source, notes)
         train = training_images(split)
+        protocol = self._protocol(request, source, train, notes)
         if protocol.plan is not None:
             check_plan(protocol.plan, source.data, train)
         elif request.noise is None and source.ready is not None and source.ready.holds_plan:
@@ -285,16 +285,18 @@ class Workbench:
             self._read[key] = without_broken(data) if raw else (data, ())
         return self._read[key]
 
-    def _protocol(self, request: CellRequest, source: DataSource, notes: list[str]) -> Protocol:
+    def _protocol(
+        self, request: CellRequest, source: DataSource, train: NDArray[np.int64], notes: list[str]
+    ) -> Protocol:
         """Noise protocol, rate and plan: what was asked for, what the data bring, or the defaults."""
         plan = None
         if request.noise_plan is not None:
             if request.noise_plan.suffix == ".npy":
-                share = _given_trusted(request)
                 index_file: ProtocolDeclaration = self.registry.get("protocol", INDEX_FILE)
                 plan = plan_of_index_file(
-                    request.noise_plan, request.noise, source, index_file, trusted=share, data_seed=request.data_seed
-                )
+                    request.noise_plan, request.noise, source, train, index_file, trusted=_given_trusted(request),
+                    data_seed=request.data_seed,
+                )  # fmt: skip
             else:
                 if request.noise_plan not in self._plans:
                     self._plans[request.noise_plan] = read_plan(request.noise_plan)
@@ -324,9 +326,10 @@ class Workbench:
                 "--protocol given and leave out --noise, or remove it."
             )
         if declaration.edits_captions and (source.raw is None or source.text is None):
+            who = repr(source.name) if request.features is None else "--features"
             raise HarnessError(
-                f"protocol {name!r} changes words of captions, and {source.name!r} has their features only: use it "
-                "with raw captions (--dataset)."
+                f"protocol {name!r} changes words of captions, and {who} has their features only: use it with raw "
+                "captions (--dataset)."
             )
         if declaration.edits_captions and request.text_views:
             raise HarnessError(

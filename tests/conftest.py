@@ -23,12 +23,16 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:] = [place for place in sys.path if Path(place or ".").resolve() != ROOT]
 
 
+collect_ignore = ["example_plugin"]
+"""A package with a suite of its own, which needs it installed: tests/kit/test_example_package.py does so."""
+
+
 @pytest.fixture(autouse=True)
 def own_folders(tmp_path_factory, monkeypatch):
     """No test reads or writes the user's cache, data or plugins."""
     cache = tmp_path_factory.getbasetemp() / "feature-cache"
     monkeypatch.setenv("HARNESS_CACHE", str(cache))
-    for name in ("HARNESS_DATA", "HARNESS_PLUGINS_DIR", "HARNESS_DEBUG"):
+    for name in ("HARNESS_DATA", "HARNESS_PLUGINS_DIR", "HARNESS_PLUGINS", "HARNESS_DEBUG"):
         monkeypatch.delenv(name, raising=False)
 
 

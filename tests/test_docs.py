@@ -202,3 +202,30 @@ def test_the_reader_of_the_page_runs(harness, tmp_path):
     )  # fmt: skip
     assert result.code == 0, result.err
     assert result.json[0]["cell"]["images"]["train"] == 12
+
+
+@pytest.mark.parametrize("name", sorted(plugin_files("write-a-plugin.md")))
+def test_every_plugin_of_the_page_keeps_the_contract(tmp_path, name):
+    from harness.testing import bound_checks, subjects_of
+
+    for file, code in plugin_files("write-a-plugin.md").items():
+        (tmp_path / file).write_text(code)
+    settings = {"detector.batch_size": "16"}
+    outcomes = [bound.outcome() for bound in bound_checks(subjects_of(tmp_path / name, settings), slow=False)]
+    assert len(outcomes) > 4
+    assert not [found for found in outcomes if found.status == "failed"]
+
+
+def test_the_whole_detector_of_the_page_finds_the_wrong_pairs(harness, features, tmp_path):
+    small = [
+        word for key in ("hidden=32", "batch_size=16", "learning_rate=0.01") for word in ("--set", f"hasher.{key}")
+    ]
+    (tmp_path / "two_groups.py").write_text(plugin_files("write-a-plugin.md")["two_groups.py"])
+    result = harness(
+        "run", "--plugin", tmp_path / "two_groups.py", "--features", features(n=200), "--bits", "16", "--method",
+        "duch-noisy", "--detector", "two-groups,none", "--noise", "0.4", "--epochs", "30", *small, "--json",
+    )  # fmt: skip
+    assert result.code == 0, result.err
+    found, none = result.json
+    assert found["metrics"]["detector"]["auroc"] > 0.75
+    assert found["metrics"]["i2t"]["map"] > none["metrics"]["i2t"]["map"]

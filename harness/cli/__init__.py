@@ -23,6 +23,7 @@ VERBS = {
     "results": ("harness.cli.results", "Records together: list, query, merge, prune, verify, export."),
     "evaluate": ("harness.cli.evaluate", "Score codes of any other program with the same metrics."),
     "score": ("harness.cli.score", "Compute metrics again from the codes of finished runs."),
+    "plugin": ("harness.cli.plugin", "Write, check and list plugins: new, check, list."),
     "data": ("harness.cli.data", "Data sets: list, info, check, fetch, audit, export."),
     "features": ("harness.cli.features", "Cached features: list, build, prune, export."),
     "doctor": ("harness.cli.doctor", "Check installation, plugins, devices and folders."),

@@ -84,7 +84,7 @@ def command(
     from harness.records.store import RunStore
     from harness.request_checks import check_shares_and_seeds
     from harness.retrieval.code_file import code_table
-    from harness.retrieval.evaluate import definitions, evaluate
+    from harness.retrieval.evaluate import definitions, evaluate, failure_notes
     from harness.runner import evaluation_arrays
 
     started = datetime.now(UTC)
@@ -119,7 +119,7 @@ def command(
         queries=evaluation.queries,
         identity=identity,
         plan=frame["plan"] if frame else None,
-        notes=[f"codes of another program, read from {codes}"],
+        notes=[f"codes of another program, read from {codes}", *failure_notes(evaluation)],
         timings={},
         cost={},
         environment=environment(None),

@@ -50,7 +50,7 @@ def command(what: str, plugins: tuple[Path, ...], as_json: bool) -> None:
         click.echo(json.dumps(rows, indent=1))
     else:
         columns = ("name", "state", "file") if what == "plugins" else ("name", "summary", "needs")
-        _print(rows, [column for column in columns if any(row.get(column) for row in rows)])
+        print_columns(rows, [column for column in columns if any(row.get(column) for row in rows)])
     for state in registry.plugins:
         if state.error and what != "plugins":
             click.echo(f"note: plugin {state.name} is left out: {state.error}", err=True)
@@ -72,13 +72,13 @@ def _rows(declaration: Any) -> list[dict[str, Any]]:
             }
         ]
     if isinstance(declaration, DatasetDeclaration):
-        return [{**row, "summary": _title_of_card(declaration.card)}]
+        return [{**row, "summary": title_of_card(declaration.card)}]
     if isinstance(declaration, Component):
         row["needs"] = ", ".join(declaration.needs.names)
     return [row]
 
 
-def _title_of_card(path: Path) -> str:
+def title_of_card(path: Path) -> str:
     """Title and size, read without the schema, which would cost the import of pydantic."""
     import tomllib
 
@@ -95,7 +95,7 @@ def _title_of_card(path: Path) -> str:
         return f"the card is wrong ({error}); `harness info` says more"
 
 
-def _print(rows: list[dict[str, Any]], columns: list[str]) -> None:
+def print_columns(rows: list[dict[str, Any]], columns: list[str]) -> None:
     """Aligned columns, without a library that would slow the listing down."""
     widths = [max((len(str(row.get(column, ""))) for row in rows), default=0) for column in columns]
     for row in rows:

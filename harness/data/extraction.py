@@ -279,6 +279,7 @@ def _encode(
             "views": recipes,
             "libraries": {name: version_of(name) for name in LIBRARIES},
             "device": run.device.type,
+            **({} if edited is None else {"captions": hashlib.sha256("\0".join(edited).encode()).hexdigest()}),
         }
 
     def compute(workspace: Workspace) -> list[NDArray]:

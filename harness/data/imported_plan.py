@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from harness.data.assemble import trusted_rows
 from harness.data.sources import DataSource
-from harness.data.splits import choose_captions, training_images
+from harness.data.splits import choose_captions
 from harness.declarations import ProtocolDeclaration
 from harness.noise.index_file import read_index_file
 from harness.noise.plan import NoisePlan
@@ -18,6 +19,7 @@ def plan_of_index_file(
     path: Path,
     rate: float | None,
     source: DataSource,
+    train: NDArray[np.int64],
     protocol: ProtocolDeclaration,
     *,
     trusted: float,
@@ -29,9 +31,10 @@ def plan_of_index_file(
         path: The npy file.
         rate: The rate asked for, or None.
         source: The data.
+        train: (n_train,) the training images.
         protocol: What the plan names as its protocol.
         trusted: Share of trusted pairs, where the data bring none.
-        data_seed: Seed of split, caption choice and trusted pairs.
+        data_seed: Seed of caption choice and trusted pairs.
 
     Returns:
         The plan.
@@ -39,14 +42,14 @@ def plan_of_index_file(
     Raises:
         HarnessError: The file is of other data or of another rate; see :mod:`harness.noise.index_file`.
     """
-    data, train = source.data, training_images(source.split(data_seed))
+    data = source.data
     own = None if source.ready is None else source.ready.caption_choice
     if own is None:
         own = choose_captions(data.caption_image, len(data), data_seed)
     given, rate = read_index_file(path, rate, train=train, own_caption=own[train], caption_image=data.caption_image)
     moved = np.zeros(len(data), dtype=bool)
     moved[train] = given != np.arange(len(train))
-    brought = None if source.ready is None else source.ready.trusted
+    brought = data.trusted
     chosen, _ = trusted_rows(brought, moved, train, trusted, data_seed)
     return NoisePlan(
         image=train,

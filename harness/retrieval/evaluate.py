@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.declarations import MetricDeclaration
+from harness.errors import HarnessError
 from harness.retrieval.counting import in_threads, threads
 from harness.retrieval.histograms import DistanceHistogram
 from harness.retrieval.metrics import precision_recall_by_radius
@@ -61,12 +62,14 @@ class Evaluation:
         per_query: ``"i2t/map"`` to (n_query,) float64, NaN for a query that the metric leaves out.
         curves: ``"i2t/precision_by_radius"``, ``".../recall_by_radius"``, ``".../empty_by_radius"``: (n_bits + 1,).
         queries: Number of queries, and of those without any relevant item in the database.
+        failed: Metric id to why it has no value: its function raised, or returned something else than numbers.
     """
 
     metrics: dict[str, dict[str, float | None]] = field(default_factory=dict)
     per_query: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     curves: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     queries: dict[str, int] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
 
 
 PER_QUERY_KEPT = ("map", "map_relevant@20")
@@ -90,7 +93,7 @@ def evaluate(
         Metrics, per-query values and curves.
     """
     functions = {
-        metric_id: (declaration.load(), cutoff)
+        metric_id: (_function(declaration), cutoff)
         for declaration in declared
         for metric_id, cutoff in zip(declaration.ids, declaration.cutoffs, strict=True)
     }
@@ -103,7 +106,7 @@ def evaluate(
     for direction, histogram in _histograms(table, directions, device):
         without = int((histogram.total_relevant == 0).sum())
         result.queries["without_relevant"] = max(without, result.queries.get("without_relevant", 0))
-        per_query = values_per_query(histogram, functions)
+        per_query = values_per_query(histogram, functions, result.failed)
         result.metrics[direction] = {metric_id: _mean(values) for metric_id, values in per_query.items()}
         for metric_id in PER_QUERY_KEPT:
             if metric_id in per_query:
@@ -140,27 +143,73 @@ def _histograms(
         )
 
 
+def _function(declaration: MetricDeclaration) -> Callable:
+    """The metric's function, or one that says why it cannot be imported."""
+    try:
+        function: Callable = declaration.load()
+        return function
+    except HarnessError as error:
+        reason = str(error)
+
+        def not_there(*_: object) -> None:
+            raise HarnessError(reason)
+
+        return not_there
+
+
 def values_per_query(
-    histogram: DistanceHistogram, functions: Mapping[str, tuple[Callable, int | None]]
+    histogram: DistanceHistogram,
+    functions: Mapping[str, tuple[Callable, int | None]],
+    failed: dict[str, str] | None = None,
 ) -> dict[str, NDArray[np.float64]]:
     """Every metric of every query, some queries at a time.
+
+    A metric that fails must not cost the training that came before it: it gets NaN for every query, and the others
+    their values.
 
     Args:
         histogram: The histograms.
         functions: Metric id to function and cutoff.
+        failed: Gets the reason of each metric that failed.
 
     Returns:
         Metric id to (n_query,) values.
     """
+    reasons = {} if failed is None else failed
 
     def score(part: DistanceHistogram) -> dict[str, NDArray[np.float64]]:
-        return {
-            metric_id: function(part) if cutoff is None else function(part, cutoff)
-            for metric_id, (function, cutoff) in functions.items()
-        }
+        values = {}
+        for metric_id, (function, cutoff) in functions.items():
+            try:
+                found = function(part) if cutoff is None else function(part, cutoff)
+                if np.shape(found) != (len(part),):
+                    raise TypeError(f"it returned shape {np.shape(found)} for {len(part)} queries")
+                values[metric_id] = np.asarray(found, dtype=np.float64)
+            except Exception as error:
+                reasons.setdefault(metric_id, f"{type(error).__name__}: {' '.join(str(error).split())}")
+                values[metric_id] = np.full(len(part), np.nan)
+        return values
 
     parts = in_threads(score, histogram.parts(), threads())
-    return {metric_id: np.concatenate([part[metric_id] for part in parts]) for metric_id in functions}
+    return {
+        metric_id: np.concatenate([part[metric_id] for part in parts])
+        if metric_id not in reasons
+        else np.full(len(histogram), np.nan)
+        for metric_id in functions
+    }
+
+
+def failure_notes(evaluation: Evaluation) -> list[str]:
+    """One remark for the record for each metric that failed."""
+    return [
+        f"{failure_prefix(metric_id)}, because its function failed: {reason}"
+        for metric_id, reason in evaluation.failed.items()
+    ]
+
+
+def failure_prefix(metric_id: str) -> str:
+    """How the remark about a metric without a value begins."""
+    return f"metric {metric_id} has no value"
 
 
 def _mean(per_query: NDArray[np.float64]) -> float | None:

@@ -101,28 +101,29 @@ def test_a_caption_of_one_word_gets_another_and_the_only_word_there_is_cannot():
 
 
 def test_word_noise_goes_through_the_text_backbone_and_its_plan_can_be_run_again(harness, tmp_path):
-    arguments = ("--method", "cca-itq", "--limit", 40, "--protocol", "word", "--noise", 0.5, "--bits", 8)
+    arguments = ("--method", "cca-itq", "--limit", 120, "--protocol", "word", "--noise", 0.5, "--bits", 8)
     first = harness("run", *arguments, "--json")
     assert first.code == 0, first.err
     record = json.loads(first.out)[0]
+    assert record["metrics"]["i2t"]["map"] is not None
     noise = record["metrics"]["noise"]
     assert noise["realised_index"] == noise["realised_text"] == pytest.approx(0.5, abs=0.03)
     assert noise["realised_class"] == 0
     (arrays,) = (tmp_path / "results").rglob("arrays.npz")
     plan = read_plan(arrays)
     assert (plan.replaced != "").sum() == plan.wrong.sum()
-    again = harness("run", "--method", "cca-itq", "--limit", 40, "--noise-plan", arrays, "--bits", 8, "--json")
+    again = harness("run", "--method", "cca-itq", "--limit", 120, "--noise-plan", arrays, "--bits", 8, "--json")
     assert again.code == 0, again.err
     assert json.loads(again.out)[0]["metrics"]["i2t"] == record["metrics"]["i2t"]
     exported = tmp_path / "cell.npz"
-    made = harness("data", "export", "--cell", "dataset=toy,protocol=word,noise=0.5,limit=40", "-o", exported)
+    made = harness("data", "export", "--cell", "dataset=toy,protocol=word,noise=0.5,limit=120", "-o", exported)
     assert made.code == 0, made.err
     ready = harness(
         "run", "--method", "cca-itq", "--features", exported, "--noise-plan", exported, "--bits", 8, "--json"
     )
     assert ready.code == 0, ready.err
     assert json.loads(ready.out)[0]["metrics"]["i2t"] == record["metrics"]["i2t"]
-    clean = harness("run", "--method", "cca-itq", "--limit", 40, "--noise", 0, "--bits", 8, "--json")
+    clean = harness("run", "--method", "cca-itq", "--limit", 120, "--noise", 0, "--bits", 8, "--json")
     assert json.loads(clean.out)[0]["metrics"]["i2t"] != record["metrics"]["i2t"]
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from harness.plugins import load_registry
 from harness.retrieval.codes import pack
-from harness.retrieval.evaluate import CodeTable, definitions, evaluate
+from harness.retrieval.evaluate import CodeTable, definitions, evaluate, failure_notes
 from harness.retrieval.histograms import DistanceHistogram, distance_histogram
 from harness.retrieval.metrics import average_precision, precision_recall_by_radius
 
@@ -172,3 +172,30 @@ def test_mean_precision_and_recall_by_radius_with_one_query_left_out_by_hand():
     np.testing.assert_allclose(precisions, [(0 + 1 / 2) / 2, (1 / 4 + 1 / 2) / 2, (4 / 8 + 1 / 8) / 2], atol=1e-15)
     np.testing.assert_allclose(recalls, [(0 + 1) / 2, (1 / 4 + 1) / 2, 1.0], atol=1e-15)
     np.testing.assert_allclose(empty, [1 / 2, 0, 0], atol=1e-15)
+
+
+def broken(what):
+    from harness.declarations import MetricDeclaration
+
+    def raising(histogram):
+        raise ZeroDivisionError("no such thing\nas a free metric")
+
+    targets = {"raises": raising, "one number": lambda histogram: 0.5, "not there": "nowhere_at_all:metric"}
+    return MetricDeclaration("metric", "broken", "s", target=targets[what], definition="d")
+
+
+@pytest.mark.parametrize(
+    ("what", "word"), [("raises", "ZeroDivisionError"), ("one number", "shape ()"), ("not there", "nowhere_at_all")]
+)
+def test_a_metric_that_fails_has_no_value_and_a_reason_and_costs_the_others_nothing(declared, what, word):
+    # once: it failed the whole cell, after its training.
+    found = evaluate(small_table(), [*declared, broken(what)])
+    alone = evaluate(small_table(), declared)
+    for direction, values in alone.metrics.items():
+        assert found.metrics[direction] == {**values, "broken": None}
+    assert list(found.failed) == ["broken"]
+    assert word in found.failed["broken"]
+    (note,) = failure_notes(found)
+    assert note.startswith("metric broken has no value, because its function failed: ")
+    assert "\n" not in note
+    assert failure_notes(alone) == []

@@ -1,0 +1,128 @@
+"""``harness plugin``: write, check and list plugins."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from harness.cli.options import JSON, PLUGIN
+
+KINDS_TO_WRITE = (
+    "method", "hasher", "detector", "objective", "backbone", "dataset", "metric", "noise", "executor", "tracker",
+)  # fmt: skip
+
+
+@click.group()
+def command() -> None:
+    """Write, check and list plugins.
+
+    \b
+    harness plugin new my-hasher --kind hasher     a file that runs, and its test
+    harness plugin check my_hasher.py              does it keep the contract?
+    harness plugin list                            what was found, and what is broken
+    """
+
+
+@command.command()
+@click.argument("name", metavar="NAME")
+@click.option("--kind", required=True, type=click.Choice(KINDS_TO_WRITE), help="What it is to be.")
+@click.option(
+    "--folder", default=".", show_default=True, metavar="DIR", type=click.Path(path_type=Path), help="Where to write."
+)
+def new(name: str, kind: str, folder: Path) -> None:
+    """Write a plugin file that runs as it is, commented, and its test. Nothing is overwritten."""
+    from harness.kit.new import write_plugin
+
+    written = write_plugin(name, kind, folder)
+    for path in written.files:
+        click.echo(f"wrote {path}")
+    click.echo("Try it:")
+    for line in written.commands:
+        click.echo(f"  {line}")
+
+
+@command.command()
+@click.argument("what", metavar="FILE_OR_NAME")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Parameter that makes it small.")
+@click.option("--only", multiple=True, metavar="CHECK", help="Only this check; can be repeated.")
+@click.option("--quick", is_flag=True, help="Leave out the checks that start processes.")
+@PLUGIN
+@JSON
+@click.pass_context
+def check(
+    context: click.Context,
+    what: str,
+    settings: tuple[str, ...],
+    only: tuple[str, ...],
+    quick: bool,
+    plugins: tuple[Path, ...],
+    as_json: bool,
+) -> None:
+    """Check that a plugin keeps the contract: a file, an installed plugin, or anything registered.
+
+    Each check ends as ok, as a warning, as failed with a reason and a hint, or as skipped with a reason. Exit code 1 if
+    any failed.
+    """
+    import logging
+
+    # What the checks do on purpose (noise 0, few pairs) is no news; what a component prints is not part of the report.
+    logging.getLogger("harness").setLevel(logging.ERROR)
+    from harness.errors import HarnessError
+    from harness.kit.report import failures, printed, summary, told
+    from harness.testing import bound_checks, subjects_of
+
+    chosen: dict[str, str] = {}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals:
+            raise HarnessError(f"--set {setting}: expected KEY=VALUE.")
+        chosen[key] = value
+    subjects = subjects_of(what, chosen, plugins=plugins)
+    outcomes = []
+    for bound in bound_checks(subjects, slow=not quick, only=only):
+        with told():
+            outcome = bound.outcome()
+        outcomes.append(outcome)
+        if not as_json:
+            for line in printed(outcome, outcomes[-2].subject if len(outcomes) > 1 else ""):
+                click.echo(line)
+    if as_json:
+        click.echo(json.dumps([vars(outcome) for outcome in outcomes], indent=1))
+    else:
+        click.echo(summary(outcomes))
+    context.exit(1 if failures(outcomes) else 0)
+
+
+@command.command(name="list")
+@PLUGIN
+@JSON
+def list_plugins(plugins: tuple[Path, ...], as_json: bool) -> None:
+    """All plugins that were found: state, version, plugin API, file, and what is wrong with a broken one."""
+    from harness.plugins import load_registry
+
+    rows: list[dict[str, Any]] = [
+        {
+            "name": state.name,
+            "state": state.state,
+            "version": state.version,
+            "api": state.api,
+            "origin": state.origin,
+            "file": str(state.file or ""),
+            "error": state.error,
+        }
+        for state in load_registry(plugins).plugins
+    ]
+    if as_json:
+        click.echo(json.dumps(rows, indent=1))
+        return
+    from harness.cli.listing import print_columns
+
+    for row in rows:
+        row["api"] = "" if row["api"] is None else f"API {row['api']}"
+    print_columns(rows, ["name", "state", "version", "api", "file"])
+    for row in rows:
+        if row["error"]:
+            click.echo(f"{row['name']}: {row['error']}", err=True)

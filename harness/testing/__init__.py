@@ -1,0 +1,154 @@
+"""The contract checks of plugins, for `harness plugin check` and for a plugin author's own tests.
+
+In a test file beside the plugin::
+
+    from harness.testing import parametrize_with_checks
+
+    @parametrize_with_checks("my_hasher.py")
+    def test_contract(check):
+        check()
+
+Fixtures that make small cells are in :mod:`harness.testing.fixtures`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+# Each module adds its checks to CHECKS; their order here is the order of reports.
+from harness.testing import (  # noqa: F401
+    checks_data,
+    checks_engines,
+    checks_evaluation,
+    checks_objective,
+    checks_registration,
+    checks_sizes,
+    checks_training,
+    checks_wall,
+)
+from harness.testing.outcomes import (
+    CHECKS,
+    Check,
+    CheckFailed,
+    CheckSkipped,
+    CheckWarning,
+    Outcome,
+    run_check,
+)
+from harness.testing.subject import Subject, subjects_in, subjects_of
+
+__all__ = [
+    "CHECKS",
+    "BoundCheck",
+    "Check",
+    "CheckFailed",
+    "CheckSkipped",
+    "CheckWarning",
+    "Outcome",
+    "Subject",
+    "bound_checks",
+    "checks_for",
+    "parametrize_with_checks",
+    "run_check",
+    "subjects_in",
+    "subjects_of",
+]
+
+_ORDER = (
+    "checks_registration", "checks_training", "checks_wall", "checks_sizes", "checks_objective", "checks_data",
+    "checks_evaluation", "checks_engines",
+)  # fmt: skip
+
+
+def checks_for(subject: Subject, *, slow: bool = True, only: Sequence[str] = ()) -> list[Check]:
+    """The checks that ask things like this one.
+
+    Args:
+        subject: What is asked.
+        slow: With those that start processes.
+        only: Names of checks; empty for all.
+
+    Raises:
+        HarnessError: ``only`` names a check that does not exist.
+    """
+    from harness.errors import unknown_name
+
+    for name in only:
+        if name not in {known.name for known in CHECKS}:
+            raise unknown_name("check", name, {known.name for known in CHECKS})
+    found = [
+        asked
+        for asked in CHECKS
+        if subject.kind in asked.kinds and (slow or not asked.slow) and (not only or asked.name in only)
+    ]
+    return sorted(found, key=lambda asked: _ORDER.index(asked.ask.__module__.rpartition(".")[2]))
+
+
+@dataclass(frozen=True)
+class BoundCheck:
+    """A check of one subject, to be called."""
+
+    check: Check
+    subject: Subject
+
+    def __str__(self) -> str:
+        return f"{self.subject}: {self.check.name}"
+
+    def outcome(self) -> Outcome:
+        """Ask."""
+        return run_check(self.check, self.subject)
+
+    def __call__(self) -> None:
+        """Ask, in a test.
+
+        Raises:
+            CheckFailed: The contract is broken.
+            Exception: pytest's own for a check that does not apply.
+        """
+        found = self.outcome()
+        if found.status == "failed":
+            raise CheckFailed(f"{self}: {found.reason}", found.hint)
+        if found.status == "skipped":
+            import pytest
+
+            pytest.skip(found.reason)
+
+
+def bound_checks(subjects: Iterable[Subject], *, slow: bool = True, only: Sequence[str] = ()) -> Iterator[BoundCheck]:
+    """All checks of some subjects."""
+    for subject in subjects:
+        for asked in checks_for(subject, slow=slow, only=only):
+            yield BoundCheck(asked, subject)
+
+
+def parametrize_with_checks(
+    what: str | Path | Sequence[Subject],
+    *,
+    settings: Mapping[str, str] | None = None,
+    slow: bool = True,
+    expected_failures: Mapping[str, str] | None = None,
+) -> Any:
+    """A decorator that runs a test once for each check, as scikit-learn's function of that name does.
+
+    Args:
+        what: Plugin file, name of an installed plugin or of something registered, or subjects.
+        settings: Values of ``--set`` that make things small, for example ``{"hasher.hidden": "16"}``.
+        slow: With checks that start processes and take seconds.
+        expected_failures: Name of a check, or "KIND NAME: CHECK", to the reason why it is known to fail.
+
+    Returns:
+        The decorator; the test has one argument, ``check``, and calls it.
+    """
+    import pytest
+
+    subjects = subjects_of(what, settings) if isinstance(what, str | Path) else what
+    known = expected_failures or {}
+    parameters = []
+    for bound in bound_checks(subjects, slow=slow):
+        reason = known.get(str(bound), known.get(bound.check.name))
+        marks = [pytest.mark.xfail(reason=reason, raises=CheckFailed)] if reason else []
+        parameters.append(pytest.param(bound, id=str(bound), marks=marks))
+    return pytest.mark.parametrize("check", parameters)

@@ -1,0 +1,150 @@
+"""What a check is and how it can end: ok, a warning, failed or skipped, with a reason and, where it failed, a hint.
+
+A check is a function of a :class:`harness.testing.subject.Subject` with a docstring that says what it asks. It returns
+None or a remark, or raises one of the exceptions below; whatever else it raises is a failure of the plugin.
+"""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from harness.errors import CombinationError, HarnessError
+
+if TYPE_CHECKING:
+    from harness.testing.subject import Subject
+
+Status = Literal["ok", "warning", "failed", "skipped"]
+
+TRAINED = ("method", "hasher", "detector", "objective")
+"""Kinds that take part in a training."""
+
+
+class CheckFailed(AssertionError):
+    """The plugin breaks its contract.
+
+    Args:
+        reason: What happened.
+        hint: What to do.
+    """
+
+    def __init__(self, reason: str, hint: str = "") -> None:
+        super().__init__(f"{reason} Hint: {hint}" if hint else reason)
+        self.reason, self.hint = reason, hint
+
+
+class CheckWarning(Exception):
+    """Worth knowing, and allowed."""
+
+
+class CheckSkipped(Exception):
+    """The check does not apply here; the message says why."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One question to a plugin.
+
+    Attributes:
+        name: Name, as in reports and in ``--only``.
+        kinds: Kinds of things that are asked.
+        ask: The question; its docstring is :attr:`meaning`.
+        hint: What to do, where the failure itself does not say it.
+        slow: It starts processes and takes seconds.
+    """
+
+    name: str
+    kinds: tuple[str, ...]
+    ask: Callable[[Subject], str | None] = field(repr=False)
+    hint: str = ""
+    slow: bool = False
+
+    @property
+    def meaning(self) -> str:
+        """What is asked, in one sentence."""
+        return " ".join((self.ask.__doc__ or "").split("\n\n")[0].split())
+
+
+CHECKS: list[Check] = []
+"""All checks, in the order of reports."""
+
+
+def check(*kinds: str, hint: str = "", slow: bool = False) -> Callable[[Callable], Callable]:
+    """Decorator: the function is a check for things of these kinds; its name, without ``check_``, is the check's."""
+
+    def add(ask: Callable[[Subject], str | None]) -> Callable[[Subject], str | None]:
+        CHECKS.append(Check(ask.__name__.removeprefix("check_").replace("_", "-"), kinds, ask, hint, slow))
+        return ask
+
+    return add
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a check ended.
+
+    Attributes:
+        subject: What was asked, for example "hasher my-hasher".
+        check: Name of the check.
+        status: "ok", "warning", "failed" or "skipped".
+        reason: Why, or a remark.
+        hint: What to do, where it failed.
+        seconds: How long it took.
+    """
+
+    subject: str
+    check: str
+    status: Status
+    reason: str = ""
+    hint: str = ""
+    seconds: float = 0.0
+
+
+def run_check(asked: Check, subject: Subject) -> Outcome:
+    """Ask, and turn whatever happens into an outcome."""
+    start = time.perf_counter()
+    status: Status = "ok"
+    reason, hint = "", ""
+    try:
+        with one_thread() if subject.kind in TRAINED else nullcontext():
+            reason = asked.ask(subject) or ""
+    except CheckFailed as failure:
+        status, reason, hint = "failed", failure.reason, failure.hint or asked.hint
+    except CheckWarning as warning:
+        status, reason = "warning", str(warning)
+    except CheckSkipped as skipped:
+        status, reason = "skipped", str(skipped)
+    except CombinationError as refusal:
+        status, reason = "skipped", f"refused from its declarations: {refusal}"
+    except HarnessError as failure:
+        status, reason, hint = "failed", str(failure), asked.hint
+    except (Exception, SystemExit) as failure:
+        status, reason, hint = "failed", what_and_where(failure, subject.file), asked.hint
+    return Outcome(str(subject), asked.name, status, reason, hint, round(time.perf_counter() - start, 3))
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """One thread of torch: small matrices gain nothing from more, and busy machines lose."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def what_and_where(error: BaseException, file: Path | None) -> str:
+    """Kind, text and place of an error, in the plugin's own file if it passed there."""
+    lines = traceback.extract_tb(error.__traceback__)
+    of_plugin = [line for line in lines if file is not None and Path(line.filename).resolve() == file.resolve()]
+    place = (of_plugin or lines)[-1] if lines else None
+    where = f" ({place.filename}, line {place.lineno})" if place else ""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}{where}"

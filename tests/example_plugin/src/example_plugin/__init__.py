@@ -1,0 +1,1 @@
+"""An example plugin: a closed-form hasher and a noise detector."""
