@@ -70,7 +70,6 @@ def harness(capsys, monkeypatch, tmp_path):
 
     yield run
     logging.getLogger("harness").handlers.clear()
-    logging.getLogger("harness").setLevel(logging.NOTSET)  # `harness plugin check` raises it
 
 
 def feature_arrays(
