@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,9 @@ def check(
     import logging
 
     # What the checks do on purpose (noise 0, few pairs) is no news; what a component prints is not part of the report.
-    logging.getLogger("harness").setLevel(logging.ERROR)
+    logger = logging.getLogger("harness")
+    context.call_on_close(partial(logger.setLevel, logger.level))
+    logger.setLevel(logging.ERROR)
     from harness.errors import HarnessError
     from harness.kit.report import failures, printed, summary, told
     from harness.testing import bound_checks, subjects_of

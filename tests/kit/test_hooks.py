@@ -27,7 +27,8 @@ API_1 = {
     "register_datasets": ["card"],
     "register_readers": ["name", "target", "summary"],
     "register_metrics": ["name", "target", "summary", "definition", "cutoffs", "empty_query", "paper"],
-    "register_protocols": ["name", "target", "summary", "paper", "version", "labels", "takes_rate", "touches_trusted"],
+    "register_protocols": ["name", "target", "summary", "paper", "version", "labels", "takes_rate", "touches_trusted",
+                           "edits_captions"],
     "register_executors": COMPONENT,
     "register_trackers": COMPONENT,
 }  # fmt: skip
@@ -46,7 +47,7 @@ EXAMPLES = {
     "register_readers": 'register("x", "m:x", summary="s")',
     "register_metrics": 'register("x", "m:x", summary="s", definition="d", cutoffs=(1, 2), empty_query="counts 0")',
     "register_protocols": 'register("x", "m:x", summary="s", version=2, labels=True, takes_rate=False, '
-    "touches_trusted=True)",
+    "touches_trusted=True, edits_captions=True)",
     "register_executors": 'register("x", "m:X", summary="s", paper="p", parameters=())',
     "register_trackers": 'register("x", "m:X", summary="s", paper="p", parameters=())',
 }
