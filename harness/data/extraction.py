@@ -273,7 +273,6 @@ def _encode(
             "modality": choice.encodes,
             "source": choice.source,
             "content": content,
-            "edited": None if edited is None else hashlib.sha256("\0".join(edited).encode()).hexdigest()[:16],
             "decoder": decoding.VERSION if choice.encodes == "image" else None,
             "fitted_on": hashlib.sha256(training.tobytes()).hexdigest()[:16] if choice.fitted else None,
             "views": recipes,
