@@ -84,6 +84,8 @@ def check(
         )
     folder = find_folder(layout, root)
     if folder is None:
+        if card.layout.folder == ".":
+            return [Finding("missing", root, f"there is no folder {root}")]
         names = " or ".join(names_of_folder(layout))
         text = f"the folder {names} is missing below {root}; it holds {wanted(card)}"
         return [Finding("missing", root / card.layout.folder, text)]

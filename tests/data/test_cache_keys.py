@@ -19,7 +19,7 @@ from harness.data import augment, decoding, extraction, text_views
 from harness.data.broken import without_broken
 from harness.data.cache import cache_folder, uses_noted
 from harness.data.content_hashes import REHASH
-from harness.data.extraction import BackboneChoice, extract, fingerprint_below
+from harness.data.extraction import BackboneChoice, encode_captions, extract, fingerprint_below
 from harness.data.raw import ImageFiles, RawDataset
 from harness.data.views import ImageViews, TextViews
 from harness.declarations import BackboneDeclaration
@@ -281,6 +281,16 @@ def test_features_without_broken_images_are_others(folder):
         table = extract(raw, TRAINING, choice(Mean), choice(Length, "text"), RUN)
     assert [use.found for use in uses] == [False, False]
     assert len(table.image) == len(table.text) == N - 1
+
+
+def test_captions_that_a_protocol_edited_are_kept_on_their_own(folder):
+    features(folder)
+    for captions, found in ((["a"], False), (["b"], False), (["a"], True)):
+        with uses_noted() as uses:
+            encoded = encode_captions(raw_of(folder), TRAINING, choice(Length, "text"), captions, RUN)
+        assert [use.found for use in uses] == [found]
+        assert encoded.tolist() == [[1, ord(captions[0])]]
+    assert features(folder)[1] == set()
 
 
 class FittedMean(Mean):
