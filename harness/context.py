@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
@@ -102,6 +103,30 @@ class RunContext:
     def frozen_randomness(self) -> AbstractContextManager[None]:
         """Global random numbers drawn meanwhile leave the training's streams untouched."""
         return frozen_global_randomness()
+
+
+_USUAL_DEVICE = re.compile(r"auto|(cpu|cuda|mps)(:\d+)?")
+
+
+def check_device_name(name: str) -> None:
+    """There is such a kind of device, be it here or on the machine that runs the cells.
+
+    Args:
+        name: As for :func:`choose_device`.
+
+    Raises:
+        HarnessError: There is none.
+    """
+    if _USUAL_DEVICE.fullmatch(name):
+        return  # without the second that torch takes to load
+    import torch
+
+    try:
+        torch.device(name)
+    except (RuntimeError, ValueError) as error:
+        raise HarnessError(
+            f"--device {name}: torch knows no such device; expected auto, cpu, cuda, cuda:1 or mps."
+        ) from error
 
 
 def choose_device(name: str) -> torch.device:

@@ -365,3 +365,27 @@ def test_the_plans_of_the_paper_hold_its_grid(name, trusted):
         assert (request.bits, request.protocol, request.trusted) == (64, "chnr-released", trusted)
         assert f"paper-{request.dataset}" == name
     assert len(theirs) == 5 * 6 * 5
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("noise = [0, 1.5]\n", r"line 3: --noise 1\.5: expected a share"),
+        ("[fixed]\nbits = 0\n", "line 4: --bits 0: expected at least 1"),
+        ('preset = "nope"\n', "line 2: unknown preset"),
+        ('[fixed]\nprecision = "fp3"\n', "line 4: unknown value of --precision 'fp3'"),
+        ('features = "nope.npz"\n', "line 3: features .*nope[.]npz: there is no such file"),
+        ('[axes.set]\n"hasher.rdige" = 1\n', "line 4: unknown parameter .*'hasher.rdige'.*[.][)]$"),
+        ("[axes.set]\nhasher.ridge = 1\n[methods.cca-itq.set]\nhasher.ridge = -4\n", r"line 6: hasher\.ridge=-4"),
+    ],
+)
+def test_values_without_a_meaning_are_told_with_their_line(plan, text, message):
+    found = plan('[axes]\nmethod = ["cca-itq"]\n' + text)
+    with pytest.raises(HarnessError, match=message):
+        found.check_values(load_registry(), found.requests())
+
+
+def test_a_missing_plugin_file_is_told_with_its_line(plan):
+    found = plan('[axes]\nmethod = "chnr"\n[fixed]\nplugin = "nope.py"\n')
+    with pytest.raises(HarnessError, match=r"line 4: plugin .*nope\.py: there is no such file"):
+        found.check_plugins()

@@ -157,3 +157,10 @@ def _values(option: CellOption, given: Any) -> list[Any]:
     if option.read in (int, float):
         return axes.numbers(option.flag, given, option.read)
     return axes.texts(given, option.flag)
+
+
+def results_option(results: Path) -> str:
+    """What a command needs to write into a results folder that is not the usual one: " --results DIR", or ""."""
+    import shlex
+
+    return "" if results == Path("results") else f" --results {shlex.quote(str(results))}"

@@ -29,6 +29,7 @@ class PlainListener:
     def __init__(self) -> None:
         self._last = 0.0
         self._phase = ""
+        self.elsewhere = ""
 
     def say(self, text: str) -> None:
         """One line on standard error."""
@@ -70,13 +71,13 @@ class PlainListener:
 
     def cell_finished(self, job: Job, record: RunRecord) -> None:
         """The result in one line, or the error with the command that repeats the cell."""
-        self.say(f"  {outcome_line(record)}")
+        self.say(f"  {outcome_line(record, self.elsewhere)}")
 
 
-def outcome_line(record: RunRecord) -> str:
-    """What became of a cell, in one line."""
+def outcome_line(record: RunRecord, elsewhere: str = "") -> str:
+    """What became of a cell, in one line; ``elsewhere`` is :func:`harness.cli.options.results_option`."""
     if record.error is not None:
-        return f"{record.status}: {record.error.message}\n  repeat with: {record.command}"
+        return f"{record.status}: {record.error.message}\n  repeat with: {record.command}{elsewhere}"
     found = [
         f"{direction} {record.metrics[direction]['map']:.3f}"
         for direction in ("i2t", "t2i")
@@ -163,7 +164,7 @@ class LineListener(PlainListener):
     def cell_finished(self, job: Job, record: RunRecord) -> None:
         """The cell and what became of it."""
         self._ended += 1
-        self.say(f"[{self._ended}/{self._total}] {job.cell.title}: {outcome_line(record)}")
+        self.say(f"[{self._ended}/{self._total}] {job.cell.title}: {outcome_line(record, self.elsewhere)}")
 
 
 @contextmanager

@@ -103,7 +103,7 @@ class TableListener(PlainListener):
             self.counts.ok += 1
         else:
             self.counts.failed += 1
-        self.say(f"{job.cell.title}: {outcome_line(record)}")
+        self.say(f"{job.cell.title}: {outcome_line(record, self.elsewhere)}")
 
     def __rich__(self) -> Any:
         """The table and the bar."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.options import JSON, RESULTS
+from harness.cli.options import JSON, RESULTS, results_option
 from harness.wording import counted
 
 if TYPE_CHECKING:
@@ -150,6 +150,7 @@ def run_requests(
     Raises:
         HarnessError: A mistake of the user, or a record that cannot be saved.
     """
+    from harness.context import check_device_name
     from harness.errors import UnsavedError
     from harness.records.store import RunStore
     from harness.settings import RunSettings
@@ -166,6 +167,8 @@ def run_requests(
         trackers=options["trackers"],
     )
     choose_trackers(registry, settings.trackers)  # a mistake in them is found before anything runs
+    session_of(options, settings, Path())  # so are values that cannot be read
+    check_device_name(options["device"])
     workbench = Workbench(registry, options["device"])
     everything, refused = prepare_all(workbench, requests)
     jobs = chosen(everything) if chosen else everything
@@ -215,7 +218,6 @@ def _run(
     in_process = bool(getattr(executor, "in_process", False))
     if in_process:
         choose_device(settings.device)  # a device that is not here is found before the first cell
-    session_of(options, settings, Path())  # values that cannot be read are found before anything is written
     store.check_writable()
     pending = to_run(jobs, ends_of_jobs(jobs, store), standing)
     state = invocation = None
@@ -237,6 +239,7 @@ def _run(
             stopping=stops.level,
         )
         stops.say = listener.say
+        listener.elsewhere = results_option(store.results)
         sweep = Sweep(jobs, refused, store, standing, settings, executor, session, workbench, state, tuple(metric_ids))
         outcome = "failed"
         try:

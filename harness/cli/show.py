@@ -6,7 +6,7 @@ import json
 
 import click
 
-from harness.cli.options import JSON, RESULTS
+from harness.cli.options import JSON, RESULTS, results_option
 
 SHOWN = ("map", "map_relevant@20", "map@20", "p@10", "r@100", "hit@10", "ndcg@10")
 
@@ -49,7 +49,7 @@ def command(run: str, results: object, as_json: bool) -> None:
         tabulate([(name, value) for name, value in facts.items() if value], tablefmt="plain", disable_numparse=True)
     )
     if record.error is not None:
-        click.echo(f"\n{record.error.message}\nrepeat with: {record.command}")
+        click.echo(f"\n{record.error.message}\nrepeat with: {record.command}{results_option(Path(str(results)))}")
         for line in record.error.traceback:
             click.echo(f"  {line}")
     directions = [name for name in ("i2t", "t2i", "i2i", "t2t") if name in record.metrics]

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.options import JSON, RESULTS
+from harness.cli.options import JSON, RESULTS, results_option
 from harness.wording import counted
 
 if TYPE_CHECKING:
@@ -59,14 +60,14 @@ def sweep_facts(state: SweepState, results: Path) -> dict[str, Any]:
     cells = state.cells()
     ends = ends_of(results, [(cell.method, cell.dataset, cell.hash) for cell in cells])
     running = [worker for worker in state.running() if worker.hash not in ends or _again(worker, ends)]
-    counts = Counter(end.status for end in ends.values())
     busy = {worker.hash for worker in running}
+    counts = Counter(end.status for cell_hash, end in ends.items() if cell_hash not in busy)
     left = [cell for cell in cells if cell.hash not in ends and cell.hash not in busy]
     invocations = state.invocations()
     return {
         "sweep": state.name,
         "folder": str(state.folder),
-        "state": _state(invocations, len(left) + len(running)),
+        "state": _state(ends, invocations, len(left) + len(running)),
         "cells": len(cells),
         "counts": {"planned": len(left), "running": len(running), **counts},
         "running": [
@@ -80,7 +81,7 @@ def sweep_facts(state: SweepState, results: Path) -> dict[str, Any]:
         "failures": [
             {"hash": cell.hash, "cell": cell.title, "status": ends[cell.hash].status, "error": ends[cell.hash].error}
             for cell in cells
-            if cell.hash in ends and ends[cell.hash].status != "ok"
+            if cell.hash in ends and cell.hash not in busy and ends[cell.hash].status != "ok"
         ],
         "seconds_left": _seconds_left(ends, invocations, len(left) + len(running)),
         "command": _command(invocations),
@@ -94,31 +95,48 @@ def _again(worker: Any, ends: dict[str, End]) -> bool:
     return datetime.fromisoformat(ends[worker.hash].finished).timestamp() < worker.started
 
 
-def _state(invocations: list[Invocation], left: int) -> str:
+def _ended_since(ends: dict[str, End], began: float) -> int:
+    """How many cells have a record that was finished after a moment."""
+    from datetime import datetime
+
+    return sum(datetime.fromisoformat(end.finished).timestamp() >= began for end in ends.values())
+
+
+def _state(ends: dict[str, End], invocations: list[Invocation], left: int) -> str:
     """ "running", "finished", "stopped", "killed" or "failed"."""
     if any(invocation.state == "running" for invocation in invocations):
         return "running"
-    if not left:
+    last = invocations[-1] if invocations else None
+    # Under --overwrite always, and where failed cells run again, every cell may have a record before the command ends.
+    if not left and (last is None or _ended_since(ends, last.started) >= last.to_run):
         return "finished"
     return invocations[-1].state if invocations else "planned"
 
 
 def _seconds_left(ends: dict[str, End], invocations: list[Invocation], left: int) -> float | None:
     """By the rate since the commands that run now began; None where nothing runs or nothing ended yet."""
-    from datetime import datetime
-
-    began = min((one.started for one in invocations if one.state == "running"), default=None)
-    if began is None or not left:
+    running = [one for one in invocations if one.state == "running"]
+    if not running:
         return None
-    ended = sum(datetime.fromisoformat(end.finished).timestamp() >= began for end in ends.values())
-    return round((time.time() - began) / ended * left, 1) if ended else None
+    began = min(one.started for one in running)
+    ended = _ended_since(ends, began)
+    left = max(left, sum(one.to_run for one in running) - ended)  # cells that run again have records, too
+    return round((time.time() - began) / ended * left, 1) if ended and left > 0 else None
 
 
 def _command(invocations: list[Invocation]) -> str:
-    """The last command, which goes on with the sweep where it stopped."""
+    """The last command, which goes on with the sweep where it stopped; what it finished is not run again."""
     import shlex
+    from datetime import UTC, datetime
 
-    return shlex.join(["harness", *invocations[-1].argv[1:]]) if invocations else ""
+    if not invocations:
+        return ""
+    last = invocations[-1]
+    words = ["harness", *last.argv[1:]]
+    always = "--overwrite=always" in words or ("--overwrite", "always") in pairwise(words)
+    if always and not any(word.partition("=")[0] == "--since" for word in words):
+        words += ["--since", datetime.fromtimestamp(last.started, UTC).isoformat(timespec="milliseconds")]
+    return shlex.join(words)
 
 
 def described(facts: dict[str, Any]) -> str:
@@ -148,8 +166,10 @@ def described(facts: dict[str, Any]) -> str:
     if more > 0:
         lines += ["", f"and {more} more that failed; `harness table --runs` lists all."]
     if facts["failures"]:
-        lines += ["", "`harness show HASH` has the command that repeats a cell."]
-    if facts["state"] != "running" and facts["command"] and (counts["planned"] or facts["failures"]):
+        elsewhere = results_option(Path(facts["folder"]).parent.parent)
+        lines += ["", f"`harness show HASH{elsewhere}` has the command that repeats a cell."]
+    unfinished = counts["planned"] or facts["failures"] or facts["state"] != "finished"
+    if facts["state"] != "running" and facts["command"] and unfinished:
         lines += ["", f"go on with: {facts['command']}"]
     return "\n".join(lines)
 

@@ -13,7 +13,7 @@ from harness.cli.running import metric_ids_of, run_requests, running_options, st
 
 @click.command()
 @click.argument("plan", metavar="PLAN")
-@click.option("--shard", metavar="I/N", default="", help="Run only the I-th of N parts, where no engine is at hand.")
+@click.option("--shard", metavar="I/N", help="Run only the I-th of N parts, where no engine is at hand.")
 @click.option(
     "--data-root",
     metavar="DIR",
@@ -23,7 +23,7 @@ from harness.cli.running import metric_ids_of, run_requests, running_options, st
 @PLUGIN
 @running_options("local")
 @click.pass_context
-def command(ctx: click.Context, /, plan: str, shard: str, **options: Any) -> None:
+def command(ctx: click.Context, /, plan: str, shard: str | None, **options: Any) -> None:
     """Run the cells of a plan: a TOML file, or the name of a shipped plan.
 
     It can be killed at any moment: what is finished stays, and the same command goes on. Shipped plans: smoke,
@@ -38,8 +38,9 @@ def command(ctx: click.Context, /, plan: str, shard: str, **options: Any) -> Non
     from harness.shards import read_shard
     from harness.shards import shard as part_of
 
-    part = read_shard(shard) if shard else None
+    part = None if shard is None else read_shard(shard)
     read = read_plan(plan)
+    read.check_plugins()
     plugins = tuple(dict.fromkeys([*read.plugins, *options["plugins"]]))
     with stdout_kept_clean(options["as_json"]):
         registry = load_registry(plugins)
@@ -48,6 +49,7 @@ def command(ctx: click.Context, /, plan: str, shard: str, **options: Any) -> Non
     usual = os.environ.get("HARNESS_DATA")
     base = CellRequest(MethodRequest(""), plugins=plugins, data_root=Path(usual) if usual else None)
     requests = read.requests(base, {"data_root": [options["data_root"]] if options["data_root"] else []})
+    read.check_values(registry, requests)
     run_requests(
         ctx,
         registry,
@@ -56,5 +58,5 @@ def command(ctx: click.Context, /, plan: str, shard: str, **options: Any) -> Non
         name=read.name,
         metric_ids=metric_ids,
         chosen=None if part is None else lambda jobs: part_of(jobs, *part),
-        shard=shard,
+        shard=shard or "",
     )

@@ -125,8 +125,8 @@ class RunStore:
         )
         if not found:
             raise HarnessError(
-                f"no run {name!r} in {self.runs}: give a run folder or the beginning of a hash, as `harness table "
-                "--runs` lists them."
+                f"no run {name!r} in {self.runs}: give a run folder or the beginning of a hash (three digits or more), "
+                "as `harness table --runs` lists them."
             )
         if len(found) > 1:
             hashes = sorted(folder.rpartition("/")[2] for folder in found)
