@@ -11,13 +11,11 @@ from pydantic import ValidationError
 
 from harness.cells import CellRequest
 from harness.command import OPTIONS, command_of
-from harness.errors import CombinationError, HarnessError, unknown_name
-from harness.methods import MethodRequest, resolve_method
+from harness.errors import HarnessError, unknown_name
+from harness.methods import MethodRequest
 from harness.metric_ids import declared_metric
 from harness.plan_schema import PlanFile, is_axis, keys_at
 from harness.plugins import Registry
-from harness.precision import check_precision
-from harness.request_checks import check_numbers
 from harness.request_grid import span
 from harness.toml_lines import Key, line_of, read_toml
 
@@ -95,7 +93,7 @@ class Plan:
         Raises:
             HarnessError: A name is unknown; the message says on which line.
         """
-        for place, block in self._blocks():
+        for place, block in self.blocks():
             for name, values in block.values().items():
                 for value in values if name in KINDS else ():
                     self._check_name(registry, KINDS[name], value, (*place, name))
@@ -105,57 +103,12 @@ class Plan:
             except HarnessError as error:
                 raise self.error(str(error), "metrics") from error
 
-    def _blocks(self) -> list[tuple[tuple[Key, ...], Any]]:
+    def blocks(self) -> list[tuple[tuple[Key, ...], Any]]:
         """The tables that give values to options, with their places; a later one has the last word."""
         blocks: list[tuple[tuple[Key, ...], Any]] = [(("axes",), self.content.axes), (("fixed",), self.content.fixed)]
         for section in ("datasets", "methods"):
             blocks += [((section, name), block) for name, block in getattr(self.content, section).items()]
         return blocks
-
-    def check_values(self, registry: Registry, requests: Sequence[CellRequest]) -> None:
-        """Numbers have a meaning, and parameters of methods can be read.
-
-        Args:
-            registry: What is registered.
-            requests: The points of the grid.
-
-        Raises:
-            HarnessError: A value cannot be; the message says on which line.
-        """
-        options = {option.name: option for option in OPTIONS}
-        for place, block in self._blocks():
-            for name, values in block.values().items():
-                for value in values if name in options and name != "method" else ():
-                    one = CellRequest(MethodRequest(""))
-                    if options[name].of_method:
-                        one = replace(one, method=replace(one.method, **{name: value}))
-                    else:
-                        one = replace(one, **{name: value})
-                    if name in ("features", "noise_plan") and not value.exists():
-                        raise self.error(f"{name} {value}: there is no such file", *place, name)
-                    try:
-                        check_numbers(one)
-                        check_precision(one.precision)
-                    except HarnessError as error:
-                        raise self.error(str(error), *place, name) from error
-        for method in {repr(request.method): request.method for request in requests}.values():
-            error = _refused(registry, method)
-            if error is not None:
-                raise self.error(str(error), *self._place_of_setting(registry, method)) from error
-
-    def _place_of_setting(self, registry: Registry, method: MethodRequest) -> tuple[Key, ...]:
-        """Where the parameter stands without which a method could be resolved."""
-        for key in method.settings:
-            others = {other: text for other, text in method.settings.items() if other != key}
-            if _refused(registry, replace(method, settings=others)) is not None:
-                continue
-            for place, block in reversed(self._blocks()):
-                if place[0] == "methods" and place[-1] != method.name:
-                    continue
-                if method.settings[key] in block.settings.get(key, ()):
-                    whole = (*place, "set", key)
-                    return whole if line_of(self.text, whole) else (*place, "set", *key.split("."))
-        return ("methods", method.name) if method.name in self.content.methods else ("axes", "method")
 
     def _check_name(self, registry: Registry, kind: str, name: str, place: Sequence[Key]) -> None:
         try:
@@ -257,17 +210,6 @@ class Plan:
         if not kept:
             raise HarnessError(f"{self.source}: the exclusions leave no point of the grid.")
         return kept
-
-
-def _refused(registry: Registry, method: MethodRequest) -> HarnessError | None:
-    """What is wrong with a method's parameters; combinations that do not fit are no mistake in a plan."""
-    try:
-        resolve_method(registry, method)
-    except CombinationError:
-        return None
-    except HarnessError as error:
-        return error
-    return None
 
 
 def _matches(request: CellRequest, exclusion: Any) -> bool:

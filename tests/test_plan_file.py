@@ -12,6 +12,7 @@ from harness.cells import CellRequest
 from harness.errors import HarnessError
 from harness.methods import MethodRequest
 from harness.plan_file import read_plan, shipped_plans
+from harness.plan_values import check_values
 from harness.plugins import load_registry
 
 
@@ -382,7 +383,7 @@ def test_the_plans_of_the_paper_hold_its_grid(name, trusted):
 def test_values_without_a_meaning_are_told_with_their_line(plan, text, message):
     found = plan('[axes]\nmethod = ["cca-itq"]\n' + text)
     with pytest.raises(HarnessError, match=message):
-        found.check_values(load_registry(), found.requests())
+        check_values(found, load_registry(), found.requests())
 
 
 def test_a_missing_plugin_file_is_told_with_its_line(plan):

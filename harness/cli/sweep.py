@@ -34,6 +34,7 @@ def command(ctx: click.Context, /, plan: str, shard: str | None, **options: Any)
     from harness.cells import CellRequest
     from harness.methods import MethodRequest
     from harness.plan_file import read_plan
+    from harness.plan_values import check_values
     from harness.plugins import load_registry
     from harness.shards import read_shard
     from harness.shards import shard as part_of
@@ -49,7 +50,7 @@ def command(ctx: click.Context, /, plan: str, shard: str | None, **options: Any)
     usual = os.environ.get("HARNESS_DATA")
     base = CellRequest(MethodRequest(""), plugins=plugins, data_root=Path(usual) if usual else None)
     requests = read.requests(base, {"data_root": [options["data_root"]] if options["data_root"] else []})
-    read.check_values(registry, requests)
+    check_values(read, registry, requests)
     run_requests(
         ctx,
         registry,

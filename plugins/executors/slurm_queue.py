@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -141,6 +144,21 @@ class SlurmQueue:
         """See :class:`Queue`."""
 
 
+@contextmanager
+def _deaf_to_ctrl_c() -> Iterator[None]:
+    """Processes that are started here never hear Ctrl-C: a terminal sends it to the whole group, and what runs shall
+    finish. An ignored signal stays ignored in the processes that are started.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 class LocalQueue:
     """Processes of this machine, through submitit's local executor: all start at once, nothing waits."""
 
@@ -158,7 +176,8 @@ class LocalQueue:
             gpus_per_node=parameters.get("gpus_per_node", 0),
             setup=parameters.get("setup", ()),
         )
-        jobs = engine.submit_array([RunGroup(str(path)) for path in group_files])
+        with _deaf_to_ctrl_c():
+            jobs = engine.submit_array([RunGroup(str(path)) for path in group_files])
         self._jobs += jobs
         return [job.job_id for job in jobs]
 
