@@ -147,16 +147,20 @@ def ends_of_jobs(jobs: Sequence[Job], store: RunStore) -> dict[str, End]:
 
 
 def to_run(jobs: Sequence[Job], ends: Mapping[str, End], standing: Standing) -> list[Job]:
-    """The cells that have no standing record.
+    """The cells that have no standing record: those without one first, as a failed cell may take long to fail again.
 
     Args:
         jobs: The cells.
         ends: From :func:`ends_of_jobs`.
         standing: Which records stand.
     """
-    return [
-        job for job in jobs if (end := ends.get(job.cell.hash)) is None or not standing.holds(end.status, end.finished)
+    missing = [job for job in jobs if job.cell.hash not in ends]
+    again = [
+        job
+        for job in jobs
+        if (end := ends.get(job.cell.hash)) is not None and not standing.holds(end.status, end.finished)
     ]
+    return missing + again
 
 
 def run_sweep(sweep: Sweep, listener: Listener) -> Result:
