@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ import click
 
 from harness.cli.options import JSON, RESULTS
 from harness.cli.rows import FORMAT, checked, print_rows
+from harness.cli.verbs import Verbs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,30 +38,7 @@ OWN_FILE = {
 """Larger verbs, and the module that holds each."""
 
 
-class _Verbs(click.Group):
-    """Verbs of this file and of :data:`OWN_FILE`."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return [*super().list_commands(ctx), *OWN_FILE]
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name in OWN_FILE:
-            command: click.Command = importlib.import_module(OWN_FILE[cmd_name]).command
-            return command
-        return super().get_command(ctx, cmd_name)
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        known = self.list_commands(ctx)
-        if args and not args[0].startswith("-") and args[0] not in known:
-            from harness.errors import unknown_name
-
-            raise click.UsageError(str(unknown_name("verb of harness results", args[0], known)), ctx)
-        return super().resolve_command(ctx, args)
-
-
-@click.group(cls=_Verbs)
+@click.group(cls=Verbs, own_file=OWN_FILE)
 def command() -> None:
     """List, query, merge, prune, verify and export records (docs/results.md)."""
 
