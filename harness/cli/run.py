@@ -27,7 +27,9 @@ def command(ctx: click.Context, /, **options: Any) -> None:
     are not run again.
     """
     from harness.plugins import load_registry
-    from harness.records.repeat import changed_since, nothing_replaced, request_of_record, threads_of_record
+    from harness.records.repeat import (
+        changed_since, deterministic_in, nothing_replaced, request_of_record, threads_of_record,
+    )  # fmt: skip
     from harness.records.store import RunStore
 
     repeated = RunStore(options["results"]).lookup(options["from_run"]).record if options["from_run"] else None
@@ -54,5 +56,6 @@ def command(ctx: click.Context, /, **options: Any) -> None:
         name="run",
         metric_ids=metric_ids,
         threads=None if repeated is None else threads_of_record(repeated),
+        deterministic=repeated is not None and deterministic_in(repeated),
         prepared=note_changes,
     )

@@ -129,6 +129,7 @@ def run_requests(
     name: str,
     metric_ids: list[str],
     threads: int | None = None,
+    deterministic: bool = False,
     chosen: Callable[[list[Job]], list[Job]] | None = None,
     shard: str = "",
     prepared: Callable[[list[Job]], None] | None = None,
@@ -143,6 +144,7 @@ def run_requests(
         name: Name of the sweep.
         metric_ids: Metrics of the final tables.
         threads: Threads of a cell where ``--threads`` does not say it; None for 1.
+        deterministic: As if ``--deterministic`` were said.
         chosen: Takes this machine's share of the cells.
         shard: "2/4", for the state of the sweep.
         prepared: Called with all cells before anything is run.
@@ -163,7 +165,7 @@ def run_requests(
     settings = RunSettings(
         device=options["device"],
         threads=next(number for number in (options["threads"], threads, 1) if number is not None),
-        deterministic=options["deterministic"],
+        deterministic=options["deterministic"] or deterministic,
         trackers=options["trackers"],
     )
     choose_trackers(registry, settings.trackers)  # a mistake in them is found before anything runs

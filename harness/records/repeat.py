@@ -41,6 +41,12 @@ def threads_of_record(record: RunRecord) -> int | None:
     return threads if isinstance(threads, int) and threads > 0 else None
 
 
+def deterministic_in(record: RunRecord) -> bool:
+    """Whether the cell was run under ``--deterministic``."""
+    settings = record.environment.get("settings")
+    return isinstance(settings, dict) and settings.get("deterministic") is True
+
+
 def nothing_replaced(requests: Sequence[CellRequest], base: CellRequest | None) -> bool:
     """Whether a grid is the stored cell alone; the folder of the data may be another one."""
     return base is not None and [replace(request, data_root=base.data_root) for request in requests] == [base]

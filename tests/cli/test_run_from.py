@@ -123,3 +123,12 @@ def test_threads_are_those_of_the_record(record):
 def test_the_same_hash_has_not_changed(record):
     assert changed_since(record(), "0123456789ab", {}) is None
     assert "the data" in changed_since(record(), "ffff", {"data": "other"})
+
+
+def test_a_deterministic_run_is_repeated_as_one(harness, features, stored):
+    path = features()
+    words = ("--method", "cca-itq", "--features", path, "--bits", "8", "--deterministic", "--threads", "2")
+    assert harness("run", *words).code == 0
+    (cell_hash,) = stored()
+    assert harness("run", "--from", cell_hash, "--overwrite", "always").code == 0
+    assert stored()[cell_hash]["environment"]["settings"] == {"threads": 2, "deterministic": True}
