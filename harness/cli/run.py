@@ -27,13 +27,11 @@ def command(ctx: click.Context, /, **options: Any) -> None:
     are not run again.
     """
     from harness.plugins import load_registry
-    from harness.records.repeat import (
-        changed_since, deterministic_in, nothing_replaced, request_of_record, threads_of_record,
-    )  # fmt: skip
+    from harness.records import repeat
     from harness.records.store import RunStore
 
     repeated = RunStore(options["results"]).lookup(options["from_run"]).record if options["from_run"] else None
-    base = None if repeated is None else request_of_record(repeated)
+    base = None if repeated is None else repeat.request_of_record(repeated)
     plugins = (*options["plugins"], *(base.plugins if base else ()))
     with stdout_kept_clean(options["as_json"]):
         registry = load_registry(tuple(dict.fromkeys(plugins)))
@@ -41,10 +39,10 @@ def command(ctx: click.Context, /, **options: Any) -> None:
     requests = requests_of(options, base)
 
     def note_changes(jobs: list[Any]) -> None:
-        if repeated is None or not nothing_replaced(requests, base):
+        if repeated is None or not repeat.nothing_replaced(requests, base):
             return
         for job in jobs:
-            changed = changed_since(repeated, job.cell.hash, job.cell.identity)
+            changed = repeat.changed_since(repeated, job.cell.hash, job.cell.identity)
             if changed:
                 click.echo(f"note: {changed}", err=True)
 
@@ -55,7 +53,7 @@ def command(ctx: click.Context, /, **options: Any) -> None:
         options,
         name="run",
         metric_ids=metric_ids,
-        threads=None if repeated is None else threads_of_record(repeated),
-        deterministic=repeated is not None and deterministic_in(repeated),
+        threads=None if repeated is None else repeat.threads_of_record(repeated),
+        deterministic=repeated is not None and repeat.deterministic_in(repeated),
         prepared=note_changes,
     )
