@@ -137,6 +137,11 @@ def _discard(run: Path, folder: Path) -> bool:
     return True
 
 
+def is_near(folder: Path) -> bool:
+    """Whether a run is in its place, or was set aside for a new one that is about to come."""
+    return folder.exists() or aside_of(folder).exists() or folder.exists()
+
+
 def put_back(folder: Path) -> None:
     """If no run is in its place but one stepped aside, put that one back: its successor was killed between two renames.
 

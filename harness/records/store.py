@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import HarnessError
-from harness.records.leftovers import clear_aside, put_back, remove_abandoned, step_aside, temporary_for
+from harness.records.leftovers import clear_aside, is_near, put_back, remove_abandoned, step_aside, temporary_for
 from harness.records.run_files import array_bytes, model_bytes, sync_folder, write_file
 from harness.records.walk import walk
 
@@ -34,6 +34,9 @@ log = logging.getLogger(__name__)
 
 ATTEMPTS = 1000
 """Renames before a writer gives up; each one fails because another process wrote the same cell in between."""
+
+LOOKS, LOOK_SECONDS = 50, 0.002
+"""How often a record that its writers may be replacing is looked for, and how long it takes between two looks."""
 
 ADVICE = {
     errno.ENOSPC: "make room there",
@@ -86,16 +89,23 @@ class RunStore:
     def find(self, method: str, dataset: str, cell_hash: str) -> StoredRun | None:
         """The stored run of a cell, or None. For many cells see :func:`harness.records.index.statuses`."""
         folder = self.folder(method, dataset, cell_hash)
-        put_back(folder)
-        try:
-            return StoredRun(folder, read_record(folder / "record.json"))
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except (OSError, ValueError) as error:
-            log.warning(
-                "%s is not a record of this version and counts as missing: %s", folder / "record.json", short(error)
-            )
-            return None
+        absent = 0
+        for _ in range(LOOKS):
+            put_back(folder)
+            try:
+                return StoredRun(folder, read_record(folder / "record.json"))
+            except (FileNotFoundError, NotADirectoryError):
+                # Not there, or its writers are between two renames; what is gone at two looks in a row is gone.
+                absent = 0 if is_near(folder) else absent + 1
+            except (OSError, ValueError) as error:
+                log.warning(
+                    "%s is not a record of this version and counts as missing: %s", folder / "record.json", short(error)
+                )
+                return None
+            if absent == 2:
+                break
+            time.sleep(LOOK_SECONDS)
+        return None
 
     def all(self) -> Iterator[StoredRun]:
         """Every readable record, sorted by path; others are named in a note and left out."""
