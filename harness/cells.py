@@ -7,6 +7,7 @@ import itertools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -122,10 +123,15 @@ class Cell:
     facts: Mapping[str, Any]
     identity: Mapping[str, Any]
 
-    @property
+    @cached_property
     def hash(self) -> str:
         """Content hash of the identity."""
         return content_hash(self.identity)
+
+    @property
+    def place(self) -> tuple[str, str, str]:
+        """Method, data set and hash: where its record belongs (:meth:`harness.records.store.RunStore.find`)."""
+        return self.facts["method"], self.facts["dataset"], self.hash
 
     @property
     def title(self) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
@@ -14,7 +15,7 @@ from harness.cells import CellRequest
 from harness.command import command_of
 from harness.context import Progress
 from harness.errors import CombinationError, HarnessError, UnsavedError
-from harness.execution import FINISH_RUNNING, STOP_NOW, Ended, Executor, Session, Task
+from harness.execution import STOP_NOW, Ended, Executor, Session, Task
 from harness.records.ends import End, ends_of
 from harness.records.schema import RunRecord, Status
 from harness.records.store import RunStore
@@ -68,6 +69,7 @@ class Sweep:
     Attributes:
         jobs: The cells.
         refused: Combinations that cannot work, for the listener.
+        ends: From :func:`ends_of_jobs`.
         store: Where records are.
         standing: Which records stand.
         settings: How cells are run.
@@ -80,6 +82,7 @@ class Sweep:
 
     jobs: Sequence[Job]
     refused: Sequence[Refusal]
+    ends: Mapping[str, End]
     store: RunStore
     standing: Standing
     settings: RunSettings
@@ -89,6 +92,11 @@ class Sweep:
     state: SweepState | None = None
     metrics: tuple[str, ...] = ()
 
+    @cached_property
+    def pending(self) -> list[Job]:
+        """The cells that have no standing record."""
+        return to_run(self.jobs, self.ends, self.standing)
+
 
 @dataclass
 class Result:
@@ -96,12 +104,10 @@ class Result:
 
     Attributes:
         statuses: Hash to status of every cell that has a record now.
-        kept: Hashes of cells whose record stood before.
         unfinished: Cells without a record: the sweep was stopped.
     """
 
     statuses: dict[str, Status] = field(default_factory=dict)
-    kept: set[str] = field(default_factory=set)
     unfinished: list[Job] = field(default_factory=list)
 
     @property
@@ -141,9 +147,7 @@ def prepare_all(workbench: Workbench, requests: Sequence[CellRequest]) -> tuple[
 
 def ends_of_jobs(jobs: Sequence[Job], store: RunStore) -> dict[str, End]:
     """Hash to end of those cells that have a record."""
-    return ends_of(
-        store.results, [(job.cell.facts["method"], job.cell.facts["dataset"], job.cell.hash) for job in jobs]
-    )
+    return ends_of(store.results, [job.cell.place for job in jobs])
 
 
 def to_run(jobs: Sequence[Job], ends: Mapping[str, End], standing: Standing) -> list[Job]:
@@ -202,21 +206,18 @@ class _Run:
 
     def keep_standing(self) -> None:
         """Cells that need not run are finished at once."""
-        ends = ends_of_jobs(self.sweep.jobs, self.sweep.store)
-        self.pending = to_run(self.sweep.jobs, ends, self.sweep.standing)
-        pending = {job.cell.hash for job in self.pending}
-        for job in self.sweep.jobs:
-            if job.cell.hash not in pending:
-                self.result.statuses[job.cell.hash] = ends[job.cell.hash].status
-                self.result.kept.add(job.cell.hash)
-                self.listener.cell_kept(job, ends[job.cell.hash])
-        self.listener.pending(len(self.pending))
+        pending = {job.cell.hash for job in self.sweep.pending}
+        for cell_hash, job in self.by_hash.items():
+            if cell_hash not in pending:
+                self.result.statuses[cell_hash] = self.sweep.ends[cell_hash].status
+                self.listener.cell_kept(job, self.sweep.ends[cell_hash])
+        self.listener.pending(len(pending))
 
     def run_pending(self) -> None:
         """Run what is left, then once more, one by one, what ran out of GPU memory."""
-        if not self.pending:
+        if not self.sweep.pending:
             return
-        adopt(self.sweep.workbench, self.pending[0].request.plugins)
+        adopt(self.sweep.workbench, self.sweep.pending[0].request.plugins)
         try:
             self._run_pending()
         except KeyboardInterrupt:
@@ -225,16 +226,16 @@ class _Run:
             self._stopped()
 
     def _run_pending(self) -> None:
-        self._pass([self._task(job) for job in self.pending])
+        self._pass([self._task(job) for job in self.sweep.pending])
         self.attempt = 2
         for job in self.again:
             if self.sweep.session.stopping():
                 self._finished(job, self._stored(job))
                 continue
             self.listener.noted(f"{job.cell.title} ran out of GPU memory and is tried again alone")
-            self._pass([self._task(job, attempt=2)])
+            self._pass([self._task(job)])
 
-    def _task(self, job: Job, attempt: int = 1) -> Task:
+    def _task(self, job: Job) -> Task:
         sweep = self.sweep
         return Assignment(
             command=command_of(job.request),
@@ -245,13 +246,13 @@ class _Run:
             settings=sweep.settings,
             metrics=sweep.metrics,
             state=None if sweep.state is None else sweep.state.workers.absolute(),
-            attempt=attempt,
+            attempt=self.attempt,
         ).task()
 
     def _stopped(self) -> None:
         """The second Ctrl-C came at a moment when no executor could take it: settle what it could not say."""
         told = {*self.result.statuses, *(job.cell.hash for job in self.result.unfinished)}
-        for job in self.pending:
+        for job in self.sweep.pending:
             if job.cell.hash not in told:
                 self._settle(Ended(self._task(job), "stopped"))
 
@@ -287,7 +288,7 @@ class _Run:
                 return
             self._finished(job, self._stored(job))
             return
-        stored = self.sweep.store.find(job.cell.facts["method"], job.cell.facts["dataset"], job.cell.hash)
+        stored = self.sweep.store.find(*job.cell.place)
         began, _ = self.handed_out.get(job.cell.hash, (self.began, ""))
         if stored is not None and datetime.fromisoformat(stored.record.finished) >= began - timedelta(milliseconds=1):
             self._finished(job, stored.record)  # its worker died after the record was written
@@ -312,7 +313,7 @@ class _Run:
         return outcome.record
 
     def _stored(self, job: Job) -> RunRecord:
-        stored = self.sweep.store.find(job.cell.facts["method"], job.cell.facts["dataset"], job.cell.hash)
+        stored = self.sweep.store.find(*job.cell.place)
         if stored is None:
             raise UnsavedError(
                 f"the record of {job.cell.title} ({job.cell.hash}) is gone from {self.sweep.store.runs}: the folder "
@@ -335,8 +336,3 @@ def carried_environment() -> dict[str, str]:
     }
     folders = ("HARNESS_CACHE", "HARNESS_DATA", "HARNESS_PLUGINS_DIR")
     return {name: str(Path(value).absolute()) if name in folders else value for name, value in found.items()}
-
-
-__all__ = ["FINISH_RUNNING", "STOP_NOW", "Listener", "Refusal", "Result", "Sweep", "prepare_all", "run_sweep"]
-
-Stopping = Callable[[], int]

@@ -10,14 +10,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
+import shlex
 import socket
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 
 from harness.cell_log import tail_of
@@ -130,7 +131,7 @@ class SweepState:
         tail: list[str] = []
         for worker in list(read_workers(self.workers)):
             if worker.hash == cell_hash and not worker.alive:
-                file = self.workers / f"{worker.host}-{worker.pid}.json"
+                file = self.workers / worker.file_name
                 tail = tail_of(log_beside(file)) or worker.tail
                 forget_worker(file)
         return tail
@@ -167,7 +168,7 @@ def _clear(state: SweepState) -> None:
     """Remove what killed processes left: files of workers, and files that they were about to rename."""
     for worker in list(read_workers(state.workers)):
         if not worker.alive:
-            forget_worker(state.workers / f"{worker.host}-{worker.pid}.json")
+            forget_worker(state.workers / worker.file_name)
     for pattern in ("workers/*.new", "invocations/.*.new", ".*.new"):
         for left in state.folder.glob(pattern):
             with suppress(FileNotFoundError):  # renamed meanwhile
@@ -208,6 +209,20 @@ def begin_invocation(state: SweepState, executor: str, workers: int | None, shar
     )
 
 
+def resume_command(argv: Sequence[str], began: datetime) -> str:
+    """A command that goes on where another one stopped; nothing that it finished is run again.
+
+    Args:
+        argv: Words of the other command.
+        began: When it began.
+    """
+    words = ["harness", *argv[1:]]
+    always = "--overwrite=always" in words or ("--overwrite", "always") in pairwise(words)
+    if always and not any(word.partition("=")[0] == "--since" for word in words):
+        words += ["--since", began.isoformat(timespec="milliseconds")]  # as records say it
+    return shlex.join(words)
+
+
 def known_sweeps(results: Path) -> list[SweepState]:
     """All sweeps of a results folder, the one that was worked on last first."""
     states = [SweepState(path.parent) for path in (results / FOLDER).glob("*/sweep.json")]
@@ -243,16 +258,7 @@ def find_sweep(results: Path, name: str) -> SweepState:
     return matching[0]
 
 
-def forget(state: SweepState) -> None:
-    """Remove the state folder of a sweep that is over; its records stay."""
-    shutil.rmtree(state.folder, ignore_errors=True)
-
-
 def _write(path: Path, content: object) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
     temporary.write_text(json.dumps(content), encoding="utf-8")
     temporary.replace(path)
-
-
-StatusOf = Callable[[PlannedCell], str | None]
-"""Status of a cell's record, or None where it has none."""

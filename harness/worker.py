@@ -78,19 +78,15 @@ class Assignment:
 
 @dataclass(frozen=True)
 class Reply:
-    """What became of a cell.
+    """What became of a cell; if nothing is said, its record is there, written here or by somebody who was quicker.
 
     Attributes:
-        saved: A record was written.
-        kept: Somebody else had finished the cell before it began here.
         refused: Why the cell could not even be begun.
         unsaved: Why its record could not be written.
         retry: It ran out of GPU memory beside other cells: try it again alone.
         notes: Remarks beyond those that were known when the cell was planned.
     """
 
-    saved: bool = False
-    kept: bool = False
     refused: str = ""
     unsaved: str = ""
     retry: bool = False
@@ -156,13 +152,13 @@ def run_task(
     store = RunStore(assignment.results)
     try:
         job = _prepared(assignment)
-        stored = store.find(job.cell.facts["method"], job.cell.facts["dataset"], job.cell.hash)
+        stored = store.find(*job.cell.place)
         if stored is not None and (
             assignment.standing.holds(stored.record.status, stored.record.finished)
             if assignment.attempt == 1
             else stored.record.status == "ok"  # another sweep finished what ran out of memory here
         ):
-            return Reply(kept=True).text()
+            return Reply().text()
     except HarnessError as error:
         return Reply(refused=str(error)).text()
     except Exception as error:
@@ -222,4 +218,4 @@ def _run(
     record = outcome.record
     trackers.run_finished(record, folder)
     retry = record.error is not None and of_a_gpu(record.error) and assignment.attempt == 1
-    return Reply(saved=True, retry=retry, notes=tuple(record.notes[len(job.notes) :]))
+    return Reply(retry=retry, notes=tuple(record.notes[len(job.notes) :]))

@@ -59,6 +59,11 @@ class WorkerState:
     tail: list[str] = field(default_factory=list)
 
     @property
+    def file_name(self) -> str:
+        """Name of its file."""
+        return f"{self.host}-{self.pid}.json"
+
+    @property
     def alive(self) -> bool:
         """Whether its process still works, as far as can be told from here."""
         if self.host == socket.gethostname():
@@ -90,7 +95,7 @@ class Reporter:
             host=socket.gethostname(), pid=os.getpid(), executor=placed.get("executor", ""),
             worker=placed.get("worker", ""), hash=cell_hash, title=title, started=now, updated=now,
         )  # fmt: skip
-        self._file = folder / f"{self.state.host}-{self.state.pid}.json"
+        self._file = folder / self.state.file_name
         self._log = log
         log.file = log_beside(self._file)
         self._changed = threading.Event()

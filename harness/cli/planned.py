@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,27 +12,13 @@ from harness.wording import counted
 
 if TYPE_CHECKING:
     from harness.records.store import RunStore
-    from harness.settings import RunSettings
-    from harness.standing import Standing
-    from harness.sweep import Refusal
+    from harness.sweep import Sweep
     from harness.workbench import Job
 
 
-def show_plan(
-    jobs: Sequence[Job],
-    refused: Sequence[Refusal],
-    store: RunStore,
-    standing: Standing,
-    settings: RunSettings,
-    executor: Any,
-    options: dict[str, Any],
-) -> None:
+def show_plan(sweep: Sweep, as_json: bool) -> None:
     """List the cells of a grid, their state, and how long the rest takes; nothing is computed or written."""
-    from harness.cli.running import session_of
-    from harness.sweep import ends_of_jobs, to_run
-
-    ends = ends_of_jobs(jobs, store)
-    pending = to_run(jobs, ends, standing)
+    jobs, ends, pending = sweep.jobs, sweep.ends, sweep.pending
     runs = {job.cell.hash for job in pending}
     rows = [
         {
@@ -43,7 +29,7 @@ def show_plan(
         }
         for job in jobs
     ]
-    if options["as_json"]:
+    if as_json:
         click.echo(json.dumps(rows, indent=1))
     else:
         from tabulate import tabulate
@@ -54,13 +40,13 @@ def show_plan(
         ]
         click.echo(tabulate(shown, headers=["hash", "record", "would", "cell"], disable_numparse=True))
         click.echo(f"\n{counted(len(rows), 'cell')}, {len(pending)} to run.")
-        session = session_of(options, settings, store.results)
-        workers = executor.slots(session) if hasattr(executor, "slots") else session.workers or 1
         if pending:
-            click.echo(f"estimated time: {_estimate(pending, store, workers)}")
+            slots = getattr(sweep.executor, "slots", None)
+            workers = slots(sweep.session) if slots else sweep.session.workers or 1
+            click.echo(f"estimated time: {_estimate(pending, sweep.store, workers)}")
     for note in dict.fromkeys(note for job in jobs for note in job.notes):
         click.echo(f"note: {note}", err=True)
-    for refusal in refused:
+    for refusal in sweep.refused:
         click.echo(f"refused: {refusal.reason}", err=True)
 
 

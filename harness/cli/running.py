@@ -5,7 +5,6 @@ tables.
 from __future__ import annotations
 
 import json
-import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from harness.records.store import RunStore
     from harness.settings import RunSettings
     from harness.standing import Standing
-    from harness.sweep import Refusal, Result
+    from harness.sweep import Result, Sweep
     from harness.workbench import Job
 
 
@@ -152,16 +151,17 @@ def run_requests(
     Raises:
         HarnessError: A mistake of the user, or a record that cannot be saved.
     """
-    from harness.context import check_device_name
+    from harness.context import check_device_name, choose_device
     from harness.errors import UnsavedError
     from harness.records.store import RunStore
     from harness.settings import RunSettings
-    from harness.sweep import prepare_all
+    from harness.sweep import Sweep, ends_of_jobs, prepare_all
+    from harness.sweep_state import resume_command
     from harness.trackers.choice import choose_trackers
     from harness.workbench import Workbench
 
     standing = standing_of(options)
-    began = datetime.now(UTC).isoformat(timespec="milliseconds")  # as records say it
+    resume = resume_command(sys.argv, datetime.now(UTC))
     settings = RunSettings(
         device=options["device"],
         threads=next(number for number in (options["threads"], threads, 1) if number is not None),
@@ -169,7 +169,7 @@ def run_requests(
         trackers=options["trackers"],
     )
     choose_trackers(registry, settings.trackers)  # a mistake in them is found before anything runs
-    session_of(options, settings, Path())  # so are values that cannot be read
+    session = session_of(options, settings)  # so are values that cannot be read
     check_device_name(options["device"])
     workbench = Workbench(registry, options["device"])
     everything, refused = prepare_all(workbench, requests)
@@ -177,22 +177,28 @@ def run_requests(
     if prepared:
         prepared(jobs)
     store = RunStore(options["results"])
+    executor = make_executor(registry, options["executor"], options["executor_options"])
+    in_process = bool(getattr(executor, "in_process", False))
+    if not options["dry_run"]:
+        if in_process:
+            choose_device(settings.device)  # a device that is not here is found before the first cell
+        store.check_writable()  # it also puts back what killed writers had set aside, so it comes before the look
+    sweep = Sweep(
+        jobs, refused, ends_of_jobs(jobs, store), store, standing, settings, executor, session, workbench,
+        metrics=tuple(metric_ids),
+    )  # fmt: skip
     if options["dry_run"]:
         from harness.cli.planned import show_plan
 
-        executor = make_executor(registry, options["executor"], options["executor_options"])
-        show_plan(jobs, refused, store, standing, settings, executor, options)
+        show_plan(sweep, options["as_json"])
         return
-    resume = resume_command(sys.argv, standing, began)
     try:
-        result = _run(
-            everything, jobs, refused, store, standing, settings, workbench, registry, options, name, shard, metric_ids
-        )
+        result = _run(sweep, everything, options, name, shard, in_process)
     except UnsavedError:
         click.echo(f"go on with: {resume}", err=True)
         raise
     if options["as_json"]:
-        records = (store.find(job.cell.facts["method"], job.cell.facts["dataset"], job.cell.hash) for job in jobs)
+        records = (store.find(*job.cell.place) for job in jobs)
         click.echo(json.dumps([stored.record.to_json() for stored in records if stored is not None], indent=1))
     else:
         _print_tables(jobs, store, metric_ids, result)
@@ -203,46 +209,40 @@ def run_requests(
 
 
 def _run(
-    everything: list[Job], jobs: list[Job], refused: list[Refusal], store: RunStore, standing: Standing,
-    settings: RunSettings, workbench: Any, registry: Registry, options: dict[str, Any], name: str, shard: str,
-    metric_ids: list[str],
-) -> Result:  # fmt: skip
-    """Run the cells, with their progress shown and their state kept."""
+    sweep: Sweep, everything: list[Job], options: dict[str, Any], name: str, shard: str, in_process: bool
+) -> Result:
+    """Run the cells, with their progress shown and their state kept.
+
+    Args:
+        sweep: This machine's cells.
+        everything: The cells of all machines, which share one state.
+        options: Values of :func:`running_options` by name.
+        name: Name of the sweep.
+        shard: "2/4", or "".
+        in_process: Cells run one by one in this process.
+    """
     import tempfile
 
     from harness.cli.progress import make_listener
     from harness.cli.stopping import stop_signals
-    from harness.context import choose_device
-    from harness.sweep import Sweep, ends_of_jobs, run_sweep, to_run
+    from harness.sweep import run_sweep
     from harness.sweep_state import PlannedCell, begin_invocation, open_state
 
-    executor = make_executor(registry, options["executor"], options["executor_options"])
-    in_process = bool(getattr(executor, "in_process", False))
-    if in_process:
-        choose_device(settings.device)  # a device that is not here is found before the first cell
-    store.check_writable()
-    pending = to_run(jobs, ends_of_jobs(jobs, store), standing)
     state = invocation = None
-    if len(everything) > 1 and pending:
-        cells = [
-            PlannedCell(job.cell.hash, job.cell.facts["method"], job.cell.facts["dataset"], job.cell.title)
-            for job in everything
-        ]
-        state = open_state(store.results, name, cells)
-        invocation = begin_invocation(state, options["executor"], options["workers"], shard, len(pending))
+    if len(everything) > 1 and sweep.pending:
+        cells = [PlannedCell(job.cell.hash, *job.cell.place[:2], job.cell.title) for job in everything]
+        state = open_state(sweep.store.results, name, cells)
+        invocation = begin_invocation(state, options["executor"], options["workers"], shard, len(sweep.pending))
     with (
         tempfile.TemporaryDirectory(prefix="harness-") as spare,
         stop_signals(in_process) as stops,
         stdout_kept_clean(options["as_json"]),
-        make_listener(state, len(jobs), in_process) as listener,
+        make_listener(state, len(sweep.jobs), in_process) as listener,
     ):
-        session = replace(
-            session_of(options, settings, Path(spare) if state is None else state.folder.absolute()),
-            stopping=stops.level,
-        )
         stops.say = listener.say
-        listener.elsewhere = results_option(store.results)
-        sweep = Sweep(jobs, refused, store, standing, settings, executor, session, workbench, state, tuple(metric_ids))
+        listener.elsewhere = results_option(sweep.store.results)
+        folder = Path(spare) if state is None else state.folder.absolute()
+        sweep = replace(sweep, session=replace(sweep.session, folder=folder, stopping=stops.level), state=state)
         outcome = "failed"
         try:
             result = run_sweep(sweep, listener)
@@ -256,8 +256,8 @@ def _run(
     return result
 
 
-def session_of(options: dict[str, Any], settings: RunSettings, folder: Path) -> Session:
-    """What an executor may know of this command.
+def session_of(options: dict[str, Any], settings: RunSettings) -> Session:
+    """What an executor may know of this command; its folder is not chosen yet.
 
     Raises:
         HarnessError: A time, a size or a number has no meaning.
@@ -275,7 +275,7 @@ def session_of(options: dict[str, Any], settings: RunSettings, folder: Path) -> 
         if value is not None and value < 1:
             raise HarnessError(f"{option} {value}: expected at least 1.")
     return Session(
-        folder=folder,
+        folder=Path(),
         workers=options["workers"],
         threads=settings.threads,
         device=options["device"],
@@ -336,17 +336,3 @@ def _closing(result: Result, total: int, store: RunStore) -> str:
     finished = len(result.statuses) - result.failed
     said = f"{finished} of {counted(total, 'cell')}" if parts else counted(total, "cell")
     return f"{said} finished{''.join(f', {part}' for part in parts)}; records in {store.runs}"
-
-
-def resume_command(argv: Sequence[str], standing: Standing, began: str) -> str:
-    """A command that goes on where this one stopped; nothing that is finished is run again.
-
-    Args:
-        argv: Words of this command.
-        standing: Its overwrite policy.
-        began: When it began (ISO 8601).
-    """
-    words = ["harness", *argv[1:]]
-    if standing.overwrite == "always" and not standing.since:
-        words += ["--since", began]
-    return shlex.join(words)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -126,17 +125,14 @@ def _seconds_left(ends: dict[str, End], invocations: list[Invocation], left: int
 
 def _command(invocations: list[Invocation]) -> str:
     """The last command, which goes on with the sweep where it stopped; what it finished is not run again."""
-    import shlex
     from datetime import UTC, datetime
+
+    from harness.sweep_state import resume_command
 
     if not invocations:
         return ""
     last = invocations[-1]
-    words = ["harness", *last.argv[1:]]
-    always = "--overwrite=always" in words or ("--overwrite", "always") in pairwise(words)
-    if always and not any(word.partition("=")[0] == "--since" for word in words):
-        words += ["--since", datetime.fromtimestamp(last.started, UTC).isoformat(timespec="milliseconds")]
-    return shlex.join(words)
+    return resume_command(last.argv, datetime.fromtimestamp(last.started, UTC))
 
 
 def described(facts: dict[str, Any]) -> str:

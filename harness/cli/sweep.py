@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from harness.cli.options import PLUGIN
+from harness.cli.options import PLUGIN, default_data_root
 from harness.cli.running import metric_ids_of, run_requests, running_options, stdout_kept_clean
 
 
@@ -29,8 +29,6 @@ def command(ctx: click.Context, /, plan: str, shard: str | None, **options: Any)
     It can be killed at any moment: what is finished stays, and the same command goes on. Shipped plans: smoke,
     paper-ucm, paper-rsicd, cross; docs/sweeps.md says how to write your own.
     """
-    import os
-
     from harness.cells import CellRequest
     from harness.methods import MethodRequest
     from harness.plan_file import read_plan
@@ -47,8 +45,7 @@ def command(ctx: click.Context, /, plan: str, shard: str | None, **options: Any)
         registry = load_registry(plugins)
     read.check_names(registry)
     metric_ids = metric_ids_of(registry, options["metrics"], read.metrics or ("map",))
-    usual = os.environ.get("HARNESS_DATA")
-    base = CellRequest(MethodRequest(""), plugins=plugins, data_root=Path(usual) if usual else None)
+    base = CellRequest(MethodRequest(""), plugins=plugins, data_root=default_data_root())
     requests = read.requests(base, {"data_root": [options["data_root"]] if options["data_root"] else []})
     check_values(read, registry, requests)
     run_requests(

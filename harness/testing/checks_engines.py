@@ -127,21 +127,25 @@ def check_worker_process(subject: Subject) -> str:
 
 
 def _finished(ended: Ended) -> None:
+    from harness.worker import Reply
+
     if ended.how != "finished":
         raise CheckFailed(f"the worker {ended.how}: {ended.reason} {' | '.join(ended.log[-3:])}")
-    reply = json.loads(ended.reply)
-    if reply.get("refused") or reply.get("unsaved"):
-        raise CheckFailed(f"the worker refused the cell: {reply['refused'] or reply['unsaved']}")
+    reply = Reply.read(ended.reply)
+    if reply.refused or reply.unsaved:
+        raise CheckFailed(f"the worker refused the cell: {reply.refused or reply.unsaved}")
 
 
 @check("executor", hint="the contract is harness.execution.Executor.", slow=True)
 def check_runs_tasks(subject: Subject) -> str:
     """It runs two cells, yields each once as finished, and their records are written."""
+    from harness.sweep import carried_environment
+
     executor = _executor(subject)
     with _folder() as folder:
         jobs = [_job(subject, folder, seed) for seed in (0, 1)]
         tasks = [_task(job, folder) for job in jobs]
-        ended = list(executor.run(tasks, Session(folder, device="cpu", environment=_carried())))
+        ended = list(executor.run(tasks, Session(folder, device="cpu", environment=carried_environment())))
         if sorted(one.task.hash for one in ended) != sorted(task.hash for task in tasks):
             raise CheckFailed(f"it was given {len(tasks)} tasks and yielded {len(ended)}, or some of them twice.")
         for one in ended:
@@ -155,11 +159,13 @@ def check_runs_tasks(subject: Subject) -> str:
        slow=True)  # fmt: skip
 def check_stops(subject: Subject) -> None:
     """Asked to stop before it began, it runs nothing and yields every task as stopped."""
+    from harness.sweep import carried_environment
+
     executor = _executor(subject)
     with _folder() as folder:
         jobs = [_job(subject, folder, seed) for seed in (0, 1)]
         tasks = [_task(job, folder) for job in jobs]
-        session = Session(folder, device="cpu", stopping=lambda: FINISH_RUNNING, environment=_carried())
+        session = Session(folder, device="cpu", stopping=lambda: FINISH_RUNNING, environment=carried_environment())
         ended = list(executor.run(tasks, session))
         how = [one.how for one in ended]
         if how != ["stopped"] * len(tasks):
@@ -177,11 +183,6 @@ def _executor(subject: Subject) -> Any:
         return subject.declaration.load()(**parameters)
     except (HarnessError, ImportError) as error:
         raise CheckSkipped(f"its engine cannot be used here: {error}") from error
-
-
-def _carried() -> dict[str, str]:
-    names = ("HARNESS_CACHE", "HARNESS_PLUGINS_DIR", "HARNESS_PLUGINS")
-    return {name: os.environ[name] for name in names if name in os.environ}
 
 
 @check("tracker", hint="the contract is harness.trackers.interface.Tracker.", slow=True)
