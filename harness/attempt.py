@@ -12,13 +12,13 @@ from harness.cell_log import CellLog
 from harness.context import Progress, ignore_progress
 from harness.declarations import MetricDeclaration
 from harness.environment import environment
-from harness.errors import HarnessError
+from harness.errors import HarnessError, what_and_where
 from harness.records.schema import Failure, RunRecord, Status
 from harness.runner import Outcome, make_record, run_job
 from harness.settings import RunSettings, applied
 
 if TYPE_CHECKING:
-    from harness.trackers import Trackers
+    from harness.trackers.group import Trackers
     from harness.workbench import Job
 
 TRACEBACK_LINES = 20
@@ -124,7 +124,7 @@ def failure_of(error: BaseException, settings: RunSettings) -> tuple[Failure, St
     elif settings.deterministic and _is_nondeterminism(error):
         tail, message = [], _nondeterminism(error)
     else:
-        tail, message = traceback.format_exception(error), _what_and_where(error)
+        tail, message = traceback.format_exception(error), what_and_where(error)
         tail = "".join(tail).splitlines()[-TRACEBACK_LINES:]
     failure = Failure(kind=type(error).__name__, message=message, traceback=tail)
     return failure, "oom" if out_of_memory else "failed"
@@ -150,14 +150,6 @@ def _with_facts(
     if placed:
         facts["placed"] = dict(placed)
     return record.model_copy(update={"attempt": number, "environment": facts})
-
-
-def _what_and_where(error: BaseException) -> str:
-    """Kind, text and place of a component's own error: the last line that is not inside a library."""
-    lines = traceback.extract_tb(error.__traceback__)
-    ours = [line for line in lines if "site-packages" not in line.filename] or lines
-    where = f" ({ours[-1].filename}, line {ours[-1].lineno})" if ours else ""
-    return f"{type(error).__name__}: {' '.join(str(error).split())}{where}"
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

@@ -72,9 +72,9 @@ class _Lines(logging.Handler):
         self.log.add(f"{record.levelname.lower()} {record.name}: {record.getMessage()}")
 
 
-def tail_of(file: Path) -> list[str]:
+def tail_of(file: Path, lines: int = TAIL_LINES) -> list[str]:
     """The last lines of the log of a process that is gone; empty where there is none."""
     try:
-        return file.read_text(encoding="utf-8", errors="replace").splitlines()[-TAIL_LINES:]
+        return file.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:]
     except OSError:
         return []

@@ -48,3 +48,13 @@ def unknown_name(kind: str, name: str, known: Iterable[str], remark: str = "") -
     else:
         hint = f"known: {', '.join(names[:30])} and {len(names) - 30} more."
     return HarnessError(f"unknown {kind} {name!r}: {hint}{' ' + remark if remark else ''}")
+
+
+def what_and_where(error: BaseException) -> str:
+    """Kind, text and place of a component's own error: the last line that is not inside a library."""
+    import traceback
+
+    lines = traceback.extract_tb(error.__traceback__)
+    ours = [line for line in lines if "site-packages" not in line.filename] or lines
+    where = f" ({ours[-1].filename}, line {ours[-1].lineno})" if ours else ""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}{where}"

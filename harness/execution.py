@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from harness.errors import HarnessError
+
 if TYPE_CHECKING:
     from harness.context import Progress
 
@@ -74,6 +76,9 @@ class Session:
         progressed: For executors that run cells in this very process: called with the cell's progress.
         began: Called when a task is handed to a worker, with the worker's name.
         environment: Environment variables that workers on other machines need (folders of plugins, cache and data).
+
+    Raises:
+        HarnessError: Workers, threads or cells of a GPU are below 1.
     """
 
     folder: Path
@@ -87,6 +92,16 @@ class Session:
     progressed: Callable[[Progress], None] = lambda progress: None
     began: Callable[[Task, str], None] = lambda task, worker: None
     environment: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Numbers below 1 have no meaning for any executor."""
+        for option, value in (
+            ("--threads", self.threads),
+            ("--workers", self.workers),
+            ("--cells-per-gpu", self.cells_per_gpu),
+        ):
+            if value is not None and value < 1:
+                raise HarnessError(f"{option} {value}: expected at least 1.")
 
 
 class Executor(Protocol):

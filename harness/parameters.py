@@ -163,3 +163,23 @@ def find(parameters: Iterable[Parameter], name: str, owner: str) -> Parameter:
         if parameter.name == name:
             return parameter
     raise unknown_name(f"parameter of {owner}", name, [parameter.name for parameter in parameters])
+
+
+def read_values(
+    parameters: Iterable[Parameter], texts: Mapping[str, str], owner: str, prefix: str = ""
+) -> dict[str, Value]:
+    """The values of all parameters: what a user wrote, otherwise the defaults.
+
+    Args:
+        parameters: The parameters.
+        texts: Name to text.
+        owner: For the message about an unknown name, for example "executor local".
+        prefix: What stands before the name in the message about a value.
+
+    Raises:
+        HarnessError: An unknown name, or a value that cannot be read.
+    """
+    values = defaults(parameters)
+    for name, text in texts.items():
+        values[name] = find(parameters, name, owner).read(text, f"{prefix}{name}")
+    return values

@@ -74,13 +74,12 @@ class OwnRandomness:
         """While this lasts the global generators are those of this stream."""
         import torch
 
-        outside = _global_states(torch)
-        _set_global_states(torch, self._states)
-        try:
-            yield
-        finally:
-            self._states = _global_states(torch)
-            _set_global_states(torch, outside)
+        with frozen_global_randomness():
+            _set_global_states(torch, self._states)
+            try:
+                yield
+            finally:
+                self._states = _global_states(torch)
 
 
 def _global_states(torch: Any) -> tuple[Any, ...]:

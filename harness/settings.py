@@ -97,7 +97,7 @@ def _threads(number: int) -> Iterator[None]:
     from threadpoolctl import threadpool_limits
 
     before = numba.get_num_threads()  # starts numba's pool, which meddles with OpenMP's threads: so it comes first
-    with _environment(dict.fromkeys(POOLS, str(number))), threadpool_limits(limits=number):
+    with environment_set(dict.fromkeys(POOLS, str(number))), threadpool_limits(limits=number):
         torch.set_num_threads(number)
         numba.set_num_threads(min(number, numba.config.NUMBA_NUM_THREADS))  # the pool never grows beyond its start
         try:
@@ -111,7 +111,7 @@ def _set_deterministic(deterministic: bool, stack: ExitStack) -> None:
 
     _deterministic_algorithms(deterministic)
     if deterministic:
-        stack.enter_context(_environment({"CUBLAS_WORKSPACE_CONFIG": CUBLAS_WORKSPACE}))
+        stack.enter_context(environment_set({"CUBLAS_WORKSPACE_CONFIG": CUBLAS_WORKSPACE}))
         torch.backends.cudnn.deterministic = True
         torch.backends.cudnn.benchmark = False
 
@@ -128,7 +128,7 @@ def _deterministic_algorithms(wanted: bool, warn_only: bool = False) -> None:
 
 
 @contextmanager
-def _environment(values: dict[str, str]) -> Iterator[None]:
+def environment_set(values: dict[str, str]) -> Iterator[None]:
     """Environment variables for a while."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)

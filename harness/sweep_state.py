@@ -24,6 +24,7 @@ from pathlib import Path
 from harness.cell_log import tail_of
 from harness.errors import HarnessError, unknown_name
 from harness.processes import process_exists
+from harness.whole_file import replace_text
 from harness.worker_state import WorkerState, forget_worker, log_beside, read_workers
 
 FOLDER = "sweeps"
@@ -155,7 +156,7 @@ def open_state(results: Path, name: str, cells: Sequence[PlannedCell]) -> SweepS
         except HarnessError:  # not there, or damaged
             written = False
         if not written:
-            _write(state.folder / "sweep.json", {"schema": 1, "name": name, "cells": listed})
+            replace_text(state.folder / "sweep.json", json.dumps({"schema": 1, "name": name, "cells": listed}))
     except OSError as error:
         raise HarnessError(
             f"the state of the sweep cannot be written to {state.folder} ({error.strerror}): free space there, or name "
@@ -196,7 +197,7 @@ class InvocationFile:
 
     def _save(self) -> None:
         with suppress(OSError):  # the display suffers, the records do not
-            _write(self.path, asdict(self.content))
+            replace_text(self.path, json.dumps(asdict(self.content)))
 
 
 def begin_invocation(state: SweepState, executor: str, workers: int | None, shard: str, to_run: int) -> InvocationFile:
@@ -256,9 +257,3 @@ def find_sweep(results: Path, name: str) -> SweepState:
             f"{name!r} begins the names of {len(matching)} sweeps: {', '.join(state.name for state in matching[:5])}."
         )
     return matching[0]
-
-
-def _write(path: Path, content: object) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
-    temporary.write_text(json.dumps(content), encoding="utf-8")
-    temporary.replace(path)

@@ -20,6 +20,7 @@ from typing import Any
 from harness.cell_log import CellLog
 from harness.context import Progress
 from harness.processes import process_exists
+from harness.whole_file import replace_text
 
 WRITE_SECONDS = 0.5
 """Least time between two versions of the file."""
@@ -134,10 +135,8 @@ class Reporter:
     def _write(self) -> None:
         self.state.updated = time.time()
         self.state.tail = self._log.tail()
-        temporary = self._file.with_suffix(".new")
         with suppress(OSError):
-            temporary.write_text(json.dumps(asdict(self.state)), encoding="utf-8")
-            temporary.replace(self._file)
+            replace_text(self._file, json.dumps(asdict(self.state)))
 
 
 def read_workers(folder: Path) -> Iterator[WorkerState]:

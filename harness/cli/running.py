@@ -262,18 +262,10 @@ def session_of(options: dict[str, Any], settings: RunSettings) -> Session:
     Raises:
         HarnessError: A time, a size or a number has no meaning.
     """
-    from harness.errors import HarnessError
     from harness.execution import Session
     from harness.quantities import seconds_of, size_of
     from harness.sweep import carried_environment
 
-    for option, value in (
-        ("--threads", settings.threads),
-        ("--workers", options["workers"]),
-        ("--cells-per-gpu", options["cells_per_gpu"]),
-    ):
-        if value is not None and value < 1:
-            raise HarnessError(f"{option} {value}: expected at least 1.")
     return Session(
         folder=Path(),
         workers=options["workers"],
@@ -293,17 +285,16 @@ def make_executor(registry: Registry, name: str, options: Sequence[str]) -> Any:
         HarnessError: Unknown name or parameter, a value that cannot be read, or an engine that is not installed.
     """
     from harness.errors import HarnessError
-    from harness.parameters import defaults, find
+    from harness.parameters import read_values
 
     declaration = registry.get("executor", name)
-    values = defaults(declaration.parameters)
+    texts = {}
     for entry in options:
         key, equals, text = entry.partition("=")
         if not equals or not key:
             raise HarnessError(f"--executor-option {entry}: expected KEY=VALUE.")
-        parameter = find(declaration.parameters, key, f"executor {name}")
-        values[parameter.name] = parameter.read(text, key)
-    return declaration.load()(**values)
+        texts[key] = text
+    return declaration.load()(**read_values(declaration.parameters, texts, f"executor {name}"))
 
 
 def _print_tables(jobs: list[Job], store: RunStore, metric_ids: list[str], result: Result) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.errors import HarnessError
-from harness.parameters import Value, defaults, find
+from harness.parameters import Value, read_values
 
 if TYPE_CHECKING:
     from harness.declarations import Component
@@ -39,14 +39,14 @@ def choose_trackers(registry: Registry, texts: Sequence[str]) -> list[TrackerCho
     for text in texts:
         name, _, settings = text.partition(":")
         declaration: Component = registry.get("tracker", name)
-        values = defaults(declaration.parameters)
+        said = {}
         for setting in filter(None, settings.split(",")):
             key, equals, value = setting.partition("=")
             if not equals:
                 raise HarnessError(f"--tracker {text}: expected {name}:PARAMETER=VALUE, and {setting!r} has no '='.")
-            parameter = find(declaration.parameters, key.strip(), f"tracker {name}")
-            values[parameter.name] = parameter.read(value, f"--tracker {name}:{parameter.name}")
+            said[key.strip()] = value
         if name in chosen:
             raise HarnessError(f"--tracker {text}: {name} is named twice; name it once.")
+        values = read_values(declaration.parameters, said, f"tracker {name}", f"--tracker {name}:")
         chosen[name] = TrackerChoice(name, values)
     return list(chosen.values())

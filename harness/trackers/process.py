@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from harness.errors import HarnessError
+from harness.errors import HarnessError, what_and_where
 
 LAST_SECONDS = 60
 """After the end of the news the process ends, whatever a library wants to do at exit."""
@@ -40,7 +40,7 @@ def main() -> None:
             return function()
         except (Exception, SystemExit) as error:
             traceback.print_exc()
-            answer(str(error) if isinstance(error, HarnessError) else _what_and_where(error))
+            answer(str(error) if isinstance(error, HarnessError) else what_and_where(error))
             tracker = None
 
     opening = json.loads(sys.stdin.readline() or "{}")
@@ -82,13 +82,6 @@ def _deliver(tracker: Any, message: dict[str, Any]) -> None:
         from harness.records.schema import record_from_json
 
         tracker.run_finished(record_from_json(message["record"]), Path(message["folder"]))
-
-
-def _what_and_where(error: BaseException) -> str:
-    """Kind, text and place of an error: the last line that is not inside a library."""
-    lines = traceback.extract_tb(error.__traceback__)
-    ours = [line for line in lines if "site-packages" not in line.filename] or lines
-    return f"{type(error).__name__}: {error} ({ours[-1].filename}, line {ours[-1].lineno})"
 
 
 if __name__ == "__main__":

@@ -31,11 +31,8 @@ def deal(session: Session) -> list[Place]:
     the processor one for each ``--threads`` cores.
 
     Raises:
-        HarnessError: Numbers below 1, or a device that is not here.
+        HarnessError: A device that is not here, or more workers than GPUs have room for.
     """
-    for option, value in (("--workers", session.workers), ("--cells-per-gpu", session.cells_per_gpu)):
-        if value is not None and value < 1:
-            raise HarnessError(f"{option} {value}: expected at least 1.")
     gpus = visible_gpus(session.device)
     if gpus:
         count = session.workers or len(gpus) * session.cells_per_gpu

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing import resource_tracker
 from pathlib import Path
@@ -23,6 +23,7 @@ from typing import Any
 import psutil
 from harness_plugins.executors import local_worker
 from harness_plugins.executors.devices import Place, deal
+from harness_plugins.executors.memory import held_by, over_the_limit
 from pebble import ProcessExpired, ProcessPool
 
 from harness.execution import STOP_NOW, Ended, Session, Task
@@ -109,16 +110,11 @@ class Slot:
         """End the process if it and its children hold more than ``limit`` bytes."""
         if not self.numbers[0]:
             return
-        try:
-            process = psutil.Process(self.numbers[0])
-            held = process.memory_info().rss + sum(
-                child.memory_info().rss for child in process.children(recursive=True)
-            )
+        with suppress(psutil.Error):  # it has just ended
+            held = held_by(self.numbers[0])
             if held > limit:
                 self.over_memory = held
-                process.kill()
-        except psutil.Error:
-            return
+                self.kill()
 
     def close(self) -> None:
         """End the process and forget the pool."""
@@ -230,8 +226,7 @@ class LocalExecutor:
         if isinstance(error, TimeoutError):
             return Ended(task, "timeout", reason=f"it ran longer than {session.timeout:g} s (--timeout)", log=log)
         if slot.over_memory:
-            reason = f"it held {_gigabytes(slot.over_memory)} of memory, more than --memory-limit allows"
-            return Ended(task, "memory", reason=reason, log=log)
+            return Ended(task, "memory", reason=over_the_limit(slot.over_memory), log=log)
         if not began and task.hash not in self._handed_back:
             self._handed_back.add(task.hash)
             return None
@@ -278,7 +273,3 @@ def _how_it_died(error: ProcessExpired) -> str:
         hint = ", which the system sends when memory runs out" if name == "SIGKILL" else ""
         return f"its worker process was killed by {name}{hint}"
     return f"its worker process ended with exit code {code}"
-
-
-def _gigabytes(size: int) -> str:
-    return f"{size / 2**30:.2f} GB"

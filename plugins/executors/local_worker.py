@@ -12,6 +12,8 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from harness.settings import POOLS
+
 PARENT_SECONDS = 0.5
 """How often the process looks whether its sweep still lives."""
 
@@ -40,8 +42,7 @@ def begin(
         signal.signal(getattr(signal, name), signal.SIG_IGN)
     _end_with(parent)
     os.environ.update(environment)
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ[name] = str(threads)
+    os.environ.update(dict.fromkeys(POOLS, str(threads)))
     _print_to(log)
     _numbers = numbers
     _numbers[0] = os.getpid()

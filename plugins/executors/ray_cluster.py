@@ -28,6 +28,7 @@ from harness_plugins.executors.absent import not_installed
 from harness_plugins.executors.devices import usable_cores
 from harness_plugins.executors.ray_task import STOP_FILE, Errand, errand_text
 
+from harness.cell_log import tail_of
 from harness.errors import HarnessError
 from harness.execution import STOP_NOW, Ended, How, Session, Task
 
@@ -98,7 +99,8 @@ class RayExecutor:
             shutil.rmtree(folder, ignore_errors=True)
 
     def _run(self, ray: Any, tasks: Sequence[Task], session: Session, folder: Path) -> Iterator[Ended]:
-        remote = ray.remote(ray_task.run).options(**self._demand(ray, session), name="harness-cell")
+        demand = self._demand(ray, session)
+        remote = ray.remote(ray_task.run).options(**demand, name="harness-cell")
         waiting, flights = deque(tasks), dict[Any, Flight]()
         looked = 0.0
         try:
@@ -112,9 +114,9 @@ class RayExecutor:
                     (folder / STOP_FILE).touch()  # what Ray has not begun comes back at once
                     yield from (Ended(task, "stopped") for task in waiting)
                     waiting.clear()
-                while waiting and len(flights) < self._window(ray, session):
+                while waiting and len(flights) < self._window(ray, session, demand):
                     task = waiting.popleft()
-                    errand = self._errand(ray, task, session, folder)
+                    errand = self._errand(task, session, folder, demand)
                     reference = remote.remote(errand_text(errand))
                     flights[reference] = Flight(task, errand, reference)
                 ready, _ = (
@@ -128,8 +130,8 @@ class RayExecutor:
         finally:
             self._end(ray, flights)
 
-    def _errand(self, ray: Any, task: Task, session: Session, folder: Path) -> Errand:
-        device = "cuda" if self._gpu(ray, session) else "cpu" if session.device == "auto" else session.device
+    def _errand(self, task: Task, session: Session, folder: Path, demand: dict[str, Any]) -> Errand:
+        device = "cuda" if "num_gpus" in demand else "cpu" if session.device == "auto" else session.device
         return Errand(
             task.hash, task.text, str(folder), device, session.threads, session.memory_limit, dict(session.environment)
         )
@@ -159,13 +161,12 @@ class RayExecutor:
             demand["memory"] = session.memory_limit
         return demand
 
-    def _window(self, ray: Any, session: Session) -> int:
+    def _window(self, ray: Any, session: Session, demand: dict[str, Any]) -> int:
         """How many tasks Ray may have now; counted again every now and then, for nodes come and go."""
         if session.workers is not None:
             return session.workers
         counted, slots = self._slots
         if time.monotonic() - counted > LOOK_SECONDS:
-            demand = self._demand(ray, session)
             wants = {
                 "CPU": demand["num_cpus"], "GPU": demand.get("num_gpus", 0), "memory": demand.get("memory", 0),
             }  # fmt: skip
@@ -207,7 +208,7 @@ class RayExecutor:
                 session.began(task, said["worker"])
             return Ended(
                 task, said["how"], said.get("reply", ""), said.get("reason", ""),
-                () if said["how"] == "finished" else _tail(flight.errand.log),
+                () if said["how"] == "finished" else tuple(tail_of(flight.errand.log, LOG_TAIL_LINES)),
             )  # fmt: skip
         except ray.exceptions.RayError as error:
             if flight.overdue:
@@ -221,7 +222,7 @@ class RayExecutor:
             else:
                 first = next(iter(str(error).splitlines()), "")
                 how, reason = "died", f"Ray lost it ({type(error).__name__}: {first})"
-            return Ended(task, how, reason=reason, log=_tail(flight.errand.log))
+            return Ended(task, how, reason=reason, log=tuple(tail_of(flight.errand.log, LOG_TAIL_LINES)))
         finally:
             for path in (flight.errand.started, flight.errand.verdict, flight.errand.log):
                 path.unlink(missing_ok=True)
@@ -242,8 +243,6 @@ def _connected(executor: RayExecutor, session: Session) -> Iterator[Any]:
     Raises:
         HarnessError: Ray is absent, or the cluster cannot be reached.
     """
-    if session.cells_per_gpu < 1 or (session.workers is not None and session.workers < 1):
-        raise HarnessError("--workers and --cells-per-gpu: expected at least 1.")
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)  # read by Ray when it is imported, and inherited by what it starts
     try:
@@ -320,10 +319,3 @@ def _sigterm_kept() -> Iterator[None]:
 
 def _nodes(ray: Any) -> list[dict[str, Any]]:
     return [node for node in ray.nodes() if node["Alive"]]
-
-
-def _tail(path: Path) -> tuple[str, ...]:
-    try:
-        return tuple(path.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_TAIL_LINES:])
-    except OSError:
-        return ()

@@ -14,7 +14,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+
+from harness_plugins.executors.memory import held_by, over_the_limit
+
+from harness.settings import POOLS
+from harness.whole_file import replace_text
 
 WATCH_SECONDS = 0.2
 """How often memory is looked at."""
@@ -77,8 +81,7 @@ def run(content: str) -> str:
     if errand.verdict.exists():
         return json.dumps({"how": "memory", "reason": errand.verdict.read_text(encoding="utf-8"), "worker": worker})
     os.environ.update(errand.environment)
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ[name] = str(errand.threads)
+    os.environ.update(dict.fromkeys(POOLS, str(errand.threads)))
     with _printing_to(errand.log):
         import torch  # noqa: F401 - slow the first time, and must not count for the cell
 
@@ -112,10 +115,7 @@ def _name() -> str:
 
 
 def _say_started(errand: Errand, worker: str) -> None:
-    content: dict[str, Any] = {"worker": worker, "pid": os.getpid()}
-    temporary = errand.started.with_suffix(".new")
-    temporary.write_text(json.dumps(content), encoding="utf-8")
-    temporary.replace(errand.started)
+    replace_text(errand.started, json.dumps({"worker": worker, "pid": os.getpid()}))
 
 
 @contextmanager
@@ -151,18 +151,8 @@ def _memory_watched(errand: Errand) -> Iterator[None]:
 
 
 def _watch(errand: Errand, limit: int, over: threading.Event) -> None:
-    import psutil
-
-    process = psutil.Process()
     while not over.wait(WATCH_SECONDS):
-        held = process.memory_info().rss
-        for child in process.children(recursive=True):
-            try:
-                held += child.memory_info().rss
-            except psutil.Error:  # it has just ended
-                continue
+        held = held_by(os.getpid())
         if held > limit:
-            errand.verdict.write_text(
-                f"it held {held / 2**30:.2f} GB of memory, more than --memory-limit allows", encoding="utf-8"
-            )
+            errand.verdict.write_text(over_the_limit(held), encoding="utf-8")
             os.kill(os.getpid(), signal.SIGKILL)

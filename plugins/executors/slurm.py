@@ -78,8 +78,6 @@ class SlurmExecutor:
     def _check(self, session: Session) -> None:
         if session.device.startswith("cuda:"):
             raise HarnessError(f"--device {session.device}: Slurm chooses the GPU of each job: say --device cuda.")
-        if session.cells_per_gpu < 1 or (session.workers is not None and session.workers < 1):
-            raise HarnessError("--workers and --cells-per-gpu: expected at least 1.")
         if session.cells_per_gpu > 1 and not self.gpus_of(session):
             raise HarnessError(
                 f"--cells-per-gpu {session.cells_per_gpu}: the jobs have no GPU: add --executor-option gpus=1."

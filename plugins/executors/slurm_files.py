@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,7 +11,9 @@ from typing import Any
 
 from harness_plugins.executors.slurm_job import Group, journal_of, read_journal
 
+from harness.cell_log import tail_of
 from harness.execution import GO_ON, Ended, Task
+from harness.whole_file import replace_text
 
 LOG_TAIL_LINES = 20
 
@@ -53,7 +54,7 @@ class Submission:
 
     def order(self, level: int) -> None:
         """Tell the jobs whether to go on."""
-        _replace(self.orders, str(level))
+        replace_text(self.orders, str(level))
 
     def group_file(self, number: int) -> Path:
         """Of job ``number``."""
@@ -61,7 +62,7 @@ class Submission:
 
     def note_jobs(self, jobs: Sequence[str] | None) -> None:
         """Write down the ids, in the order of the groups; None: they are about to be submitted."""
-        _replace(
+        replace_text(
             self.folder / "submission.json",
             json.dumps({"cluster": self.cluster, "jobs": None if jobs is None else list(jobs)}),
         )
@@ -106,11 +107,7 @@ class WatchedJob:
 
     def stderr_tail(self) -> tuple[str, ...]:
         """The last lines that the job itself wrote."""
-        path = self.submission.folder / f"{self.job}_0_log.err"
-        try:
-            return tuple(path.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_TAIL_LINES:])
-        except OSError:
-            return ()
+        return tuple(tail_of(self.submission.folder / f"{self.job}_0_log.err", LOG_TAIL_LINES))
 
 
 def open_hashes(group_file: Path) -> set[str]:
@@ -118,9 +115,3 @@ def open_hashes(group_file: Path) -> set[str]:
     events, _ = read_journal(journal_of(group_file))
     ended = {event["hash"] for event in events if event["event"] == "ended"}
     return {task[0] for task in Group.read(group_file).tasks} - ended
-
-
-def _replace(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import subprocess
@@ -17,6 +16,7 @@ from harness_plugins.executors.absent import not_installed
 from harness_plugins.executors.slurm_job import RunGroup
 
 from harness.errors import HarnessError
+from harness.settings import environment_set
 
 SACCT_SECONDS = 30
 """Longest time between two questions to Slurm's accounting; submitit asks for all jobs at once."""
@@ -64,19 +64,13 @@ def submitit() -> Any:
     Raises:
         HarnessError: It is not installed.
     """
-    before = os.environ.get("SUBMITIT_LOG_LEVEL")
-    os.environ["SUBMITIT_LOG_LEVEL"] = "NOCONFIG"
     try:
-        import submitit
+        with environment_set({"SUBMITIT_LOG_LEVEL": "NOCONFIG"}):
+            import submitit
 
         return submitit
     except ImportError as error:
         raise not_installed("slurm", "submitit", error) from error
-    finally:
-        if before is None:
-            del os.environ["SUBMITIT_LOG_LEVEL"]
-        else:
-            os.environ["SUBMITIT_LOG_LEVEL"] = before
 
 
 class SlurmQueue:
