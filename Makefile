@@ -20,9 +20,10 @@ lint: $(VENV)/.installed-for-tests
 docs: $(VENV)/.installed
 	$(BIN)/python docs/made_pages.py docs
 
-# Saved under .benchmarks/, numbered; `bench-compare` measures again and shows both, slower ones marked.
+# Ratios to a plain loop in the same run. Saved under .benchmarks/, numbered; `bench-compare` measures again and shows
+# both, slower ones marked.
 bench: $(VENV)/.installed-for-tests
-	$(BIN)/pytest tests/benchmarks --benchmark-only --benchmark-autosave -q
+	$(BIN)/pytest tests/benchmarks --benchmark-only --benchmark-autosave --benchmark-group-by=func --benchmark-columns=min,median,rounds
 
 bench-compare: $(VENV)/.installed-for-tests
 	$(BIN)/pytest tests/benchmarks --benchmark-only --benchmark-compare --benchmark-columns=min,median,rounds -q
@@ -41,10 +42,6 @@ $(VENV)/.installed: $(VENV)/.made pyproject.toml constraints.txt
 $(VENV)/.installed-for-tests: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test]"
 	@touch $@
-
-# Ratios to a plain loop in the same run; one thread for each core.
-bench: $(VENV)/.installed-for-tests
-	$(BIN)/pytest tests/benchmarks --benchmark-only --benchmark-group-by=func --benchmark-columns=min,median,rounds
 
 clean:
 	rm -rf $(VENV) build *.egg-info
