@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from harness.declarations import MetricDeclaration
 from harness.errors import HarnessError
 from harness.npz_file import read_npz
+from harness.records.run_files import array_bytes, read_files
 from harness.records.schema import RunRecord
-from harness.records.store import RunStore, StoredRun
+from harness.records.store import RunStore, StoredRun, record_bytes
 from harness.retrieval.code_file import stored_table
 from harness.retrieval.evaluate import DIRECTIONS, definitions, evaluate, failure_notes, failure_prefix
 from harness.runner import evaluation_arrays
@@ -95,25 +96,29 @@ def rescore(
 
 
 def write_rescored(rescored: Rescored) -> None:
-    """Put the run in the place of what was there, whole or not at all; model and log stay as they are.
+    """Put the run in the place of what was there, whole or not at all; model and log stay as they are, byte for byte.
 
     Raises:
-        HarnessError: The folder is not where runs are, or cannot be written.
+        HarnessError: The folder is not where runs are, cannot be read or written, or its model or log is damaged.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
+    from safetensors import SafetensorError, deserialize
 
     folder, record = rescored.folder.absolute(), rescored.record
     store = RunStore(folder.parents[3])
-    if store.folder(record.cell.method, record.cell.dataset, record.hash) != folder:
+    method, dataset = record.cell.method, record.cell.dataset
+    if store.folder(method, dataset, record.hash) != folder:
         raise HarnessError(
             f"run {record.hash}: {folder} is not where runs are kept (RESULTS/runs/METHOD/DATASET/HASH): move it there "
             "first."
         )
-    model_file, log_file = folder / "model.safetensors", folder / "log.txt"
     try:
-        model = load_file(model_file) if model_file.is_file() else None
-        lines = log_file.read_text(encoding="utf-8").removesuffix("\n").split("\n") if log_file.is_file() else None
-    except (OSError, SafetensorError, UnicodeDecodeError) as error:
+        files = read_files(folder)
+        if "model.safetensors" in files:
+            deserialize(files["model.safetensors"])
+        files.get("log.txt", b"").decode()
+    except OSError as error:
+        raise HarnessError(f"run {record.hash} in {folder} cannot be read: {error.strerror or error}.") from error
+    except (SafetensorError, UnicodeDecodeError) as error:
         raise HarnessError(f"run {record.hash} in {folder} is damaged: {error}.") from error
-    store.write(record, rescored.arrays, model, lines)
+    files.update({"arrays.npz": array_bytes(rescored.arrays), "record.json": record_bytes(record)})
+    store.write_files(method, dataset, record.hash, files)

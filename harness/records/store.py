@@ -175,7 +175,7 @@ class RunStore:
             files["model.safetensors"] = saved
         if log_lines is not None:
             files["log.txt"] = ("\n".join(log_lines) + "\n").encode("utf-8", errors="replace")
-        files["record.json"] = (json.dumps(record.to_json(), indent=1) + "\n").encode()
+        files["record.json"] = record_bytes(record)
         return self.write_files(record.cell.method, record.cell.dataset, record.hash, files)
 
     def write_files(self, method: str, dataset: str, cell_hash: str, files: Mapping[str, bytes]) -> Path:
@@ -241,6 +241,11 @@ def _put(temporary: Path, folder: Path) -> None:
         raise
     clear_aside(folder, moved)
     sync_folder(folder.parent)
+
+
+def record_bytes(record: RunRecord) -> bytes:
+    """A record as the bytes of a ``record.json``."""
+    return (json.dumps(record.to_json(), indent=1) + "\n").encode()
 
 
 def read_record(path: Path) -> RunRecord:

@@ -127,6 +127,31 @@ def test_runs_without_codes_are_told_one_line_each_and_the_others_scored(harness
     assert len([line for line in damaged.err.splitlines() if line.startswith("left as it is")]) == 1
 
 
+def test_model_and_log_stay_byte_for_byte(harness, run, folder_of):
+    log = folder_of(run) / "log.txt"
+    log.write_bytes(b"epoch 1\repoch 2\r\nno end")
+    before = contents(folder_of(run))
+    assert harness("score", run["hash"], "--metric", "map@15").code == 0
+    after = contents(folder_of(run))
+    assert after.keys() == before.keys()
+    assert after["record.json"] != before["record.json"]
+    for name in ("model.safetensors", "log.txt"):
+        assert after[name] == before[name], name
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("model.safetensors", b"PK\x03\x04 damaged"), ("model.safetensors", b""), ("log.txt", b"epoch \xff\n")],
+)
+def test_a_damaged_model_or_log_leaves_the_run_as_it_is(harness, run, folder_of, name, content):
+    (folder_of(run) / name).write_bytes(content)
+    before = contents(folder_of(run))
+    result = harness("score", run["hash"])
+    assert result.code == 1
+    assert f"left as it is: run {run['hash']} in {folder_of(run)} is damaged" in result.err
+    assert contents(folder_of(run)) == before
+
+
 def test_codes_of_another_program_are_scored_too(harness, run, folder_of):
     told = harness("evaluate", "--codes", folder_of(run) / "arrays.npz", "--cell", run["hash"], "--json")
     (external,) = told.json
