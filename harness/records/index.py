@@ -105,16 +105,6 @@ class RunIndex:
         return dict(zip(columns, map(list, zip(*rows, strict=True)), strict=True))
 
 
-def statuses(results: Path) -> dict[str, str]:
-    """The status of every record by its hash, in one go: for a plan of thousands of cells.
-
-    Args:
-        results: The results folder.
-    """
-    with open_index(results) as index:
-        return dict(index.rows(["hash", "status"]))
-
-
 @contextmanager
 def open_index(results: Path, *, in_memory: bool = False) -> Iterator[RunIndex]:
     """Bring the index up to date and open it.

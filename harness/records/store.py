@@ -87,7 +87,7 @@ class RunStore:
         return self.runs / _path_name(method) / _path_name(dataset) / cell_hash
 
     def find(self, method: str, dataset: str, cell_hash: str) -> StoredRun | None:
-        """The stored run of a cell, or None. For many cells see :func:`harness.records.index.statuses`."""
+        """The stored run of a cell, or None. For many cells see :func:`harness.records.ends.ends_of`."""
         folder = self.folder(method, dataset, cell_hash)
         absent = 0
         for _ in range(LOOKS):
