@@ -92,8 +92,7 @@ def changes(connection: sqlite3.Connection, runs: Path) -> tuple[list[Seen], lis
     """Records that the index does not know as they are now, and folders that it knows and that are gone."""
     known = dict(connection.execute("SELECT folder, signature FROM files"))
     changed = [seen for seen in walk(runs) if known.pop(seen.folder, None) != _text(seen)]
-    kept = {seen.folder for seen in changed}
-    return changed, [folder for folder in known if folder not in kept]
+    return changed, list(known)  # without those that the walk has seen
 
 
 def _text(seen: Seen) -> str:
