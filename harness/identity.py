@@ -72,25 +72,26 @@ class _Names(dict[str, Any]):
 
 def _keys(before: Any, after: Any) -> list[str]:
     """Keys of both, in the order in which they were written."""
-    return list(dict.fromkeys([*_entries(before), *_entries(after)]))
+    return list(dict.fromkeys([*entries(before), *entries(after)]))
 
 
-def _entries(value: Any) -> Mapping[str, Any]:
+def entries(value: Any) -> Mapping[str, Any]:
+    """A table of a record; empty where the record lacks it, or has something else there."""
     return value if isinstance(value, Mapping) else {}
 
 
 def _changed(before: Any, after: Any) -> list[str]:
-    old, new = _entries(before), _entries(after)
+    old, new = entries(before), entries(after)
     return [key for key in _keys(old, new) if old.get(key, UNSAID) != new.get(key, UNSAID)]
 
 
 def _change(before: Any, after: Any, name: str) -> str:
-    return f"{_shown(_entries(before).get(name, UNSAID))} -> {_shown(_entries(after).get(name, UNSAID))}"
+    return f"{_shown(entries(before).get(name, UNSAID))} -> {_shown(entries(after).get(name, UNSAID))}"
 
 
 def _backbone(before: Any, after: Any, modality: str) -> str:
     """Which part of a backbone changed: its name, its weights, its parameters."""
-    old, new = _entries(_entries(before).get(modality)), _entries(_entries(after).get(modality))
+    old, new = entries(entries(before).get(modality)), entries(entries(after).get(modality))
     parts = []
     for key in _changed(old, new):
         if key == "parameters":

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from harness.attempt import attempt
 from harness.errors import HarnessError
-from harness.identity import differences
+from harness.identity import differences, entries
 from harness.npz_file import read_npz
 from harness.plugins import load_registry
 from harness.records.facts import metric_values
-from harness.records.repeat import request_of_record, threads_of_record
+from harness.records.repeat import deterministic_in, request_of_record, threads_of_record
 from harness.settings import RunSettings
 from harness.workbench import Workbench
 
@@ -163,9 +163,7 @@ def _settings(record: RunRecord, device: str | None) -> RunSettings:
         device = (
             recorded if recorded == "cpu" or (recorded.startswith("cuda") and torch.cuda.is_available()) else "auto"
         )
-    said = record.environment.get("settings")
-    deterministic = bool(said.get("deterministic")) if isinstance(said, dict) else False
-    return RunSettings(device=device, threads=threads_of_record(record) or 1, deterministic=deterministic)
+    return RunSettings(device=device, threads=threads_of_record(record) or 1, deterministic=deterministic_in(record))
 
 
 def _is_code(name: str) -> bool:
@@ -209,21 +207,17 @@ def changed_circumstances(before: Mapping[str, Any], after: Mapping[str, Any]) -
         for name in CIRCUMSTANCES
         if name in before and name in after and before[name] != after[name]
     ]
-    old, new = (_mapping(environment.get("versions")) for environment in (before, after))
+    old, new = (entries(environment.get("versions")) for environment in (before, after))
     found += [
         f"{name} {version or 'not installed'} -> {new[name] or 'not installed'}"
         for name, version in old.items()
         if name in new and new[name] != version
     ]
-    old, new = (_mapping(environment.get("settings")) for environment in (before, after))
+    old, new = (entries(environment.get("settings")) for environment in (before, after))
     if "deterministic" in old and "deterministic" in new and old["deterministic"] != new["deterministic"]:
         found.append(f"deterministic {old['deterministic']} -> {new['deterministic']}")
-    old, new = (_mapping(environment.get("git")) for environment in (before, after))
+    old, new = (entries(environment.get("git")) for environment in (before, after))
     for key in ("commit", "diff"):
         if old and new and old.get(key) != new.get(key):
             found.append(f"{'commit' if key == 'commit' else 'uncommitted changes'} of the harness")
     return found
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
