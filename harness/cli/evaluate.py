@@ -74,8 +74,7 @@ def command(
     database_image_codes, database_text_codes, query_labels, database_labels, query_ids, database_ids.
     """
     from harness.cells import content_hash
-    from harness.cli.axes import texts
-    from harness.cli.running import check_metrics
+    from harness.cli.running import metric_ids_of
     from harness.environment import environment
     from harness.metric_ids import metrics_with
     from harness.npz_file import read_npz
@@ -90,8 +89,7 @@ def command(
     started = datetime.now(UTC)
     check_shares_and_seeds(said["noise"], said["trusted"], seed, said["data_seed"])
     registry = load_registry()
-    metric_ids = texts(metrics) or ["map"]
-    check_metrics(registry, metric_ids)
+    metric_ids = metric_ids_of(registry, metrics)
     store = RunStore(results)
     frame = _by_labels(_frame(cell, store)) if cell else None
     arrays = read_npz(codes, "--codes")

@@ -74,28 +74,18 @@ def running_options(executor: str) -> Callable[[Callable[..., Any]], Callable[..
 
 
 def metric_ids_of(registry: Registry, said: Sequence[str], default: Sequence[str] = ("map",)) -> list[str]:
-    """The metrics of the final tables.
+    """The metrics that ``--metric`` names.
 
     Raises:
-        HarnessError: One is unknown.
+        HarnessError: One is unknown; near ids are suggested.
     """
     from harness.cli.axes import texts
-
-    ids = texts(said) or list(default)
-    check_metrics(registry, ids)
-    return ids
-
-
-def check_metrics(registry: Registry, metric_ids: list[str]) -> None:
-    """Every id is known.
-
-    Raises:
-        HarnessError: One is not; near ids are suggested.
-    """
     from harness.metric_ids import declared_metric
 
-    for metric_id in metric_ids:
+    ids = texts(said) or list(default)
+    for metric_id in ids:
         declared_metric(registry, metric_id)
+    return ids
 
 
 @contextmanager

@@ -33,14 +33,13 @@ def command(
 ) -> None:
     """Print tables: methods by noise rate, image-to-text and text-to-image, mean and deviation over seeds."""
     from harness.cli.axes import texts
-    from harness.cli.running import check_metrics
+    from harness.cli.running import metric_ids_of
     from harness.errors import HarnessError, unknown_name
     from harness.plugins import load_registry
 
     if style not in FORMATS:
         raise unknown_name("value of --format", style, FORMATS)
-    metric_ids = texts(metrics) or ["map"]
-    check_metrics(load_registry(plugins), metric_ids)
+    metric_ids = metric_ids_of(load_registry(plugins), metrics)
     from harness.report.frame import load_records
     from harness.report.tables import comparison_tables, render
 
