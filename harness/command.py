@@ -54,13 +54,17 @@ class CellOption:
         """Written without a value: ``--drop-duplicates``."""
         return self.read is bool
 
-    def value(self, request: CellRequest) -> Any:
-        """The value in a request; None if the command leaves it out."""
+    def held(self, request: CellRequest) -> Any:
+        """The value in a request."""
         if self.name == "method":
             return request.method.name
+        return getattr(request.method if self.of_method else request, self.name)
+
+    def value(self, request: CellRequest) -> Any:
+        """The value in a request; None if the command leaves it out."""
         if self.name == "dataset" and request.features is not None:
             return None
-        value = getattr(request.method if self.of_method else request, self.name)
+        value = self.held(request)
         return None if value == self.unsaid else value
 
     def text(self, value: Any) -> str:
@@ -122,6 +126,11 @@ OPTIONS = (
     CellOption("limit", int, axis=False),
 )
 """Every option of a cell in the order of the command, but for ``--set`` and ``--plugin``, which repeat."""
+
+BY_NAME = {option.name: option for option in OPTIONS}
+
+OF_METHOD = frozenset(option.name for option in OPTIONS if option.of_method)
+"""Names of the options whose fields are those of :class:`~harness.methods.MethodRequest`."""
 
 
 def command_of(request: CellRequest) -> str:
@@ -211,8 +220,7 @@ def _request(values: dict[str, Any], settings: dict[str, str], plugins: tuple[Pa
     method = MethodRequest(
         values.pop("method"), settings={key: text for key, text in settings.items() if key not in of_backbones}
     )
-    of_method = {option.name for option in OPTIONS if option.of_method}
-    method = replace(method, **{name: values.pop(name) for name in list(values) if name in of_method})
+    method = replace(method, **{name: values.pop(name) for name in list(values) if name in OF_METHOD})
     return CellRequest(method=method, backbone_settings=of_backbones, plugins=plugins, **values)
 
 

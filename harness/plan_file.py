@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from harness.cells import CellRequest
-from harness.command import OPTIONS, command_of
+from harness.command import BY_NAME, OPTIONS, CellOption, command_of
 from harness.errors import HarnessError, unknown_name
 from harness.methods import MethodRequest
 from harness.metric_ids import declared_metric
@@ -202,29 +202,25 @@ class Plan:
         """
         kept = requests
         for at, exclusion in enumerate(self.content.exclude):
-            if not any(_matches(request, exclusion) for request in requests) and not elsewhere:
+            values = [(BY_NAME[name], wanted) for name, wanted in exclusion.values().items()]
+            if not any(_matches(request, values, exclusion.settings) for request in requests) and not elsewhere:
                 raise self.error(
                     f"[[exclude]] {at + 1} matches no point of the grid: correct it, or take it out", "exclude", at
                 )
-            kept = [request for request in kept if not _matches(request, exclusion)]
+            kept = [request for request in kept if not _matches(request, values, exclusion.settings)]
         if not kept:
             raise HarnessError(f"{self.source}: the exclusions leave no point of the grid.")
         return kept
 
 
-def _matches(request: CellRequest, exclusion: Any) -> bool:
-    """Whether all values of an exclusion are those of the request."""
-    options = {option.name: option for option in OPTIONS}
-    for name, values in exclusion.values().items():
-        value = (
-            request.method.name
-            if name == "method"
-            else getattr(request.method if options[name].of_method else request, name)
-        )
-        if value not in values:
-            return False
+def _matches(
+    request: CellRequest, values: Sequence[tuple[CellOption, list[Any]]], settings: Mapping[str, list[str]]
+) -> bool:
+    """Whether the values and settings of an exclusion are those of the request."""
+    if not all(option.held(request) in wanted for option, wanted in values):
+        return False
     chosen = {**request.method.settings, **request.backbone_settings}
-    return all(chosen.get(key) in texts for key, texts in exclusion.settings.items())
+    return all(chosen.get(key) in texts for key, texts in settings.items())
 
 
 def shipped_plans() -> dict[str, Path]:
@@ -292,11 +288,10 @@ def _sentence(keys: list[Key], details: Any) -> str:
     place = _place(table)
     kind = details["type"]
     if kind == "extra_forbidden":
-        options = {option.name for option in OPTIONS}
         known = keys_at(table)
-        if name in options and table and table[0] in ("axes", "exclude"):
+        if name in BY_NAME and table and table[0] in ("axes", "exclude"):
             return f"{name!r} is no axis: write it in [fixed], or in [methods.NAME]"
-        if name in options and not table:
+        if name in BY_NAME and not table:
             return f"{name!r} stands in no table: write it in [axes] or [fixed]"
         hint = str(unknown_name("key", name, known)).removeprefix(f"unknown key {name!r}: ")
         return f"unknown key {name!r}{f' in {place}' if place else ''}: {hint}"

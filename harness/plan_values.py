@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from harness.cells import CellRequest
-from harness.command import OPTIONS
+from harness.command import OF_METHOD
 from harness.errors import CombinationError, HarnessError
 from harness.methods import MethodRequest, resolve_method
 from harness.plan_file import Plan
@@ -27,12 +27,11 @@ def check_values(plan: Plan, registry: Registry, requests: Sequence[CellRequest]
     Raises:
         HarnessError: A value cannot be; the message says on which line.
     """
-    options = {option.name: option for option in OPTIONS}
     for place, block in plan.blocks():
         for name, values in block.values().items():
-            for value in values if name in options and name != "method" else ():
+            for value in values if name != "method" else ():
                 one = CellRequest(MethodRequest(""))
-                if options[name].of_method:
+                if name in OF_METHOD:
                     one = replace(one, method=replace(one.method, **{name: value}))
                 else:
                     one = replace(one, **{name: value})

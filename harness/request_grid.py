@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from harness.cells import CellRequest, grid
-from harness.command import OPTIONS, settings_of_backbones
+from harness.command import OF_METHOD, settings_of_backbones
 from harness.methods import MethodRequest
 
 ORDER = (
@@ -48,8 +48,6 @@ ORDER = (
     "epochs",
 )
 """The slowest first, so that data are prepared once; then the settings, and the training seed."""
-
-OF_METHOD = frozenset(option.name for option in OPTIONS if option.of_method)
 
 
 def span(
