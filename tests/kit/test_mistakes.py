@@ -283,6 +283,84 @@ def test_mistakes_of_noise_protocols_are_caught(tmp_path, old, new, check, words
     assert all(word in outcomes[0].reason for word in words), outcomes[0].reason
 
 
+DATASET = """
+from pathlib import Path
+
+import numpy as np
+from harness import hookimpl
+
+READINGS = Path(__file__).with_name("readings")
+
+class Pictures:
+    def __init__(self, time):
+        self.time = time
+
+    def __len__(self):
+        return 4
+
+    def __getitem__(self, index):
+        from PIL import Image
+        return Image.new("RGB", (8, 8), (index, 0, 0))
+
+    def fingerprint(self, index):
+        return f"red-{index}"
+
+def read(card, root):
+    from harness.data.raw import RawDataset
+    time = len(READINGS.read_text()) if READINGS.exists() else 0
+    READINGS.write_text("x" * (time + 1))
+    captions = [f"picture {index}" for index in range(4)]
+    return RawDataset("reds", Pictures(time), captions, np.arange(4), np.arange(4) % 2, list("abcd"))
+
+@hookimpl
+def register_readers(register):
+    register("reds", read, summary="red pictures")
+
+@hookimpl
+def register_datasets(register):
+    register(Path(__file__).with_name("reds.toml"))
+"""
+
+REDS = """
+name = "reds"
+title = "Red pictures"
+paper = "this test"
+licence = "MIT"
+reader = "reds"
+labels = "single"
+classes = 2
+images = 4
+captions_per_image = 1
+image_size = "8 x 8"
+
+[backbones]
+image = "handcrafted"
+text = "tfidf-svd"
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("", "", ""),
+        ("np.arange(4) % 2", "(np.arange(4) + time) % 2", "captions or labels differ between two readings"),
+        ('f"picture {index}"', 'f"picture {index} of {time}"', "captions or labels differ between two readings"),
+        ('f"red-{index}"', 'f"red-{index}-{self.time}"', "fingerprints of images differ between two readings"),
+        ('f"red-{index}"', '"red"', "all images have the same fingerprint"),
+    ],
+)
+def test_data_that_differ_between_two_readings_are_caught_with_two_readings(tmp_path, old, new, words):
+    (tmp_path / "reds.toml").write_text(REDS)
+    file = tmp_path / "mine.py"
+    file.write_text(DATASET.replace(old, new) if old else DATASET)
+    checks = bound_checks(subjects_of(file), only=["reads", "reads-the-same-again"])
+    found = {bound.check.name: bound.outcome() for bound in checks}
+    assert found["reads"].status == "ok", found["reads"].reason
+    assert found["reads-the-same-again"].status == ("failed" if words else "ok")
+    assert words in found["reads-the-same-again"].reason
+    assert (tmp_path / "readings").read_text() == "xx"
+
+
 def test_an_error_is_placed_in_the_plugins_own_file(tmp_path):
     file = tmp_path / "deep.py"
     file.write_text("import json\ndef f():\n    return json.loads('{')\n")
