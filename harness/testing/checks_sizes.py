@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
-
 from harness.errors import CombinationError, HarnessError
 from harness.interfaces import Need
 from harness.testing.outcomes import TRAINED, CheckFailed, CheckSkipped, CheckWarning, check
@@ -70,10 +68,7 @@ def check_nobody_trusted(subject: Subject) -> str | None:
 @check(*TRAINED, hint=SIZES_HINT)
 def check_tiny(subject: Subject) -> None:
     """Nine pairs, one query, 13 bits, captions of 10 numbers, no augmented views: it works, or says why not."""
-    trusted = 0.3
-    trial = _works(subject, "9 pairs, 13 bits", size=TINY, bits=13, trusted=trusted)
-    if not bool(torch.isfinite(trial.outputs).all()):
-        raise CheckFailed("outputs are not finite.")
+    _works(subject, "9 pairs, 13 bits", size=TINY, bits=13)
 
 
 @check(*TRAINED, hint=SIZES_HINT)

@@ -16,7 +16,6 @@ from harness.compatibility import DataFacts, check_combination, granted_beyond_t
 from harness.context import RunContext
 from harness.data.assemble import CellData, training_pairs
 from harness.encoding import code_table
-from harness.errors import HarnessError
 from harness.interfaces import Need, TrainingPairs
 from harness.methods import ResolvedMethod
 from harness.runner import Fitted, fit_method
@@ -221,12 +220,3 @@ def watched_randomness() -> Iterator[list[tuple[str, dict[str, bytes]]]]:
 
     with mock.patch("harness.runner.global_randomness", watching):
         yield ends
-
-
-def refused(subject: Subject, **asked: Any) -> str:
-    """ "" if the training works, otherwise the sentence with which it was refused."""
-    try:
-        codes_of_cell(train(subject, **asked), asked.get("bits", BITS))
-    except HarnessError as refusal:
-        return str(refusal)
-    return ""
