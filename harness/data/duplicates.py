@@ -35,11 +35,11 @@ class Copies:
         return np.sort(np.concatenate([self.training, self.database]))
 
 
-def find_copies(contents: Sequence[str], split: NDArray[np.int8]) -> Copies:
+def find_copies(contents: Sequence[str] | Ints, split: NDArray[np.int8]) -> Copies:
     """Copies across the parts of a split; copies within one part are no matter here.
 
     Args:
-        contents: (n_images,) content hash of each image.
+        contents: (n_images,) content hash of each image, or any other code that is equal for equal content.
         split: (n_images,) split codes. Images of code 3 count as training images.
 
     Returns:

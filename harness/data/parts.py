@@ -122,7 +122,7 @@ def choose_parts(
         split = cut_validation(split, choice.validation, choice.data_seed)
     copies: tuple[str, ...] = ()
     if isinstance(data, RawDataset):
-        found = duplicates.find_copies(data.content_hashes, split)
+        found = duplicates.find_copies(data.content_codes, split)
         if len(found):
             copies = tuple(data.filenames[image] for image in found.images[:NAMED])
             if choice.drop_duplicates:

@@ -191,6 +191,8 @@ def test_copies_across_parts_are_found_and_queries_stay():
     assert found.training.tolist() == [2], "a is a query"
     assert found.database.tolist() == [3, 4], "c and b are trained on; two d in one part are no matter"
     assert without_copies(split, found).tolist() == [1, 0, -1, -1, -1, 0, 2, 2]
+    by_codes = find_copies(data(contents=contents).content_codes, split)
+    assert (by_codes.training.tolist(), by_codes.database.tolist()) == ([2], [3, 4])
 
 
 def test_images_that_play_no_part_are_no_copies():

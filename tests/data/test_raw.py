@@ -119,6 +119,14 @@ def test_any_change_of_images_captions_labels_or_split_changes_the_fingerprint(r
     assert replace(raw, **change).fingerprint != raw.fingerprint
 
 
+def test_content_codes_are_equal_where_the_hashes_are(raw):
+    codes = replace(raw, images=MemoryImages((12, 10, 12, 9, 10))).content_codes
+    assert codes.dtype == np.int64
+    assert (codes[:, None] == codes).sum() == 9
+    assert (codes[0], codes[1]) == (codes[2], codes[4])
+    assert len(set(raw.content_codes)) == 5
+
+
 def test_label_numbers_and_label_matrices_of_the_same_bytes_have_different_fingerprints(raw):
     # once: neither type nor shape is hashed. Numbers 1, 256, ... are the bytes of one-hot rows of eight classes.
     numbers = np.array([1, 256, 1, 65536, 257])
