@@ -90,7 +90,7 @@ class Workspace:
 def cached_arrays(
     key: Mapping[str, Any], compute: Callable[[], list[NDArray]], about: Mapping[str, Any] | None = None
 ) -> tuple[list[NDArray], bool]:
-    """As :func:`filled_arrays`, for arrays that are made in memory."""
+    """As :func:`filled_arrays`, for arrays that are made in memory; they, too, come back as read-only maps."""
     return filled_arrays(key, lambda workspace: compute(), about)
 
 
@@ -116,8 +116,8 @@ def filled_arrays(
             ``key``.
 
     Returns:
-        The arrays, and whether they came from the cache; those from the cache are read-only memory maps, which the
-        processes of a machine share.
+        The arrays, and whether they came from the cache; computed just now or not, they are read-only memory maps of
+        the entry, which the processes of a machine share. Where it could not be written, they are what was computed.
     """
     started = time.monotonic()
     arrays, found, folder = _look_up(key, compute, about or {}, key_afterwards or (lambda: key))
@@ -165,9 +165,7 @@ def _look_up(
                 return arrays, False, folder
         finally:
             workspace.discard()
-        if any(isinstance(array, np.memmap) for array in arrays):
-            arrays = _read(folder, key) or arrays  # read-only from now on
-    return arrays, False, folder
+        return _read(folder, key) or arrays, False, folder  # what was computed leaves the memory
 
 
 def _read(folder: Path, key: Mapping[str, Any]) -> list[NDArray] | None:

@@ -179,11 +179,7 @@ def mapped(table: FeatureTable) -> FeatureTable:
         return table
     key = {"ready": table.fingerprint, "shapes": [[str(array.dtype), *array.shape] for array in arrays]}
     about = {"dataset": table.name, "what": "ready features, shared by processes"}
-    found, cached = cached_arrays(key, lambda: arrays, about)
-    if not cached:
-        found, cached = cached_arrays(key, lambda: arrays, about)  # written just now: the maps, not the arrays
-    if not cached:
-        return table
+    found, _ = cached_arrays(key, lambda: arrays, about)
     views = len(table.image_views)
     return replace(
         table, image=found[0], text=found[1], image_views=tuple(found[2 : 2 + views]),

@@ -199,6 +199,15 @@ def test_filled_arrays_are_maps_of_the_entry_that_nobody_can_change(cache):
     assert_filled(arrays)
 
 
+def test_arrays_that_were_made_in_memory_come_back_as_maps_too(cache):
+    for expected in (False, True):
+        arrays, found = cached_arrays(KEY, Compute())
+        assert found is expected
+        assert_arrays(arrays)
+        assert [Path(array.filename) for array in arrays] == [entry(cache) / "0.npy", entry(cache) / "1.npy"]
+        assert not any(array.flags.writeable for array in arrays)
+
+
 def test_a_computation_that_fails_halfway_leaves_nothing_and_no_earlier_entry_is_lost(cache):
     filled_arrays(KEY, fill)
 
