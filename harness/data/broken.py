@@ -29,7 +29,7 @@ def without_broken(raw: RawDataset) -> tuple[RawDataset, tuple[str, ...]]:
     found: dict[int, str] = {}
 
     def scan() -> list[np.ndarray]:
-        found.update(undecodable(raw.images))
+        found.update(undecodable(raw.images))  # all have a fingerprint: the key of this entry was made of them
         if found:
             raise _NotAllWell
         return [np.ones(1, dtype=bool)]
@@ -40,7 +40,7 @@ def without_broken(raw: RawDataset) -> tuple[RawDataset, tuple[str, ...]]:
     except _NotAllWell:
         pass
     except HarnessError:  # a file that cannot even be read has no fingerprint
-        found.update(undecodable(raw.images))
+        found.update(undecodable(raw.images, fingerprints=True))
     if not found:
         return raw, ()
     if len(found) == len(raw):

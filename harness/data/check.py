@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.data.dataset_folder import alternatives, find_folder, names_of_folder
+from harness.data.decoding import undecodable
 from harness.data.unpack import is_archive
 from harness.errors import HarnessError
 from harness.wording import counted
@@ -272,23 +273,9 @@ def _of_reader(
             "stray", folder, f"{_listed([path.name for path in stray], 'image')} not in the annotation", names
         )
     if deep:
-        yield from _undecodable(data, paths, watch)
-
-
-def _undecodable(data: Any, paths: list[Path], watch: Watch) -> Iterable[Finding]:
-    def complaint(index: int) -> str:
-        try:
-            data.images[index]
-        except HarnessError as error:
-            return str(error).rstrip(".")
-        return ""
-
-    images = getattr(data, "images", ())
-    with ThreadPoolExecutor() as pool:
-        for index, text in enumerate(pool.map(complaint, range(len(images)))):
-            watch("decoding images", index + 1, len(images))
-            if text:
-                yield Finding("damaged", paths[index] if paths else Path(str(index)), text)
+        broken = undecodable(getattr(data, "images", ()), partial(watch, "decoding images"))
+        for index, text in broken.items():
+            yield Finding("damaged", paths[index] if paths else Path(str(index)), text.rstrip("."))
 
 
 def _listed(names: list[str], noun: str) -> str:

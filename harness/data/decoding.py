@@ -7,6 +7,7 @@ code does; 16-bit greys keep their upper 8 bits; CMYK is converted by Pillow's f
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -92,11 +93,18 @@ def _upright(converted: Image, opened: Image) -> Image:
     return ImageOps.exif_transpose(converted)
 
 
-def undecodable(images: ImageSource) -> dict[int, str]:
+def undecodable(
+    images: ImageSource,
+    watch: Callable[[int, int], None] = lambda done, total: None,
+    *,
+    fingerprints: bool = False,
+) -> dict[int, str]:
     """The images that cannot be decoded, each with the sentence that says why.
 
     Args:
         images: The images; every one of them is decoded, several at a time (Pillow decodes outside Python's lock).
+        watch: Progress in images.
+        fingerprints: Those that have no fingerprint count as well, which takes another read of each image.
 
     Returns:
         Number of the image to sentence, in ascending order; nothing is kept of those that are well.
@@ -104,12 +112,17 @@ def undecodable(images: ImageSource) -> dict[int, str]:
 
     def complaint(index: int) -> str:
         try:
-            images.fingerprint(index)
+            if fingerprints:
+                images.fingerprint(index)
             images[index]
         except HarnessError as error:
             return str(error)
         return ""
 
+    found = {}
     with ThreadPoolExecutor() as pool:
-        found = pool.map(complaint, range(len(images)))
-        return {index: text for index, text in enumerate(found) if text}
+        for index, text in enumerate(pool.map(complaint, range(len(images)))):
+            watch(index + 1, len(images))
+            if text:
+                found[index] = text
+    return found

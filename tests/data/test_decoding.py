@@ -118,9 +118,23 @@ def test_undecodable_images_are_listed_with_their_reasons(tmp_path):
     paths = [saved(tmp_path / f"{number}.png", COLOURS) for number in range(5)]
     paths[1].write_bytes(b"")
     paths[3].write_bytes(paths[3].read_bytes()[:300])
-    found = undecodable(ImageFiles(paths))
+    watched = []
+    found = undecodable(ImageFiles(paths), lambda done, total: watched.append((done, total)))
     assert list(found) == [1, 3]
     assert all(str(paths[number]) in text for number, text in found.items())
+    assert watched == [(done, 5) for done in range(1, 6)]
+    assert undecodable(ImageFiles([])) == {}
+
+
+def test_images_without_a_fingerprint_count_as_undecodable_where_that_is_asked_for(tmp_path):
+    path = saved(tmp_path / "0.png", COLOURS)
+
+    class Half(ImageFiles):
+        def fingerprint(self, index):
+            raise HarnessError(f"image {path} cannot be read: Input/output error.")
+
+    assert undecodable(Half([path])) == {}
+    assert undecodable(Half([path]), fingerprints=True) == {0: f"image {path} cannot be read: Input/output error."}
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
