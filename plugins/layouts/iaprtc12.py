@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 from harness_plugins.layouts.hashing_matrices import read_matrices
-from harness_plugins.layouts.places import first_there, folder_of, images_there, read_text
+from harness_plugins.layouts.places import first_there, folder_of, images_of, images_there, read_text, refuse_missing
 from numpy.typing import NDArray
 
 from harness import HarnessError
@@ -45,17 +45,12 @@ def read_iaprtc12(card, root: Path | None) -> RawDataset | FeatureTable:
     """
     card.reader_parameters({})
     folder = folder_of(card, root, (TEXTS, "*.mat"), WANTED)
-    images = first_there(folder, [card.layout.images, *card.layout.other_images])
+    images = images_of(card, folder)
     matrices = read_matrices(card, folder, images)
     if matrices is not None:
         return matrices
-    texts = folder / TEXTS
-    missing = [str(path) for path in (texts, images or folder / card.layout.images) if not path.is_dir()]
-    if missing or images is None:
-        raise HarnessError(
-            f"dataset {card.name!r}: {' and '.join(missing)} missing; --data-root {root} must hold "
-            f"{WANTED.replace('{folder}', card.layout.folder)}."
-        )
+    texts, images = folder / TEXTS, images or folder / card.layout.images
+    refuse_missing(card, root, (path for path in (texts, images) if not path.is_dir()), WANTED)
     files = sorted(texts.glob("*/*.eng"))
     if not files:
         raise HarnessError(f"dataset {card.name!r}: {texts} has no files such as 00/25.eng.")

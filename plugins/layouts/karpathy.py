@@ -15,7 +15,15 @@ from typing import Any
 
 import numpy as np
 from harness_plugins.layouts.class_names import class_of_name, single_labels
-from harness_plugins.layouts.places import ANY, first_there, folder_of, images_there, read_json, wanted_of
+from harness_plugins.layouts.places import (
+    ANY,
+    first_there,
+    folder_of,
+    images_of,
+    images_there,
+    read_json,
+    refuse_missing,
+)
 
 from harness import HarnessError
 from harness.data.raw import ImageFiles, RawDataset, first_twice
@@ -87,14 +95,9 @@ def _places(card: Any, root: Path | None) -> tuple[Path, Path]:
     folder = folder_of(card, root, () if layout is None else (layout.annotations, *layout.other_annotations))
     names = [layout.annotations, *layout.other_annotations]
     annotations = _only_json(card, folder) if not names[0] else first_there(folder, names) or folder / names[0]
-    images = first_there(folder, [layout.images, *layout.other_images]) or folder / layout.images
-    missing = [
-        str(path) for path, there in ((annotations, annotations.is_file()), (images, images.is_dir())) if not there
-    ]
-    if missing:
-        raise HarnessError(
-            f"dataset {card.name!r}: {' and '.join(missing)} missing; --data-root {root} must hold {wanted_of(card)}."
-        )
+    images = images_of(card, folder) or folder / layout.images
+    there = ((annotations, annotations.is_file()), (images, images.is_dir()))
+    refuse_missing(card, root, (path for path, found in there if not found))
     return annotations, images
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 from harness_plugins.layouts.hashing_matrices import read_matrices
-from harness_plugins.layouts.places import first_there, folder_of, images_there, read_json
+from harness_plugins.layouts.places import first_there, folder_of, images_there, read_json, refuse_missing
 
 from harness import HarnessError
 from harness.data.raw import ImageFiles, RawDataset
@@ -55,12 +55,7 @@ def read_mscoco(card, root: Path | None) -> RawDataset | FeatureTable:
     year = next((year for year in YEARS if (notes / f"captions_train{year}.json").is_file()), YEARS[0])
     needed = [notes / f"{kind}_{part}{year}.json" for kind in ("captions", "instances") for part in PARTS]
     places = {part: first_there(images, [f"{part}{year}"]) or images / f"{part}{year}" for part in PARTS}
-    missing = [str(path) for path in (*needed, *places.values()) if not path.exists()]
-    if missing:
-        raise HarnessError(
-            f"dataset {card.name!r}: {' and '.join(missing)} missing; --data-root {root} must hold "
-            f"{WANTED.replace('{folder}', card.layout.folder)}."
-        )
+    refuse_missing(card, root, (path for path in (*needed, *places.values()) if not path.exists()), WANTED)
     files: list[str] = []
     parts: list[str] = []
     captions: list[str] = []

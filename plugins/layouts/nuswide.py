@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 from harness_plugins.layouts.hashing_matrices import read_matrices
-from harness_plugins.layouts.places import first_there, folder_of, images_there, read_text
+from harness_plugins.layouts.places import folder_of, images_of, images_there, read_text, refuse_missing
 from numpy.typing import NDArray
 
 from harness import HarnessError
@@ -49,17 +49,13 @@ def read_nuswide(card, root: Path | None) -> RawDataset | FeatureTable:
     concepts = card.reader_parameters(PARAMETERS)["concepts"]
     prefix = f"nus-wide-tc{concepts}"
     folder = folder_of(card, root, ("ImageList", "Groundtruth", f"{prefix}*.mat", "label.mat"), WANTED)
-    images = first_there(folder, [card.layout.images, *card.layout.other_images])
+    images = images_of(card, folder)
     matrices = read_matrices(card, folder, images, prefix)
     if matrices is not None:
         return matrices
-    missing = [str(folder / name) for name in (LIST, LABELS, TAGS, TAG_NAMES) if not (folder / name).exists()]
-    if missing or images is None:
-        missing += [str(folder / card.layout.images)] if images is None else []
-        raise HarnessError(
-            f"dataset {card.name!r}: {' and '.join(missing)} missing; --data-root {root} must hold "
-            f"{WANTED.replace('{folder}', card.layout.folder)}."
-        )
+    images = images or folder / card.layout.images
+    needed = (*(folder / name for name in (LIST, LABELS, TAGS, TAG_NAMES)), images)
+    refuse_missing(card, root, (path for path in needed if not path.exists()), WANTED)
     names = _lines(folder / LIST)
     labels = _top(_labels(folder / LABELS, len(names)), concepts)
     kept = np.flatnonzero(labels.any(axis=1))

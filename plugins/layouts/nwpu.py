@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from harness_plugins.layouts.places import first_there, folder_of, images_there, names_in, read_json, wanted_of
+from harness_plugins.layouts.places import folder_of, images_of, images_there, names_in, read_json, refuse_missing
 
 from harness import HarnessError
 from harness.data.raw import ImageFiles, RawDataset, first_twice
@@ -38,14 +38,9 @@ def read_nwpu(card, root: Path | None) -> RawDataset:
     layout = card.layout
     folder = folder_of(card, root, (layout.annotations,))
     annotations = folder / layout.annotations
-    images = first_there(folder, [layout.images, *layout.other_images]) or folder / layout.images
-    missing = [
-        str(path) for path, there in ((annotations, annotations.is_file()), (images, images.is_dir())) if not there
-    ]
-    if missing:
-        raise HarnessError(
-            f"dataset {card.name!r}: {' and '.join(missing)} missing; --data-root {root} must hold {wanted_of(card)}."
-        )
+    images = images_of(card, folder) or folder / layout.images
+    there = ((annotations, annotations.is_file()), (images, images.is_dir()))
+    refuse_missing(card, root, (path for path, found in there if not found))
     entries = _entries(annotations)
     by_class = names_in(images)
     # In folders of their classes, as the archive has them, or all in one folder.

@@ -62,6 +62,29 @@ def first_there(folder: Path, names: Iterable[str]) -> Path | None:
     return next((folder / name for name in names if (folder / name).exists()), None)
 
 
+def images_of(card: Any, folder: Path) -> Path | None:
+    """The folder of the images, by one of the names that the card gives it; None if none is there."""
+    return first_there(folder, [card.layout.images, *card.layout.other_images])
+
+
+def refuse_missing(card: Any, root: Path | None, missing: Iterable[Path], remark: str = "") -> None:
+    """Name the files and folders that are missing, if any are, and what there must be.
+
+    Args:
+        card: The card, with a layout.
+        root: The data root, or the data set's own folder.
+        missing: What is not there.
+        remark: What the data root must hold, with ``{folder}``; what the card says of it if it is left out.
+
+    Raises:
+        HarnessError: Something is missing.
+    """
+    absent = " and ".join(map(str, missing))
+    if absent:
+        wanted = remark.replace("{folder}", card.layout.folder) or wanted_of(card)
+        raise HarnessError(f"dataset {card.name!r}: {absent} missing; --data-root {root} must hold {wanted}.")
+
+
 def images_there(card: Any, folder: Path, names: Sequence[str]) -> list[Path]:
     """Paths of images, each of which is there.
 

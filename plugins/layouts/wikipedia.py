@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 from harness_plugins.layouts.matlab_file import read_matlab
-from harness_plugins.layouts.places import folder_of, read_text
+from harness_plugins.layouts.places import folder_of, read_text, refuse_missing
 from numpy.typing import NDArray
 
 from harness import HarnessError
@@ -41,13 +41,9 @@ def read_wikipedia(card, root: Path | None) -> FeatureTable:
         HarnessError: A file is missing or damaged, or does not fit the others; the message says which.
     """
     card.reader_parameters({})
-    wanted = WANTED.replace("{folder}", card.layout.folder)
     folder = folder_of(card, root, (FEATURES,), WANTED)
-    missing = [str(folder / name) for name in (FEATURES, *LISTS.values()) if not (folder / name).is_file()]
-    if missing:
-        raise HarnessError(
-            f"dataset {card.name!r}: {' and '.join(missing)} missing; --data-root {root} must hold {wanted}."
-        )
+    needed = [folder / name for name in (FEATURES, *LISTS.values())]
+    refuse_missing(card, root, (path for path in needed if not path.is_file()), WANTED)
     arrays = read_matlab(folder / FEATURES, [name for names in VARIABLES.values() for name in names])
     labels, names = [], []
     for part, (image, text) in VARIABLES.items():
