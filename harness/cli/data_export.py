@@ -10,18 +10,14 @@ import click
 
 from harness.cli import axes
 from harness.cli.options import RESULTS, cell_options, requests_of
+from harness.command import OPTIONS, CellOption
 
-CELL_KEYS = ("dataset", "features", "noise", "noise_plan", "protocol", "trusted", "data_seed", "standardise",
-             "split", "validation", "relevance", "drop_duplicates",
-             "data_root", "backbone", "pretrained", "image_backbone", "image_weights", "text_backbone", "text_weights",
-             "image_recipe", "image_views", "image_augment", "text_views", "text_augment", "text_augment_data",
-             "skip_broken", "limit", "method",
-             "bits", "seed")  # fmt: skip
-SINGLE = (
-    "noise_plan", "data_root", "image_weights", "text_weights", "limit", "validation", "drop_duplicates",
-    "pretrained", "text_augment_data", "skip_broken",
-)  # fmt: skip
-"""Options that take one value; the others are axes."""
+NOT_OF_DATA = ("hasher", "detector", "objective", "preset", "epochs", "precision")
+"""Options of a cell that ``--cell`` does not know. Method, code length and seed determine no data either, but may stand
+there, so that a cell can be named as it is."""
+
+CELL_KEYS = tuple(option.name for option in OPTIONS if option.name not in NOT_OF_DATA)
+"""Keys of ``--cell``."""
 
 
 @click.command()
@@ -108,7 +104,7 @@ def _with_cell(options: dict[str, Any], cell: str, results: Path, said: set[str]
             name: found.get(name, value) if name != "plugins" else value or found[name]
             for name, value in options.items()
         }
-    changed = dict(options)
+    changed, option_of = dict(options), {option.name: option for option in OPTIONS}
     for entry in re.split(r",(?=[a-z_-]+=)", cell):
         key, _, text = entry.partition("=")
         key = key.strip().replace("-", "_")
@@ -116,18 +112,26 @@ def _with_cell(options: dict[str, Any], cell: str, results: Path, said: set[str]
             raise unknown_name("key of --cell", key, CELL_KEYS)
         if key in said:
             raise HarnessError(f"--cell {entry} and --{key.replace('_', '-')} both say it: leave one of them out.")
-        value: Any = text.strip()
-        if key in ("features", "noise_plan", "data_root"):
-            value = Path(value)
-        if key == "limit":
-            if not value.isdigit():
-                raise HarnessError(f"--cell limit={value}: expected a whole number.")
-            value = int(value)
-        if key == "validation":
-            (value,) = axes.numbers("--cell validation", [value], float)
-        if key in ("drop_duplicates", "skip_broken"):
-            if value not in ("true", "false"):
-                raise HarnessError(f"--cell {key}={value}: expected true or false.")
-            value = value == "true"
-        changed[key] = value if key in SINGLE else (value,)
+        changed[key] = _value(option_of[key], text.strip())
     return changed
+
+
+def _value(option: CellOption, text: str) -> Any:
+    """What ``--cell`` says of an option, in the form in which the command line gives it."""
+    from harness.errors import HarnessError
+
+    if option.axis:
+        return (text,)
+    if option.is_switch:
+        if text not in ("true", "false"):
+            raise HarnessError(f"--cell {option.name}={text}: expected true or false.")
+        return text == "true"
+    if option.read is int:
+        if not text.isdigit():
+            raise HarnessError(f"--cell {option.name}={text}: expected a whole number.")
+        return int(text)
+    if option.read is float:
+        (number,) = axes.numbers(f"--cell {option.name}", [text], float)
+        return number
+    value = option.read(text)
+    return (value,) if option.name == "features" else value

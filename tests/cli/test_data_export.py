@@ -103,6 +103,27 @@ def test_cell_as_key_and_value_pairs_means_the_same_as_options(features, export)
     assert all(np.array_equal(by_options[name], by_pairs[name]) for name in by_options)
 
 
+@pytest.mark.parametrize(
+    ("pair", "said"),
+    [
+        ("limit=-5", "--cell limit=-5: expected a whole number."),
+        ("limit=1.5", "--cell limit=1.5: expected a whole number."),
+        ("validation=much", "--cell validation much: expected numbers or comma lists such as 0.2,0.4."),
+        ("drop-duplicates=yes", "--cell drop_duplicates=yes: expected true or false."),
+        ("skip_broken=1", "--cell skip_broken=1: expected true or false."),
+        ("noise=much", "--noise much: expected numbers or comma lists such as 0.2,0.4."),
+        ("hasher=chnr", "unknown key of --cell 'hasher'"),
+        ("epochs=3", "unknown key of --cell 'epochs'"),
+        ("precision=bf16", "unknown key of --cell 'precision'"),
+    ],
+)
+def test_pairs_that_say_nothing_of_the_data_are_refused_in_a_sentence(harness, features, tmp_path, pair, said):
+    result = harness("data", "export", "--cell", f"features={features()},{pair}", "-o", tmp_path / "x.npz")
+    assert result.code == 2
+    assert said in result.err
+    assert not (tmp_path / "x.npz").exists()
+
+
 @pytest.mark.parametrize("name_of", ["hash", "folder"])
 def test_cell_of_a_stored_run(features, export, tiny, results, name_of, arrays_of):
     (record,) = tiny("chnr", features(), "--noise", "0.4", "--data-seed", "2", "--trusted", "0.3", "--limit", "80")
