@@ -105,7 +105,7 @@ class RawDataset:
 
         return replace(
             self,
-            images=SomeImages(self.images, images),
+            images=_some(self.images, images),
             captions=[self.captions[row] for row in kept],
             caption_image=new_number[self.caption_image[kept]],
             labels=self.labels[images],
@@ -186,6 +186,11 @@ class SomeImages:
         if isinstance(self.source, ImageFiles):
             return hash_files([self.source.paths[int(row)] for row in self.rows])
         return [self.fingerprint(index) for index in range(len(self))]
+
+
+def _some(images: ImageSource, rows: NDArray[np.int64]) -> SomeImages:
+    """Some images; of those that are some already, straight from their source, which may hash files at once."""
+    return SomeImages(images.source, images.rows[rows]) if isinstance(images, SomeImages) else SomeImages(images, rows)
 
 
 @dataclass(frozen=True)

@@ -74,6 +74,10 @@ def test_a_subset_of_a_subset_names_the_original_images(raw):
     assert [part.images.fingerprint(i) for i in range(2)] == ["content 11", "content 14"]
     assert part.captions == ["c", "h"]
     assert part.caption_image.tolist() == [0, 1]
+    assert part.images.source is raw.images
+    assert part.images.rows.tolist() == [1, 4]
+    assert part.content_hashes == ["content 11", "content 14"]
+    assert part.images[1].tobytes() == raw.images[4].tobytes()
 
 
 def test_a_subset_of_data_without_split_or_with_label_matrices(raw):
