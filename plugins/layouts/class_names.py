@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -57,3 +57,21 @@ def single_labels(
     nothing = max(number.values(), default=-1) + 1 if unlabelled == "class" else -1
     labels = np.array([nothing if name is None else number[name] for name in classes], dtype=np.int64)
     return labels, missing if missing.any() and unlabelled == "train" else None
+
+
+def label_matrix(number: int, pairs: Iterable[tuple[int, Any]]) -> NDArray[np.bool_]:
+    """Sets of labels as a matrix.
+
+    Args:
+        number: Number of images.
+        pairs: Image and label, the labels all of one kind that can be sorted.
+
+    Returns:
+        (number, n_labels) bool, a column for each label that occurs, in their order; one empty column if none does.
+    """
+    pairs = list(pairs)
+    column = {label: place for place, label in enumerate(sorted({label for _, label in pairs}))}
+    labels = np.zeros((number, max(1, len(column))), dtype=bool)
+    for row, label in pairs:
+        labels[row, column[label]] = True
+    return labels

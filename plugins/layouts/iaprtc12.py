@@ -14,6 +14,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+from harness_plugins.layouts.class_names import label_matrix
 from harness_plugins.layouts.hashing_matrices import read_matrices
 from harness_plugins.layouts.places import first_there, folder_of, images_of, images_there, read_text, refuse_missing
 from numpy.typing import NDArray
@@ -92,8 +93,5 @@ def _labels(folder: Path, numbers: list[int]) -> tuple[NDArray[np.bool_], NDArra
                 raise HarnessError(f"{path}, line {line}: expected image, region and concept, not {text!r}.")
             if int(fields[0]) in place:
                 pairs.add((place[int(fields[0])], int(fields[2])))
-    column = {concept: at for at, concept in enumerate(sorted({concept for _, concept in pairs}))}
-    labels = np.zeros((len(numbers), max(1, len(column))), dtype=bool)
-    for row, concept in pairs:
-        labels[row, column[concept]] = True
+    labels = label_matrix(len(numbers), pairs)
     return labels, ~labels.any(axis=1)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from harness_plugins.layouts.class_names import label_matrix
 from harness_plugins.layouts.hashing_matrices import read_matrices
 from harness_plugins.layouts.places import first_there, folder_of, images_there, read_json, refuse_missing
 
@@ -74,17 +75,12 @@ def read_mscoco(card, root: Path | None) -> RawDataset | FeatureTable:
             parts.append(part)
     if not files:
         raise HarnessError(f"dataset {card.name!r}: no image of {notes} has a caption and an instance.")
-    known = sorted({category for _, category in pairs})
-    column = {category: place for place, category in enumerate(known)}
-    labels = np.zeros((len(files), len(known)), dtype=bool)
-    for row, category in pairs:
-        labels[row, column[category]] = True
     return RawDataset(
         name=card.name,
         images=ImageFiles(images_there(card, images, files)),
         captions=captions,
         caption_image=np.array(caption_image, dtype=np.int64),
-        labels=labels,
+        labels=label_matrix(len(files), pairs),
         filenames=files,
         parts=tuple(parts),
     )

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from harness_plugins.layouts.class_names import single_labels
+from harness_plugins.layouts.class_names import label_matrix, single_labels
 from harness_plugins.layouts.places import folder_of, names_in, read_text
 from numpy.typing import NDArray
 
@@ -209,10 +209,7 @@ def _labels(labels: list[list[str]], card: Any, unlabelled: str) -> tuple[NDArra
     """Classes where no image has several labels, otherwise a set of labels for each."""
     if all(len(own) <= 1 for own in labels):
         return single_labels([own[0] if own else None for own in labels], card, unlabelled)
-    known = {name: place for place, name in enumerate(sorted({name for own in labels for name in own}))}
-    found = np.zeros((len(labels), len(known)), dtype=bool)
-    for row, own in enumerate(labels):
-        found[row, [known[name] for name in own]] = True
+    found = label_matrix(len(labels), ((row, name) for row, own in enumerate(labels) for name in own))
     missing = ~found.any(axis=1)
     return found, missing if missing.any() else None
 
