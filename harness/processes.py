@@ -1,6 +1,8 @@
-"""Whether a process of this machine still lives."""
+"""What the system says of processes: the cores that this one may use, and whether another one still lives."""
 
 from __future__ import annotations
+
+import os
 
 CLOCK_SECONDS = 2.0
 """The clock by which the system dates processes may differ by this much from the clock of the day."""
@@ -23,3 +25,11 @@ def process_exists(pid: int, before: float | None = None) -> bool:
         return process.status() != psutil.STATUS_ZOMBIE
     except (psutil.Error, ValueError):
         return False
+
+
+def usable_cores() -> int:
+    """Cores that this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on macOS and Windows
+        return os.cpu_count() or 1

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from harness.cli.options import JSON, PLUGIN, default_data_root
 from harness.cli.verbs import Verbs
-
-if TYPE_CHECKING:
-    from harness.plugins import Registry
 
 OWN_FILE = {
     "check": "harness.cli.data_check",
@@ -40,6 +37,7 @@ def command() -> None:
 @JSON
 def list_(data_root: Path | None, plugins: tuple[Path, ...], as_json: bool) -> None:
     """List data sets: images, classes, captions, and whether their files are below the data root."""
+    from harness.cli.listing import print_columns
     from harness.data.dataset_folder import card_content, found_word
     from harness.errors import HarnessError
     from harness.plugins import load_registry
@@ -59,11 +57,9 @@ def list_(data_root: Path | None, plugins: tuple[Path, ...], as_json: bool) -> N
     if as_json:
         click.echo(json.dumps(rows, indent=1))
         return
-    columns = ("name", "images", "classes", "captions", "found", "title")
-    table = [columns, *([_cell(row, column) for column in columns] for row in rows)]
-    widths = [max(len(line[place]) for line in table) for place in range(len(columns))]
-    for line in table:
-        click.echo("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
+    columns = ["name", "images", "classes", "captions", "found", "title"]
+    cells = [{column: _cell(row, column) for column in columns} for row in rows]
+    print_columns([{column: column for column in columns}, *cells], columns)
 
 
 def _cell(row: dict[str, Any], column: str) -> str:
@@ -83,26 +79,16 @@ def _cell(row: dict[str, Any], column: str) -> str:
 def info(name: str, data_root: Path | None, plugins: tuple[Path, ...], as_json: bool) -> None:
     """Show everything on the card of a data set: size, labels, layout, sources, splits, licence, citation."""
     from harness.data.dataset_folder import find_folder
+    from harness.data.sources import card_of
     from harness.plugins import load_registry
 
     registry = load_registry(plugins)
-    card = card_named(registry, name).model_dump()
+    card = card_of(registry, name).model_dump()
     folder = find_folder(card["layout"], data_root or default_data_root()) if card["layout"] else None
     if as_json:
         click.echo(json.dumps({**card, "found": None if folder is None else str(folder)}, indent=1))
         return
     _print_card(card, folder)
-
-
-def card_named(registry: Registry, name: str) -> Any:
-    """The card of a registered data set.
-
-    Raises:
-        HarnessError: Unknown name, or the card is wrong.
-    """
-    from harness.data.sources import card_of
-
-    return card_of(registry, name)
 
 
 def _print_card(card: dict[str, Any], folder: Path | None) -> None:

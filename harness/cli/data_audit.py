@@ -35,8 +35,8 @@ def command(
     """Report copies of images across parts and data sets, repeated captions, class balance and captions per image."""
     from harness.cells import CellRequest
     from harness.cli.bars import bars_shown
-    from harness.cli.data import card_named
     from harness.data.audit import Audited, audit, pixel_hashes, require_raw, shared_images
+    from harness.data.sources import card_of
     from harness.methods import MethodRequest
     from harness.plugins import load_registry
     from harness.workbench import Workbench
@@ -47,7 +47,7 @@ def command(
     bench = Workbench(registry)
     reports, sets = [], {}
     for name in dict.fromkeys(names):
-        card = card_named(registry, name)
+        card = card_of(registry, name)
         request = CellRequest(
             MethodRequest("none"), dataset=name, data_root=root, data_seed=data_seed, split=split,
             relevance="instance",  # images without a class stay where they were drawn

@@ -31,8 +31,8 @@ def command(
     The exit code is 1 if anything is wrong. Images that no annotation names are mentioned, and are no fault.
     """
     from harness.cli.bars import bars_shown
-    from harness.cli.data import card_named
     from harness.data.check import check
+    from harness.data.sources import card_of
     from harness.plugins import load_registry
 
     registry = load_registry(plugins)
@@ -40,7 +40,7 @@ def command(
     found = []
     harmful = 0
     for name in names:
-        card = card_named(registry, name)
+        card = card_of(registry, name)
         with bars_shown("items") as watch:
             findings = check(registry, card, root, deep=deep, watch=watch)
         wrong = sum(finding.harmful for finding in findings)

@@ -73,8 +73,7 @@ def command(cells: tuple[str, ...], output: Path, device: str, results: Path, **
         "plan": data.plan.fingerprint,
         "imported_plan": None if imported is None else imported.fingerprint,
     }
-    output = output if output.suffix == ".npz" else output.with_name(output.name + ".npz")
-    write_export(output, export_arrays(data, facts))
+    output = write_export(output, export_arrays(data, facts))
     for note in prepared.notes:
         click.echo(f"note: {note}", err=True)
     counts = ", ".join(f"{count} {part}" for part, count in prepared.facts["images"].items())

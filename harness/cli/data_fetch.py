@@ -35,11 +35,11 @@ def command(
     belongs; the exit code is then 1. Please mind the licences that `harness data info NAME` shows.
     """
     from harness.cli.bars import bars_shown
-    from harness.cli.data import card_named
     from harness.cli.features import size_shown
     from harness.data.check import check
     from harness.data.download import Patience
     from harness.data.fetch import fetch, plan
+    from harness.data.sources import card_of
     from harness.errors import HarnessError
     from harness.plugins import load_registry
 
@@ -51,7 +51,7 @@ def command(
         raise HarnessError("no folder to fetch into: give --data-root DIR or set HARNESS_DATA.")
     by_hand = 0
     for name in names:
-        card = card_named(registry, name)
+        card = card_of(registry, name)
         if card.layout is None:
             click.echo(f"{card.name}: made on the spot, there is nothing to fetch")
             continue

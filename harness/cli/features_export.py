@@ -63,8 +63,7 @@ def command(output: Path, no_split: bool, device: str, rehash: bool, **options: 
         "split": job.facts["split"],
         "relevance": request.relevance,
     }
-    output = output if output.suffix == ".npz" else output.with_name(output.name + ".npz")
-    write_export(output, feature_arrays(table, None if no_split else job.split, facts))
+    output = write_export(output, feature_arrays(table, None if no_split else job.split, facts))
     cached = sum(use.found for use in uses)
     for note in job.notes:
         click.echo(f"note: {note}", err=True)

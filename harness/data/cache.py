@@ -21,6 +21,9 @@ from numpy.typing import NDArray
 
 log = logging.getLogger(__name__)
 
+UNREADABLE = (OSError, ValueError, KeyError, TypeError, EOFError)
+"""What is raised where an entry is not there, damaged, or of another key."""
+
 
 def cache_folder(environment: Mapping[str, str] = os.environ) -> Path:
     """``HARNESS_CACHE``, or ``harness`` in the user's cache folder."""
@@ -171,14 +174,30 @@ def _look_up(
 def _read(folder: Path, key: Mapping[str, Any]) -> list[NDArray] | None:
     """The arrays of an entry; None if it is not there, of another key, or damaged."""
     try:
-        stored = json.loads((folder / "key.json").read_text(encoding="utf-8"))
-        if stored["key"] != key:
-            return None
-        return [
-            np.load(folder / f"{number}.npy", mmap_mode="r", allow_pickle=False) for number in range(stored["count"])
-        ]
-    except (OSError, ValueError, KeyError, TypeError, EOFError):
+        return stored_entry(folder, key)[1]
+    except UNREADABLE:
         return None
+
+
+def stored_entry(folder: Path, key: Mapping[str, Any] | None = None) -> tuple[dict[str, Any], list[NDArray]]:
+    """What lies in the folder of an entry.
+
+    Args:
+        folder: The folder.
+        key: The key that it must have; None for any.
+
+    Returns:
+        The content of its ``key.json``, and its arrays as read-only memory maps.
+
+    Raises:
+        UNREADABLE: One of these errors: it is not there, damaged, or of another key.
+    """
+    stored = json.loads((folder / "key.json").read_text(encoding="utf-8"))
+    if key is not None and stored["key"] != key:
+        raise KeyError("key")
+    return stored, [
+        np.load(folder / f"{number}.npy", mmap_mode="r", allow_pickle=False) for number in range(stored["count"])
+    ]
 
 
 def lock_file(folder: Path) -> Path:

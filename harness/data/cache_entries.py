@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from collections.abc import Iterator, Mapping
@@ -10,10 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from filelock import FileLock, Timeout
 
-from harness.data.cache import cache_folder, lock_file
+from harness.data.cache import UNREADABLE, cache_folder, lock_file, stored_entry
 
 
 @dataclass(frozen=True)
@@ -94,12 +92,9 @@ def _entry(folder: Path) -> Entry:
     if folder.name.startswith("."):
         return Entry(folder, size=size, made=newest, used=newest, damage="was never finished", leftover=True)
     try:
-        stored = json.loads((folder / "key.json").read_text(encoding="utf-8"))
+        stored, arrays = stored_entry(folder)
         key, about = dict(stored["key"]), dict(stored.get("about", {}))
-        arrays = [
-            np.load(folder / f"{number}.npy", mmap_mode="r", allow_pickle=False) for number in range(stored["count"])
-        ]
-    except (OSError, ValueError, KeyError, TypeError, EOFError):
+    except UNREADABLE:
         return Entry(folder, size=size, made=newest, used=newest, damage="its files are damaged")
     used = (folder / "key.json").stat().st_mtime
     return Entry(

@@ -84,12 +84,20 @@ def feature_arrays(table: FeatureTable, split: NDArray[np.int8] | None, facts: M
     return arrays
 
 
-def write_export(path: Path, arrays: Mapping[str, NDArray]) -> None:
+def write_export(path: Path, arrays: Mapping[str, NDArray]) -> Path:
     """Write the file under a temporary name, then rename it.
+
+    Args:
+        path: The file; the ending ``.npz`` is added where it lacks it.
+        arrays: Its arrays.
+
+    Returns:
+        The file as it is called.
 
     Raises:
         HarnessError: It cannot be written.
     """
+    path = path if path.suffix == ".npz" else path.with_name(path.name + ".npz")
     temporary = path.with_name(f".{path.name}.new")
     try:
         with temporary.open("wb") as opened:
@@ -98,6 +106,7 @@ def write_export(path: Path, arrays: Mapping[str, NDArray]) -> None:
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise HarnessError(f"-o {path} cannot be written: {error.strerror}.") from error
+    return path
 
 
 def header_of(arrays: Mapping[str, NDArray]) -> dict[str, Any] | None:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from harness.errors import HarnessError
 from harness.interfaces import Run
+from harness.processes import usable_cores
 
 if TYPE_CHECKING:
     import torch
@@ -262,7 +263,7 @@ def _processes(data: _Prepared, count: int, device: torch.device) -> int:
     asked = os.environ.get("HARNESS_LOADERS", "")
     if asked and not asked.isdigit():
         raise HarnessError(f"HARNESS_LOADERS={asked}: expected the number of processes that read images, 0 or more.")
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = usable_cores()
     spare = min(8, cores - 1) if device.type != "cpu" else min(4, cores // 4)
     wanted = int(asked) if asked else spare if count >= FEWEST_FOR_PROCESSES else 0
     if not wanted or multiprocessing.current_process().daemon:  # a daemon must not have children

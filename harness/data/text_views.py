@@ -14,6 +14,7 @@ import numpy as np
 from harness.errors import HarnessError
 from harness.interfaces import Run
 from harness.seeding import numpy_generator
+from harness.weights import first_line
 
 DROPPED = 0.1
 """Share of words that go."""
@@ -186,6 +187,5 @@ def _marian(folder: Path) -> tuple[Any, Any]:
         tokenizer = transformers.AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
         network = transformers.MarianMTModel.from_pretrained(folder, weights_only=True)
     except Exception as error:  # missing files and packages, wrong architecture: all mean that they do not serve
-        first = (str(error).strip() or type(error).__name__).splitlines()[0][:300].rstrip(" .:")
-        raise HarnessError(f"the MarianMT model in {folder} cannot be loaded: {first}.") from error
+        raise HarnessError(f"the MarianMT model in {folder} cannot be loaded: {first_line(error)}.") from error
     return tokenizer, network

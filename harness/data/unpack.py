@@ -67,35 +67,36 @@ def unpack(archive: Path, folder: Path, limits: Limits | None = None, watch: Wat
     """
     folder.mkdir(parents=True)
     try:
+        _unpack(archive, folder, limits or Limits(), watch)
+    except BaseException:  # Ctrl-C, too
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _unpack(archive: Path, folder: Path, limits: Limits, watch: Watch) -> None:
+    """Into a folder that is there; errors of the libraries become sentences."""
+    try:
         with archive.open("rb") as opened:
             beginning = opened.read(8)
         for magic, name in FOREIGN.items():
             if beginning.startswith(magic):
                 raise HarnessError(f"{archive.name} is a {name} archive, which Python cannot unpack.")
         if beginning.startswith(b"PK") and zipfile.is_zipfile(archive):
-            _write(archive, folder, limits or Limits(), watch, _zip_members(archive))
+            _write(archive, folder, limits, watch, _zip_members(archive))
         elif tarfile.is_tarfile(archive):
-            _write(archive, folder, limits or Limits(), watch, _tar_members(archive))
+            _write(archive, folder, limits, watch, _tar_members(archive))
         else:
             raise HarnessError(f"{archive.name} is no zip or tar archive, whatever its name says, or it is damaged.")
-    except HarnessError:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
     except (
         zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, EOFError, RuntimeError,
         NotImplementedError, ValueError,
     ) as error:  # fmt: skip
-        shutil.rmtree(folder, ignore_errors=True)
         said = " ".join(str(error).split()).rstrip(".") or type(error).__name__
         raise HarnessError(f"{archive.name} is damaged, or packed in a way that is not known: {said}.") from error
     except OSError as error:
-        shutil.rmtree(folder, ignore_errors=True)
         if error.errno is None:  # bz2 and gzip say so of damaged data
             raise HarnessError(f"{archive.name} is damaged: {error}.") from error
         raise HarnessError(f"{archive.name} cannot be unpacked into {folder}: {error.strerror}.") from error
-    except BaseException:  # Ctrl-C
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from harness.processes import usable_cores
 from harness.retrieval.relevance import Ints, Relevance, Words
 
 if TYPE_CHECKING:
@@ -110,8 +111,7 @@ def threads() -> int:
     """Threads to use: the processors that this process may run on, or fewer where NUMBA_NUM_THREADS or OMP_NUM_THREADS
     asks for fewer.
     """
-    affinity = getattr(os, "sched_getaffinity", None)
-    limits = [len(affinity(0)) if affinity else os.cpu_count() or 1]
+    limits = [usable_cores()]
     for name in ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS"):
         if os.environ.get(name, "").isdecimal():
             limits.append(int(os.environ[name]))
