@@ -22,7 +22,7 @@ from harness.data.views import ImageViews, TextViews
 from harness.declarations import BOTH, STANDARD
 from harness.errors import HarnessError
 from harness.interfaces import Run
-from harness.parameters import defaults, find
+from harness.parameters import read_values
 from harness.plugins import Registry
 
 SHARED_FROM_BYTES = 2**20
@@ -277,10 +277,7 @@ def backbone_choice(
         raise HarnessError(
             f"backbone {name!r} needs weights: give --{modality}-weights a local file or folder, or a hub name."
         )
-    parameters = defaults(declaration.parameters)
     prefix = f"{modality}_backbone."
-    for key, text in settings.items():
-        if key.startswith(prefix):
-            parameter = find(declaration.parameters, key.removeprefix(prefix), f"backbone {name}")
-            parameters[parameter.name] = parameter.read(text, key)
+    own = {key.removeprefix(prefix): text for key, text in settings.items() if key.startswith(prefix)}
+    parameters = read_values(declaration.parameters, own, f"backbone {name}", prefix)
     return BackboneChoice(name, declaration, model, weights, parameters, source_hash, modality, recipe, views)

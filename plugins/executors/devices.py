@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from harness.errors import HarnessError
 from harness.execution import Session
+from harness.processes import usable_cores
 
 
 @dataclass(frozen=True)
@@ -68,11 +69,3 @@ def visible_gpus(device: str) -> list[str]:
     if number.isdigit() and int(number) < len(names):
         return [names[int(number)]]
     raise HarnessError(f"--device {device}: there are {count} GPUs here; --device cpu always works.")
-
-
-def usable_cores() -> int:
-    """Cores that this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on macOS and Windows
-        return os.cpu_count() or 1
