@@ -130,7 +130,9 @@ def _value(option: CellOption, text: str) -> Any:
             raise HarnessError(f"--cell {option.name}={text}: expected a whole number.")
         return int(text)
     if option.read is float:
-        (number,) = axes.numbers(f"--cell {option.name}", [text], float)
-        return number
+        numbers = axes.numbers(f"--cell {option.name}", [text], float)
+        if len(numbers) != 1:
+            raise HarnessError(f"--cell {option.name}={text}: expected one number.")
+        return numbers[0]
     value = option.read(text)
     return (value,) if option.name == "features" else value

@@ -188,3 +188,9 @@ def test_interrupted_export_leaves_the_old_file(harness, features, export, tmp_p
     with np.load(tmp_path / "cell.npz") as opened:
         assert np.array_equal(opened["plan_wrong"], before["plan_wrong"])
     assert not list(tmp_path.glob(".cell*"))
+
+
+def test_two_numbers_where_a_cell_has_one_are_refused(harness, tmp_path):
+    result = harness("data", "export", "--cell", "dataset=toy,validation=0.1,0.2", "-o", tmp_path / "cell.npz")
+    assert result.code == 2
+    assert "--cell validation=0.1,0.2: expected one number." in result.err
