@@ -126,6 +126,7 @@ class MetricDeclaration(Component):
     definition: str = ""
     cutoffs: tuple[int | None, ...] = (None,)
     empty_query: str = "left out"
+    bounds: tuple[float, float] | None = None
 
     @property
     def ids(self) -> tuple[str, ...]:

@@ -178,6 +178,7 @@ class RegisterMetric(Protocol):
         cutoffs: tuple[int | None, ...] = (None,),
         empty_query: str = "left out",
         paper: str = "",
+        bounds: tuple[float, float] | None = None,
     ) -> None:
         """Register a metric.
 
@@ -191,6 +192,9 @@ class RegisterMetric(Protocol):
                 then called with the histogram alone.
             empty_query: ``"left out"`` of the mean, or ``"counts 0"``, for a query without relevant items.
             paper: Reference.
+            bounds: Smallest and largest value that a query can have, ``(0, 1)`` say. A metric that declares them must
+                give a number for every query that counts, and a value outside makes the record ``invalid``; None:
+                any finite value will do, and queries may be left out with NaN.
         """
 
 
