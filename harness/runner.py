@@ -20,6 +20,7 @@ from harness.compatibility import granted_beyond_the_wall
 from harness.context import Progress, RunContext, ignore_progress
 from harness.cost import Meter, learned_numbers
 from harness.data.assemble import CellData, assemble, training_pairs
+from harness.data.query_blocks import query_blocks
 from harness.declarations import MetricDeclaration
 from harness.encoding import code_table, latencies
 from harness.errors import HarnessError
@@ -227,6 +228,7 @@ def run_job(
         cost["encode_seconds"] = {"alone": latencies(data, fitted.hasher, run), "in_bulk": per_item}
     arrays = {
         **evaluation_arrays(codes, evaluation),
+        "query_blocks": query_blocks(data, job.cell.facts.get("relevance", "label")),
         **_curve_arrays(fitted.curves, data),
         "trust": trust,
         **data.plan.arrays(),
