@@ -34,7 +34,7 @@ from harness.retrieval.evaluate import CodeTable, Evaluation, definitions, evalu
 from harness.seeding import OwnRandomness, global_randomness
 from harness.training.loop import Curves, Team, train
 from harness.training.trust import outside, refuse_outside, trust_of_shape
-from harness.wording import counted
+from harness.wording import CANNOT_WEIGH, counted
 from harness.workbench import Job
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def _fit_method(method: ResolvedMethod, pairs: TrainingPairs, run: RunContext, m
                 raise HarnessError(f"hasher {declared.name!r} cannot weigh pairs, and no pair has a weight above 0.5.")
             kept, weight = _select(pairs, chosen), weight.at(chosen)
             notes.append(
-                f"hasher {declared.name} cannot weigh pairs: it was fitted on the {len(kept)} of {len(pairs)} pairs "
+                f"hasher {declared.name} {CANNOT_WEIGH}: it was fitted on the {len(kept)} of {len(pairs)} pairs "
                 "with a weight above 0.5"
             )
         curves = Curves()
