@@ -20,6 +20,7 @@ from harness.compatibility import granted_beyond_the_wall
 from harness.context import Progress, RunContext, ignore_progress
 from harness.cost import Meter, learned_numbers
 from harness.data.assemble import CellData, assemble, training_pairs
+from harness.data.query_blocks import query_blocks
 from harness.declarations import MetricDeclaration
 from harness.encoding import code_table, latencies
 from harness.errors import HarnessError
@@ -35,7 +36,7 @@ from harness.retrieval.sanity import means_not_finite
 from harness.seeding import OwnRandomness, global_randomness
 from harness.training.loop import Curves, Team, train
 from harness.training.trust import outside, refuse_outside, trust_of_shape
-from harness.wording import counted
+from harness.wording import CANNOT_WEIGH, counted
 from harness.workbench import Job
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ def _fit_method(method: ResolvedMethod, pairs: TrainingPairs, run: RunContext, m
                 raise HarnessError(f"hasher {declared.name!r} cannot weigh pairs, and no pair has a weight above 0.5.")
             kept, weight = _select(pairs, chosen), weight.at(chosen)
             notes.append(
-                f"hasher {declared.name} cannot weigh pairs: it was fitted on the {len(kept)} of {len(pairs)} pairs "
+                f"hasher {declared.name} {CANNOT_WEIGH}: it was fitted on the {len(kept)} of {len(pairs)} pairs "
                 "with a weight above 0.5"
             )
         curves = Curves()
@@ -229,6 +230,7 @@ def run_job(
         cost["encode_seconds"] = {"alone": latencies(data, fitted.hasher, run), "in_bulk": per_item}
     arrays = {
         **evaluation_arrays(codes, evaluation),
+        "query_blocks": query_blocks(data, job.cell.facts.get("relevance", "label")),
         **_curve_arrays(fitted.curves, data),
         "trust": trust,
         **data.plan.arrays(),

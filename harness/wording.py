@@ -6,3 +6,7 @@ from __future__ import annotations
 def counted(number: int, noun: str, nouns: str = "") -> str:
     """``1 run``, ``2 runs``; ``nouns`` where the plural takes more than an s."""
     return f"{number} {noun}" if number == 1 else f"{number} {nouns or noun + 's'}"
+
+
+CANNOT_WEIGH = "cannot weigh pairs"
+"""In the note of a record whose hasher was fitted on a selection of the pairs; tables look for it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -109,6 +110,7 @@ def command(
         "plan": frame.get("imported_plan") if frame else None,
     }
     declared = metrics_with(registry, metric_ids)
+    blocks = _query_blocks(arrays, frame, table)
     store.check_writable()
     evaluation = evaluate(table, declared)
     status, error = verdict(evaluation.violations)
@@ -134,7 +136,7 @@ def command(
         command="",
         error=error,
     )
-    folder = store.write(record, evaluation_arrays(table, evaluation))
+    folder = store.write(record, {**evaluation_arrays(table, evaluation), **blocks})
     if error is not None:
         click.echo(f"{status}: {error.message}", err=True)
     if as_json:
@@ -155,6 +157,7 @@ def _frame(cell: str, store: Any) -> dict[str, Any]:
     import numpy as np
 
     from harness.data.export import header_of
+    from harness.data.query_blocks import blocks_of_captions
     from harness.errors import HarnessError
     from harness.npz_file import read_npz
 
@@ -165,7 +168,12 @@ def _frame(cell: str, store: Any) -> dict[str, Any]:
         if header is None:
             raise HarnessError(f"--cell {cell} is no file of `harness data export`.")
         query, database = np.flatnonzero(arrays["split"] == 1), np.flatnonzero(arrays["split"] >= 2)
-        return {**header, "query": (query, arrays["labels"][query]), "database": (database, arrays["labels"][database])}
+        return {
+            **header,
+            "query": (query, arrays["labels"][query]),
+            "database": (database, arrays["labels"][database]),
+            "blocks": blocks_of_captions(arrays.get("captions"), arrays["text"], arrays["caption_choice"][query]),
+        }
     stored = store.lookup(cell)
     record = stored.record
     arrays = read_npz(stored.folder / "arrays.npz", "--cell")
@@ -176,6 +184,7 @@ def _frame(cell: str, store: Any) -> dict[str, Any]:
         "imported_plan": record.identity.get("plan"),
         "query": (arrays["query_ids"], arrays["query_labels"]),
         "database": (arrays["database_ids"], arrays["database_labels"]),
+        "blocks": arrays.get("query_blocks"),
     }
 
 
@@ -195,6 +204,25 @@ def _labels_by_id(frame: dict[str, Any]) -> dict[str, dict[int, Any]]:
     return {
         part: {int(number): label for number, label in zip(*frame[part], strict=True)} for part in ("query", "database")
     }
+
+
+def _query_blocks(arrays: Mapping[str, Any], frame: dict[str, Any] | None, table: CodeTable) -> dict[str, Any]:
+    """The array of query blocks, where the cell or the file says which queries have the same caption."""
+    import numpy as np
+
+    from harness.errors import HarnessError
+
+    if frame is not None and frame["blocks"] is not None:
+        blocks = dict(zip(frame["query"][0].tolist(), frame["blocks"].tolist(), strict=True))
+        return {"query_blocks": np.array([blocks[number] for number in table.query_ids.tolist()], dtype=np.int64)}
+    said = arrays.get("query_blocks")
+    if said is None:
+        return {}
+    if said.shape != (len(table.query_ids),) or said.dtype.kind not in "iu":
+        raise HarnessError(
+            f"--codes: query_blocks must be ({len(table.query_ids)},) integers, not {said.dtype} {said.shape}."
+        )
+    return {"query_blocks": said.astype(np.int64)}
 
 
 def _facts(

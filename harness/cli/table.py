@@ -3,83 +3,140 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from harness.cli.options import PLUGIN, RESULTS
 from harness.wording import counted
 
-FORMATS = ("simple", "github", "plain", "latex_booktabs", "html", "tsv")
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from harness.records.index import RunIndex
+    from harness.report.tables.request import TableRequest
+
+FORMATS = ("simple", "github", "latex", "html", "csv", "plain", "parquet", "tsv", "latex_booktabs")
+PRESETS = ("paper", "detectors", "cross", "cost", "bits", "robustness")
+SIGNIFICANCE = ("none", "seeds", "queries", "both")
+
+
+def _axis(name: str, help_text: str) -> object:
+    return click.option(f"--{name}", multiple=True, metavar="NAME", help=help_text)
 
 
 @click.command()
 @RESULTS
-@click.option("--metric", "metrics", multiple=True, metavar="ID", help="Metric; repeat for several.  [default map]")
+@click.option("--preset", metavar="NAME", help=f"A layout by name: {', '.join(PRESETS)}. Other options override it.")
+@click.option(
+    "--metric",
+    "metrics",
+    multiple=True,
+    metavar="ID",
+    help="Metric id, detector/auroc, timings/training, cost/..., or i2t/map for one direction; repeat for several.  "
+    "[default map]",
+)
+@_axis("rows", "Facts that are rows, for example method or hasher,objective.  [default method]")
+@_axis("columns", "Facts that are columns.  [default direction,noise]")
+@_axis("by", "Facts of which each value has a table of its own.  [default dataset, and direction if it is no axis]")
+@click.option("--where", metavar="CONDITION", help='Only records for which this holds, for example "bits=64".')
 @click.option("--dataset", "datasets", multiple=True, metavar="NAME", help="Only these data sets.")
 @click.option("--method", "methods", multiple=True, metavar="NAME", help="Only these methods.")
-@click.option(
-    "--format", "style", default="simple", show_default=True, metavar="NAME", help=f"One of {', '.join(FORMATS)}."
-)
+@click.option("--format", "style", metavar="NAME", help=f"One of {', '.join(FORMATS)}.  [default simple, or as FILE]")
+@click.option("--significance", metavar="TESTS", help=f"Mark the best where it differs: {', '.join(SIGNIFICANCE)}.  "
+              "[default none; both for the preset paper]")  # fmt: skip
+@click.option("-o", "--output", metavar="FILE", type=click.Path(path_type=Path), help="Write to a file.")
 @PLUGIN
 @click.option("--runs", is_flag=True, help="List the runs instead, with their hashes.")
 def command(
     results: Path,
+    preset: str | None,
     metrics: tuple[str, ...],
+    rows: tuple[str, ...],
+    columns: tuple[str, ...],
+    by: tuple[str, ...],
+    where: str | None,
     datasets: tuple[str, ...],
     methods: tuple[str, ...],
-    style: str,
+    style: str | None,
+    significance: str | None,
+    output: Path | None,
     plugins: tuple[Path, ...],
     runs: bool,
 ) -> None:
-    """Print tables: methods by noise rate, image-to-text and text-to-image, mean and deviation over seeds."""
+    """Print tables: methods by noise rate, image-to-text and text-to-image, mean and deviation over seeds.
+
+    docs/tables.md shows what else rows and columns can be, and what footnotes and marks mean.
+    """
     from harness.cli.axes import texts
+    from harness.cli.results import records
     from harness.cli.running import metric_ids_of
-    from harness.errors import HarnessError, unknown_name
     from harness.plugins import load_registry
+    from harness.report.tables.output import print_tables, style_of
+    from harness.report.tables.request import TableRequest
 
-    if style not in FORMATS:
-        raise unknown_name("value of --format", style, FORMATS)
-    metric_ids = metric_ids_of(load_registry(plugins), metrics)
-    from harness.report.frame import load_records
-    from harness.report.tables import comparison_tables, render
+    style = style_of(style, output, FORMATS)
+    request = TableRequest.of(
+        preset=preset, metrics=texts(metrics), rows=rows, columns=columns, by=by, where=where, significance=significance
+    )
+    registry = load_registry(plugins)
+    metric_ids_of(registry, request.metric_ids, default=())
+    with records(results) as index:
+        frame = _chosen(index, request, results, texts(datasets), texts(methods), only_facts=runs)
+        known = list(index.columns)
+    if runs:
+        _list_runs(frame)
+        return
+    for remark in _left_out(frame):
+        click.echo(f"note: {remark}", err=True)
+    made = request.tables(frame, known, results)
+    for remark in made.remarks:
+        click.echo(f"note: {remark}", err=True)
+    print_tables(made.tables, style, output, lambda text: click.echo(text))
+    if output is not None:
+        click.echo(f"{output}: {counted(len(made.tables), 'table')}", err=True)
 
-    frame = load_records(results, metrics=() if runs else metric_ids)
+
+def _chosen(
+    index: RunIndex, request: TableRequest, results: Path, datasets: list[str], methods: list[str], *, only_facts: bool
+) -> pd.DataFrame:
+    """The records that are meant.
+
+    Raises:
+        HarnessError: There is none.
+    """
+    from harness.errors import HarnessError, unknown_name
+    from harness.report.frame import indexed_frame
+
+    more = () if only_facts else request.columns(index.columns)
+    frame = indexed_frame(index, (), more, request.where)
     if frame.empty:
-        raise HarnessError(f"no records in {results}/runs: run something first, or name another folder with --results.")
-    for column, chosen in (("dataset", texts(datasets)), ("method", texts(methods))):
+        raise HarnessError(f"no record in {results}/runs fulfils --where {request.where!r}.")
+    for column, chosen in (("dataset", datasets), ("method", methods)):
         for name in chosen:
             if name not in set(frame[column]):
                 raise unknown_name(f"{column} among the records of {results}", name, set(frame[column]))
         if chosen:
             frame = frame[frame[column].isin(chosen)]
-    if runs:
-        from tabulate import tabulate
+    return frame
 
-        columns = ["hash", "status", "row", "dataset", "protocol", "noise", "bits", "seed", "data_seed", "finished"]
-        click.echo(
-            tabulate(
-                frame[columns].convert_dtypes().astype(object).fillna("").values.tolist(),
-                headers=columns,
-                disable_numparse=True,
-            )
+
+def _list_runs(frame: pd.DataFrame) -> None:
+    from tabulate import tabulate
+
+    columns = ["hash", "status", "row", "dataset", "protocol", "noise", "bits", "seed", "data_seed", "finished"]
+    shown = frame[columns].convert_dtypes().astype(object).fillna("").values.tolist()
+    click.echo(tabulate(shown, headers=columns, disable_numparse=True))
+
+
+def _left_out(frame: pd.DataFrame) -> list[str]:
+    """What tables never show."""
+    failed, limited = int((frame["status"] != "ok").sum()), int(frame["limit"].notna().sum())
+    said = []
+    if failed:
+        said.append(f"left out: {counted(failed, 'run')} that failed; `harness table --runs` lists them.")
+    if limited:
+        said.append(
+            f"left out: {counted(limited, 'run')} on a limited number of images; `harness table --runs` lists them."
         )
-        return
-    printed = False
-    for metric in metric_ids:
-        for table in comparison_tables(frame, metric):
-            click.echo(("\n" if printed else "") + render(table, style))
-            printed = True
-    counts = {
-        f"{counted(int((frame['status'] != 'ok').sum()), 'run')} that failed": (frame["status"] != "ok").any(),
-        f"{counted(int(frame['limit'].notna().sum()), 'run')} on a limited number of images": frame["limit"]
-        .notna()
-        .any(),
-    }
-    for text, applies in counts.items():
-        if applies:
-            click.echo(f"note: left out: {text}; `harness table --runs` lists them.", err=True)
-    if not printed:
-        raise HarnessError(
-            f"no finished run in {results}/runs has {', '.join(metric_ids)}; `harness table --runs` lists what is "
-            "there."
-        )
+    return said

@@ -38,12 +38,12 @@ def export(index: RunIndex, runs: Path, output: Path, style: str, where: str = "
         raise HarnessError(f"-o {output}: an archive is called NAME.tar.gz, NAME.tgz or NAME.zip.")
     columns = index.read(list(index.columns), where, values)
     if style == "csv":
-        _whole(output, lambda opened: opened.write(as_csv(columns).encode()))
+        write_whole(output, lambda opened: opened.write(as_csv(columns).encode()))
     elif style == "parquet":
         _parquet(index, columns, output)
     else:
         folders = columns["folder"]
-        _whole(output, lambda opened: write_archive(opened, output.name, runs, folders, as_csv(columns)))
+        write_whole(output, lambda opened: write_archive(opened, output.name, runs, folders, as_csv(columns)))
     return len(columns["hash"])
 
 
@@ -71,15 +71,19 @@ def _parquet(index: RunIndex, columns: dict[str, list[Any]], output: Path) -> No
             for name, values in columns.items()
         }
     )
-    _whole(output, lambda opened: parquet.write_table(table, opened))
+    write_whole(output, lambda opened: parquet.write_table(table, opened))
 
 
 def _as(kind: type, value: Any) -> Any:
     return None if value is None else kind(value)
 
 
-def _whole(output: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Write a file under another name and rename it.
+def write_whole(output: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Write the file of an option ``-o`` under another name and rename it.
+
+    Args:
+        output: The file.
+        write: Writes its bytes.
 
     Raises:
         HarnessError: It cannot be written.

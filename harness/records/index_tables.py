@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-VERSION = 2
+VERSION = 3
 """Layout of the index; raise it when columns or what they hold change. An index of another version is made again."""
 
 MORE_FACTS = {
@@ -38,6 +38,8 @@ MORE_FACTS = {
     "command": str,
     "error_kind": str,
     "error": str,
+    "notes": str,
+    "detector_reason": str,
 }
 """Columns beside :data:`harness.records.facts.FACTS`; ``folder`` is the run folder below ``runs``."""
 
@@ -218,6 +220,7 @@ def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 def _more_facts(record: RunRecord) -> dict[str, Any]:
     surroundings = record.environment
     git = surroundings.get("git")
+    detector = record.metrics.get("detector")
     return {
         "preset": record.cell.preset,
         "parameters": json.dumps(record.cell.parameters, sort_keys=True),
@@ -231,6 +234,8 @@ def _more_facts(record: RunRecord) -> dict[str, Any]:
         "command": record.command,
         "error_kind": record.error.kind if record.error else None,
         "error": record.error.message if record.error else None,
+        "notes": "\n".join(record.notes),
+        "detector_reason": detector.get("reason") if isinstance(detector, dict) else None,
     }
 
 

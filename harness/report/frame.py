@@ -11,13 +11,17 @@ import pandas as pd
 from harness.records.facts import FACTS, NOT_CODE, SETTING, facts, metric_values
 
 if TYPE_CHECKING:
+    from harness.records.index import RunIndex
     from harness.records.schema import RunRecord
 
 __all__ = ["NOT_CODE", "SETTING", "load_records", "records_frame"]
 
 
 def load_records(
-    results: Path | str = "results", metrics: Sequence[str] | None = None, more: Sequence[str] = ()
+    results: Path | str = "results",
+    metrics: Sequence[str] | None = None,
+    more: Sequence[str] = (),
+    where: str | None = None,
 ) -> pd.DataFrame:
     """All records of a results folder, by way of its index.
 
@@ -25,15 +29,31 @@ def load_records(
         results: The folder.
         metrics: Metric ids whose columns are wanted, which is faster than all of them.
         more: Columns that the index has besides, see :data:`harness.records.index_tables.MORE_FACTS`.
+        where: Only records for which this holds, as of :func:`harness.records.where.condition`.
 
     Returns:
         As :func:`records_frame`.
+
+    Raises:
+        HarnessError: The condition cannot be read, or names a column that there is not.
     """
     from harness.records.index import open_index
 
     with open_index(Path(results)) as index:
-        values = [column for column in index.metric_columns if metrics is None or column.partition("/")[2] in metrics]
-        columns = index.read([*FACTS, *more, *values])
+        return indexed_frame(index, metrics, more, where)
+
+
+def indexed_frame(
+    index: RunIndex, metrics: Sequence[str] | None = None, more: Sequence[str] = (), where: str | None = None
+) -> pd.DataFrame:
+    """As :func:`load_records`, from an index that is open. Columns of ``more`` that no record has are left out."""
+    from harness.records.where import condition
+
+    sql, bound = ("", []) if where is None else condition(where, index.columns)
+    values = [column for column in index.metric_columns if metrics is None or column.partition("/")[2] in metrics]
+    columns = index.read(
+        list(dict.fromkeys([*FACTS, *(name for name in more if name in index.columns), *values])), sql, bound
+    )
     if not columns["hash"]:
         return _empty()
     for name, kind in FACTS.items():

@@ -1,0 +1,204 @@
+"""What a user asks for, as options or by a preset, and the tables that answer it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from harness.errors import HarnessError, unknown_name
+from harness.report.tables import RECORD_COLUMNS, build
+from harness.report.tables.axes import AXES, axes_of
+from harness.report.tables.measures import DETECTOR, Measure, measure_of
+from harness.report.tables.noise_curve import CurveSummary, curve_measures
+from harness.report.tables.pivot import Layout, Pivoted
+from harness.report.tables.presets import PRESETS, Preset, joined
+from harness.report.tables.significance import MARKS, MOST_FILES, files_to_read, mark_significance
+from harness.report.tables.table import Table
+
+TESTS = {"none": (), "seeds": ("seeds",), "queries": ("queries",), "both": ("seeds", "queries")}
+
+_DEFAULT = Preset("", ("method",), ("direction", "noise"), ("dataset", "direction"))
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Tables, and what must be said of them besides.
+
+    Attributes:
+        tables: In order.
+        remarks: Sentences for standard error.
+    """
+
+    tables: list[Table]
+    remarks: list[str]
+
+
+@dataclass(frozen=True)
+class TableRequest:
+    """Options of ``harness table`` after checks.
+
+    Attributes:
+        metrics: As written.
+        rows, columns, by: Axes.
+        where: Condition on the records, or None.
+        significance: A key of :data:`TESTS`.
+        preset: Its other properties.
+        asked: Whether significance was asked for, as opposed to being the preset's.
+    """
+
+    metrics: tuple[str, ...]
+    rows: tuple[str, ...]
+    columns_: tuple[str, ...]
+    by: tuple[str, ...]
+    where: str | None
+    significance: str
+    preset: Preset
+    asked: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        preset: str | None = None,
+        metrics: Sequence[str] = (),
+        rows: Sequence[str] = (),
+        columns: Sequence[str] = (),
+        by: Sequence[str] = (),
+        where: str | None = None,
+        significance: str | None = None,
+    ) -> TableRequest:
+        """Check options, and let a preset stand in where they say nothing.
+
+        Raises:
+            HarnessError: A name is unknown, or stands on two axes.
+        """
+        if preset is not None and preset not in PRESETS:
+            raise unknown_name("preset of tables", preset, PRESETS)
+        if significance is not None and significance not in TESTS:
+            raise unknown_name("value of --significance", significance, TESTS)
+        base = PRESETS[preset] if preset else _DEFAULT
+        chosen_rows, chosen_columns, chosen_by = (
+            axes_of(said, f"--{option}") for said, option in ((rows, "rows"), (columns, "columns"), (by, "by"))
+        )
+        placed = {*chosen_rows, *chosen_columns, *chosen_by}
+        # What an option names is taken from where the preset has it.
+        its_rows = chosen_rows or tuple(axis for axis in base.rows if axis not in placed)
+        its_columns = chosen_columns or tuple(axis for axis in base.columns if axis not in placed)
+        its_by = chosen_by or tuple(axis for axis in base.by if axis not in {*placed, *its_rows, *its_columns})
+        if len(tuple(metrics) or base.metrics) > 1 and "metric" not in {*its_rows, *its_columns, *its_by}:
+            its_by = ("metric", *its_by)
+        _check_once({"--rows": its_rows, "--columns": its_columns, "--by": its_by})
+        return cls(
+            tuple(metrics) or base.metrics, its_rows, its_columns, its_by, joined(base, where),
+            significance or base.significance, base, significance is not None,
+        )  # fmt: skip
+
+    @property
+    def metric_ids(self) -> list[str]:
+        """Those metrics that a plugin must have registered."""
+        return [name for name in self.metrics if "/" not in name and name not in DETECTOR]
+
+    def columns(self, known: Iterable[str]) -> list[str]:
+        """Columns that the frame must have beside its facts."""
+        known = list(known)
+        measures = self._measures(known)
+        facts = {AXES[axis].column for axis in (*self.rows, *self.columns_, *self.by)} - {""}
+        return [*RECORD_COLUMNS, *facts, *(column for measure in measures for column in measure.columns.values())]
+
+    def _measures(self, known: Sequence[str]) -> list[Measure]:
+        names = self.metrics
+        if self.metrics == self.preset.metrics and len(names) > 1:  # a preset shows what there is
+            names = tuple(name for name in names if name in known)
+            if not names:
+                raise HarnessError(f"no record holds any of {', '.join(self.metrics)}.")
+        return [measure_of(name, known) for name in names]
+
+    def layout(self, known: Sequence[str]) -> Layout:
+        """The layout for records that have certain columns."""
+        measures = self._measures(known)
+        base = Layout(tuple(measures), self.rows, self.columns_, self.by, subject=self.preset.subject)
+        if not self.preset.curve:
+            return base
+        curves = tuple(curve for measure in measures for curve in curve_measures(measure))
+        names = ", ".join(measure.name for measure in measures)
+        return Layout(
+            curves, self.rows, self.columns_, self.by, ("noise",), CurveSummary(), f"{self.preset.subject} of {names}"
+        )
+
+    def tables(self, frame: pd.DataFrame, known: Sequence[str], results: Path) -> Answer:
+        """The tables.
+
+        Args:
+            frame: Records with the columns of :meth:`columns`.
+            known: Columns of numbers that there are.
+            results: The results folder.
+
+        Raises:
+            HarnessError: No record has any of the metrics, or a cell would average over something else than seeds.
+        """
+        made = build(frame, self.layout(known), drop_empty=self.preset.drop_empty)
+        if not made.tables:
+            raise HarnessError(self._nothing(frame, known, results))
+        remarks = []
+        if made.splitting:
+            shown = "; ".join(
+                f"{fact.replace('_', ' ')} {', '.join(values)}" for fact, values in made.splitting.items()
+            )
+            remarks.append(
+                f"tables of their own for what is not comparable ({shown}); --where chooses, and --by, --rows or "
+                "--columns can name it."
+            )
+        remarks += self._significance(made, results)
+        return Answer(made.tables, remarks)
+
+    def _significance(self, made: Pivoted, results: Path) -> list[str]:
+        tests: Sequence[str] = TESTS[self.significance]
+        remarks = []
+        if "queries" in tests and not self.asked and files_to_read(made.tables) > MOST_FILES:
+            tests = [test for test in tests if test != "queries"]
+            remarks.append(
+                f"no marks {MARKS['queries']}: the test over queries would read {files_to_read(made.tables)} files; "
+                "--significance both reads them."
+            )
+        if tests:
+            mark_significance(made.tables, made.frame, results / "runs", tests)
+        return remarks
+
+    def _nothing(self, frame: pd.DataFrame, known: Sequence[str], results: Path) -> str:
+        finished = frame[frame["status"] == "ok"]
+        names = ", ".join(self.metrics)
+        if finished.empty:
+            return (
+                f"no finished run in {results}/runs has {names}: all {len(frame)} failed; `harness table --runs` lists "
+                "them, and `harness show HASH` says why."
+            )
+        if finished["limit"].notna().all():
+            return (
+                f"no finished run in {results}/runs has {names}: there are only runs on a limited number of images, "
+                "which never enter tables; `harness table --runs` lists them."
+            )
+        if not self.metric_ids:
+            return (
+                f"no finished run in {results}/runs has a value of {names}; `harness results list --columns` lists what "
+                "there is."
+            )
+        return (
+            f"no finished run in {results}/runs has {names}: `harness score --all --metric {self.metric_ids[0]}` computes "
+            "a metric from stored codes, and `harness results list --columns` lists what there is."
+        )
+
+
+def _check_once(placed: dict[str, tuple[str, ...]]) -> None:
+    """Refuse an axis that stands in two places."""
+    where: dict[str, str] = {}
+    for option, axes in placed.items():
+        for axis in axes:
+            same = "method" if axis == "row" else axis
+            if same in where:
+                raise HarnessError(f"{axis} stands in {where[same]} and in {option}: name it once.")
+            where[same] = option
+    if not placed["--rows"] and not placed["--columns"]:
+        raise HarnessError("a table needs --rows or --columns.")

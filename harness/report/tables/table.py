@@ -1,0 +1,142 @@
+"""A table as data: what stands in each cell and why, before it is printed in one format or another."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.report.tables.axes import bare, told
+from harness.report.tables.measures import Measure
+
+Key = tuple[Hashable, ...]
+
+BEST, SECOND = "best", "runner-up"
+
+
+@dataclass
+class Cell:
+    """One cell.
+
+    Attributes:
+        measure: What is shown.
+        column: The column of the frame that holds it.
+        mean: Over runs; None where there is no value.
+        std: Standard deviation (n - 1); None for one run.
+        n: Runs that have a value.
+        seeds: Their data seed and seed.
+        records: Their places in the frame of records, in the order of ``seeds``.
+        values: Their values, in the order of ``seeds``.
+        low, high: An interval, printed instead of the deviation where there is one.
+        without: Places of finished runs that have no value.
+        reason: Why there is no value.
+        place: "best", "runner-up" or nothing.
+        ranked: False for an oracle, which is never the best.
+        basis: What the number rests on, where that is not seeds alone: the machine of a time, the noise rates of a
+            curve. Numbers with different bases are not ranked.
+        remarks: What else must be said of it.
+        marks: Of footnotes.
+        significance: Marks of the tests that tell it from the runner-up.
+    """
+
+    measure: Measure
+    column: str = ""
+    mean: float | None = None
+    std: float | None = None
+    n: int = 0
+    seeds: tuple[tuple[Any, Any], ...] = ()
+    records: tuple[int, ...] = ()
+    values: tuple[float, ...] = ()
+    low: float | None = None
+    high: float | None = None
+    without: tuple[int, ...] = ()
+    reason: str = ""
+    place: str = ""
+    ranked: bool = True
+    basis: str = ""
+    remarks: tuple[str, ...] = ()
+    marks: list[str] = field(default_factory=list)
+    significance: list[str] = field(default_factory=list)
+
+    def text(self, plus_minus: str = "±") -> str:
+        """Mean and deviation (or interval) as printed, or a dash."""
+        if self.mean is None:
+            return "-"
+        mean = self.measure.text(self.mean)
+        if self.std == 0 and self.measure.decimals is None:
+            return mean  # a count that is the same in every run
+        if self.low is not None and self.high is not None:
+            return f"{mean} [{self.measure.text(self.low)}, {self.measure.text(self.high)}]"
+        return mean if self.std is None else f"{mean} {plus_minus} {self.measure.text(self.std)}"
+
+
+@dataclass(frozen=True)
+class Note:
+    """A footnote: its mark, empty for one about the whole table, and its text."""
+
+    mark: str
+    text: str
+
+
+@dataclass
+class Table:
+    """One table.
+
+    Attributes:
+        title: What is compared, on what.
+        by: Axes and facts that set this table apart from the others, and their values.
+        row_axes, column_axes: Names of axes.
+        rows, columns: Their values, in order.
+        cells: By row and column; every pair is there.
+        row_marks, column_marks: Marks of footnotes about whole rows and columns.
+        notes: Footnotes, in the order of their marks.
+        measures: By name.
+        subject: What it is about, where that is not the names of its measures.
+    """
+
+    title: str
+    by: dict[str, Any]
+    row_axes: tuple[str, ...]
+    column_axes: tuple[str, ...]
+    rows: list[Key]
+    columns: list[Key]
+    cells: dict[tuple[Key, Key], Cell]
+    row_marks: dict[Key, list[str]] = field(default_factory=dict)
+    column_marks: dict[Key, list[str]] = field(default_factory=dict)
+    notes: list[Note] = field(default_factory=list)
+    measures: Mapping[str, Measure] = field(default_factory=dict)
+    subject: str = ""
+
+    def label(self, axis: str, value: Any, *, alone: bool = False) -> str:
+        """A value of an axis as printed; ``alone`` where the name of the axis does not stand beside it."""
+        if axis == "metric":
+            return self.measures[value].header
+        return (told if alone else bare)(axis, value)
+
+    def row_label(self, row: Key) -> list[str]:
+        """The leftmost columns of a row."""
+        return [self.label(axis, value) for axis, value in zip(self.row_axes, row, strict=True)]
+
+    def column_label(self, column: Key) -> list[str]:
+        """The header of a column, outermost first."""
+        return [self.label(axis, value, alone=True) for axis, value in zip(self.column_axes, column, strict=True)]
+
+    def runs(self, row: Key) -> str:
+        """How many runs stand behind the cells of a row: "5", or "3-5"."""
+        counts = [n for column in self.columns if (n := self.cells[row, column].n)]
+        if not counts:
+            return "0"
+        return str(counts[0]) if min(counts) == max(counts) else f"{min(counts)}-{max(counts)}"
+
+    def drop_empty(self) -> None:
+        """Leave out rows and columns without any value, and say so."""
+        rows = [row for row in self.rows if all(self.cells[row, column].mean is None for column in self.columns)]
+        columns = [column for column in self.columns if all(self.cells[row, column].mean is None for row in self.rows)]
+        self.rows = [row for row in self.rows if row not in rows]
+        self.columns = [column for column in self.columns if column not in columns]
+        self.cells = {place: self.cells[place] for place in itertools.product(self.rows, self.columns)}
+        names = [" / ".join(label for label in self.row_label(row) if label != "-") for row in rows]
+        names += [" ".join(label for label in self.column_label(column) if label) for column in columns]
+        if names:
+            self.notes.append(Note("", f"left out, without any value: {', '.join(names)}"))

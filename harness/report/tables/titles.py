@@ -1,0 +1,77 @@
+"""Titles: what a table compares, on what, in words that set it apart from its neighbours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from harness.report.frame import SETTING
+from harness.report.tables.axes import bare, told, without_weights
+from harness.report.tables.table import Table
+from harness.wording import counted
+
+
+def give_titles(tables: Sequence[Table], settings: Sequence[Mapping[str, Any]]) -> None:
+    """Set the title of each table; where titles are equal, say what sets the tables apart.
+
+    Args:
+        tables: The tables.
+        settings: For each one the settings that hold in all of it, and are no axis of its rows and columns.
+    """
+    plain = [_title(table, setting) for table, setting in zip(tables, settings, strict=True)]
+    for table, setting, title in zip(tables, settings, plain, strict=True):
+        twins = [other for other, its in zip(settings, plain, strict=True) if its == title]
+        differs = [key for key in SETTING if len({str(twin.get(key)) for twin in twins}) > 1]
+        extra = ", ".join(f"{key.replace('_', ' ')} {setting.get(key)}" for key in differs)
+        table.title = f"{title} ({extra})" if extra else title
+
+
+def columns_told(table: Table) -> str:
+    """What bare numbers in the header are, where nothing beside them says it."""
+    return "noise rate" if table.column_axes == ("noise",) else ""
+
+
+def _title(table: Table, setting: Mapping[str, Any]) -> str:
+    axes = {*table.row_axes, *table.column_axes}
+    metric = table.by.get("metric")
+    names = [metric] if metric else list(table.measures)
+    names = [table.measures[name].label or name for name in names]
+    subject = table.subject or ", ".join(names)
+    parts = [f"{subject} on {setting['dataset']}" if setting.get("dataset") else subject]
+    for axis, value in table.by.items():
+        if axis not in ("metric", *SETTING):
+            parts.append(f"noise {bare(axis, value)}" if axis == "noise" else told(axis, value))
+    parts += _settings({key: value for key, value in setting.items() if key not in axes})
+    return ", ".join(parts)
+
+
+def _settings(setting: Mapping[str, Any]) -> list[str]:
+    """What is not as usual; keys that are not there differ within the table and are told in footnotes."""
+    parts = []
+    if setting.get("bits") is not None:
+        parts.append(counted(int(setting["bits"]), "bit"))
+    if isinstance(setting.get("protocol"), str):
+        parts.append(f"protocol {setting['protocol']}")
+    if setting.get("trusted") is not None:
+        parts.append(f"trusted {setting['trusted']:g}")
+    if setting.get("image_backbone"):
+        parts.append(
+            f"{without_weights(setting['image_backbone'])} + {without_weights(setting.get('text_backbone') or '')}"
+        )
+    if isinstance(setting.get("standardise"), str) and setting["standardise"] != "scalar":
+        parts.append(f"standardise {setting['standardise']}")
+    if setting.get("precision", "fp32") != "fp32":
+        parts.append(f"precision {setting['precision']}")
+    if isinstance(setting.get("plan"), str):
+        parts.append(f"noise plan {setting['plan']}")
+    if setting.get("split"):
+        parts.append(f"split {setting['split']}")
+    if setting.get("validation") is not None:
+        parts.append(f"VALIDATION {setting['validation']:g}, not the real queries")
+    if setting.get("relevance", "label") != "label":
+        parts.append(f"relevance {setting['relevance']}")
+    if setting.get("drop_duplicates"):
+        parts.append("without duplicates")
+    if setting.get("limit") is not None:
+        parts.append(f"LIMITED to {setting['limit']:g} images, not for comparison")
+    return parts
