@@ -271,6 +271,20 @@ class RegisterExecutor(Protocol):
         """
 
 
+class RegisterPublished(Protocol):
+    """The function handed to :func:`register_published`."""
+
+    def __call__(self, name: str, numbers: Path, *, summary: str, paper: str = "") -> None:
+        """Register numbers that a paper prints, to stand beside our own.
+
+        Args:
+            name: Name of the collection, such as ``"chnr-icip2022"``.
+            numbers: A TOML file as described in docs/published.md; it is read when a table asks for it.
+            summary: One line.
+            paper: Reference.
+        """
+
+
 @hookspec
 def register_methods(register: RegisterMethod) -> None:
     """Register methods: named recipes of hasher, detector, objective, phases and parameters."""
@@ -324,3 +338,8 @@ def register_executors(register: RegisterExecutor) -> None:
 @hookspec
 def register_trackers(register: RegisterTracker) -> None:
     """Register trackers, which hear of runs: start, epochs, record."""
+
+
+@hookspec
+def register_published(register: RegisterPublished) -> None:
+    """Register numbers that papers print, to stand beside our own."""

@@ -33,6 +33,7 @@ from harness.declarations import (
     MethodDeclaration,
     MetricDeclaration,
     ProtocolDeclaration,
+    PublishedDeclaration,
 )
 from harness.errors import HarnessError, unknown_name
 from harness.precision import FP32, PRECISIONS
@@ -307,6 +308,9 @@ def _register_functions(registry: Registry, common: dict[str, Any]) -> dict[str,
     def dataset(card: Path) -> None:
         registry.add(DatasetDeclaration("dataset", _checked(Path(card).stem), card=Path(card), **common))
 
+    def published(name: str, numbers: Path, *, summary: str, paper: str = "") -> None:
+        registry.add(PublishedDeclaration("published", _checked(name), summary, paper, numbers=Path(numbers), **common))
+
     return {
         "register_methods": method,
         "register_hashers": partial(component, "hasher", HasherDeclaration),
@@ -319,6 +323,7 @@ def _register_functions(registry: Registry, common: dict[str, Any]) -> dict[str,
         "register_protocols": partial(component, "protocol", ProtocolDeclaration),
         "register_executors": partial(component, "executor", Component),
         "register_trackers": partial(component, "tracker", Component),
+        "register_published": published,
     }
 
 

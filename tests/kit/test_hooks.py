@@ -31,6 +31,7 @@ API_1 = {
                            "edits_captions"],
     "register_executors": COMPONENT,
     "register_trackers": COMPONENT,
+    "register_published": ["name", "numbers", "summary", "paper"],
 }  # fmt: skip
 """What plugin API 1 promised. Lines are added here, never taken away; a new API begins a new table."""
 
@@ -51,6 +52,7 @@ EXAMPLES = {
     "touches_trusted=True, edits_captions=True)",
     "register_executors": 'register("x", "m:X", summary="s", paper="p", parameters=())',
     "register_trackers": 'register("x", "m:X", summary="s", paper="p", parameters=())',
+    "register_published": 'register("x", Path("x.toml"), summary="s", paper="p")',
 }
 """A call of each hook with the arguments that it documents."""
 
