@@ -254,6 +254,7 @@ def _sizes_and_speeds(fitted: Fitted, codes: CodeTable, evaluation: Evaluation, 
     ranked = evaluation.queries["total"] * len(evaluation.metrics)
     return {
         "parameters": fitted.parameters,
+        "updates": fitted.curves.updates or None,
         "code_bytes": math.ceil(codes.n_bits / 8),
         "evaluate_queries_per_second": round(ranked / meter.seconds["evaluate"], 3),
     }
