@@ -21,7 +21,7 @@ from harness.report.tables.table import Table
 
 TESTS = {"none": (), "seeds": ("seeds",), "queries": ("queries",), "both": ("seeds", "queries")}
 
-_DEFAULT = Preset("", ("method",), ("direction", "noise"), ("dataset", "direction"))
+_DEFAULT = Preset("", ("method",), ("direction", "noise"), ("dataset",))
 
 
 @dataclass(frozen=True)
@@ -89,6 +89,8 @@ class TableRequest:
         its_rows = chosen_rows or tuple(axis for axis in base.rows if axis not in placed)
         its_columns = chosen_columns or tuple(axis for axis in base.columns if axis not in placed)
         its_by = chosen_by or tuple(axis for axis in base.by if axis not in {*placed, *its_rows, *its_columns})
+        if not chosen_by and "direction" in base.axes and "direction" not in {*its_rows, *its_columns, *its_by}:
+            its_by = (*its_by, "direction")  # an option that replaces rows or columns does not mean to average over it
         if len(tuple(metrics) or base.metrics) > 1 and "metric" not in {*its_rows, *its_columns, *its_by}:
             its_by = ("metric", *its_by)
         _check_once({"--rows": its_rows, "--columns": its_columns, "--by": its_by})
