@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from harness.declarations import Component, HasherDeclaration
 from harness.errors import CombinationError
 from harness.interfaces import NOTHING, Need
 from harness.methods import ResolvedMethod
@@ -50,20 +51,24 @@ def check_combination(method: ResolvedMethod, data: DataFacts) -> None:
         )
     if Need.NOISE_MASK in method.needs and not data.mask_known:
         raise CombinationError(f"{who} needs the noise mask, and nobody knows which pairs of these data are wrong.")
-    if Need.EPOCHS in needs and Need.EPOCHS not in hasher.offers:
-        raise CombinationError(
-            f"detector {detector.name!r} watches a training in epochs, and hasher {hasher.name!r} is fitted in one "
-            "step: choose another --hasher or --detector."
-        )
-    if Need.PAIR_LOSSES in needs and Need.PAIR_LOSSES not in hasher.offers:
-        raise CombinationError(
-            f"detector {detector.name!r} reads the loss of each pair, and hasher {hasher.name!r} reports none: choose "
-            "another --hasher or --detector."
-        )
+    refused = detector_refused(hasher, detector, needs)
+    if refused:
+        raise CombinationError(f"{refused}: choose another --hasher or --detector.")
     if method.learners == 2 and Need.TWO_LEARNERS not in hasher.offers:
         raise CombinationError(
             f"{who} trains two hashers together, and hasher {hasher.name!r} cannot be doubled: choose another --hasher."
         )
+
+
+def detector_refused(hasher: HasherDeclaration, detector: Component, needs: Need) -> str:
+    """Why a hasher cannot work with a detector, from what one offers and the other needs; "" where it can."""
+    if Need.EPOCHS in needs and Need.EPOCHS not in hasher.offers:
+        return (
+            f"detector {detector.name!r} watches a training in epochs, and hasher {hasher.name!r} is fitted in one step"
+        )
+    if Need.PAIR_LOSSES in needs and Need.PAIR_LOSSES not in hasher.offers:
+        return f"detector {detector.name!r} reads the loss of each pair, and hasher {hasher.name!r} reports none"
+    return ""
 
 
 def granted_beyond_the_wall(method: ResolvedMethod) -> Need:

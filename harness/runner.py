@@ -112,13 +112,16 @@ def _fit_method(method: ResolvedMethod, pairs: TrainingPairs, run: RunContext, m
             objective = make_objective(method)
             hasher = make_hasher(method, objective)
         own = OwnRandomness(run.seed, f"{member.member}training") if number else None
-        teams.append(Team(hasher, detector, trust, member, detector_name, objective, own))
+        selects = not method.hasher.uses_weights
+        teams.append(Team(hasher, detector, trust, member, detector_name, objective, selects, own))
     first = teams[0]
     declared = method.hasher
     if Need.EPOCHS in declared.offers:
         watch = bool(method.needs & (Need.EPOCHS | Need.PAIR_LOSSES))
         with meter.phase("training"), global_randomness(run.seed, "training"):
             curves = train(teams, pairs, method.phases, watch=watch)
+        if not declared.uses_weights and (first.trust.weight <= 0.5).any():
+            notes.append(_selection_note(declared.name, int((first.trust.weight > 0.5).sum()), len(pairs)))
     else:
         kept, weight = pairs, first.trust
         if not declared.uses_weights and (weight.weight <= 0.5).any():
@@ -126,16 +129,18 @@ def _fit_method(method: ResolvedMethod, pairs: TrainingPairs, run: RunContext, m
             if not chosen.any():
                 raise HarnessError(f"hasher {declared.name!r} cannot weigh pairs, and no pair has a weight above 0.5.")
             kept, weight = _select(pairs, chosen), weight.at(chosen)
-            notes.append(
-                f"hasher {declared.name} {CANNOT_WEIGH}: it was fitted on the {len(kept)} of {len(pairs)} pairs "
-                "with a weight above 0.5"
-            )
+            notes.append(_selection_note(declared.name, len(kept), len(pairs)))
         curves = Curves()
         run.report(phase="fit", epoch=0, epochs=1)
         with meter.phase("training"), global_randomness(run.seed, "training"):
             first.learner.fit(kept, weight, run)
         run.report(phase="fit", epoch=1, epochs=1)
     return Fitted(first.learner, first.trust, curves, notes, _parameters(teams))
+
+
+def _selection_note(hasher: str, kept: int, n: int) -> str:
+    """A remark where pairs were selected instead of weighed."""
+    return f"hasher {hasher} {CANNOT_WEIGH}: it was fitted on the {kept} of {n} pairs with a weight above 0.5"
 
 
 def _parameters(teams: Sequence[Team]) -> dict[str, int | None]:
@@ -266,6 +271,7 @@ def _sizes_and_speeds(fitted: Fitted, codes: CodeTable, evaluation: Evaluation, 
     ranked = evaluation.queries["total"] * len(evaluation.metrics)
     return {
         "parameters": fitted.parameters,
+        "updates": fitted.curves.updates or None,
         "code_bytes": math.ceil(codes.n_bits / 8),
         "evaluate_queries_per_second": round(ranked / meter.seconds["evaluate"], 3),
     }

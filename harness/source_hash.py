@@ -15,6 +15,9 @@ from pathlib import Path
 
 from harness.declarations import Component
 
+SHARED = "harness.training.building_blocks"
+"""The one package of the core that decides what a component computes, as if its modules were the plugin's own."""
+
 LOOSE_PREFIX = "harness_loose_"
 """Module names of loose plugin files begin with this, followed by the file's name and a hash of its path."""
 
@@ -71,7 +74,8 @@ def hash_of_component(component: Component, packages: Iterable[str]) -> str:
 
     Args:
         component: The component.
-        packages: Top-level packages that hold plugins; imports from elsewhere are not followed.
+        packages: Top-level packages that hold plugins; of imports from elsewhere only those of the shared building
+            blocks of hashers are followed.
 
     Returns:
         16 hexadecimal digits; "unknown" for a component made in memory, which has no file. Where the component was
@@ -92,7 +96,9 @@ def hash_of_component(component: Component, packages: Iterable[str]) -> str:
         found[name] = hash_of_file(path)
         imports = _imports(_parse(path), name, path)
         waiting.extend(
-            imported for imported in imports if imported.partition(".")[0] in roots or _beside(folder, imported)
+            imported
+            for imported in imports
+            if imported.partition(".")[0] in roots or imported.startswith(SHARED) or _beside(folder, imported)
         )
     if not found:
         return "unknown"

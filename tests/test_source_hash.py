@@ -9,6 +9,7 @@ from textwrap import dedent
 
 import pytest
 
+from harness import source_hash
 from harness.plugins import load_registry
 from harness.source_hash import hash_of_component, hash_of_file
 
@@ -210,4 +211,16 @@ def test_file_that_a_loose_plugin_imports_from_its_own_folder_counts(file_with, 
     helper.write_text("factor = 3\n")
     os.utime(helper, ns=(stamp, stamp + 1))
     monkeypatch.delitem(sys.modules, "beside_the_plugin", raising=False)
+    assert hasher_hash([path]) != before
+
+
+def test_shared_building_blocks_of_the_core_are_followed(file_with, monkeypatch):
+    user = BASE.replace(
+        "from harness import hookimpl",
+        "from harness import hookimpl\nfrom harness.training.building_blocks.linear import LinearCodes",
+    )
+    path = file_with(user)
+    before = hasher_hash([path])
+    real = source_hash.hash_of_file
+    monkeypatch.setattr(source_hash, "hash_of_file", lambda p: "edited" if p.name == "linear.py" else real(p))
     assert hasher_hash([path]) != before

@@ -72,7 +72,8 @@ def command(
     from harness.cli.results import records
     from harness.cli.running import metric_ids_of
     from harness.plugins import load_registry
-    from harness.report.tables.output import print_tables, style_of
+    from harness.report.tables.output import WITHOUT_RANKS, print_tables, style_of
+    from harness.report.tables.refusals import refusals
     from harness.report.tables.request import TableRequest
 
     style = style_of(style, output, FORMATS)
@@ -89,7 +90,7 @@ def command(
         return
     for remark in _left_out(frame):
         click.echo(f"note: {remark}", err=True)
-    made = request.tables(frame, known, results)
+    made = request.tables(frame, known, results, refusals(registry), shows_ranks=style not in WITHOUT_RANKS)
     for remark in made.remarks:
         click.echo(f"note: {remark}", err=True)
     print_tables(made.tables, style, output, lambda text: click.echo(text))

@@ -31,6 +31,7 @@ class Team:
         run: Device and streams of this team.
         detector_name: For messages.
         objective: The learner's objective, or None; told of each step where it has ``end_step``.
+        selects: The learner cannot weigh pairs: of each batch only pairs with a weight above 0.5 reach it.
         randomness: Global random numbers of this team's own; None draws from the process's. With two teams the second
             has its own, so that the first learns from the numbers it would have alone.
     """
@@ -41,6 +42,7 @@ class Team:
     run: RunContext
     detector_name: str = ""
     objective: Any | None = None
+    selects: bool = False
     randomness: OwnRandomness | None = None
 
     def drawing(self) -> AbstractContextManager[None]:
@@ -120,10 +122,19 @@ def train(teams: Sequence[Team], pairs: TrainingPairs, phases: Sequence[Phase], 
                 step += 1
                 for place, (team, trust) in enumerate(zip(teams, trusts, strict=True)):
                     bad |= outside(trust)
+                    chosen_batch, chosen_trust = _selected(batch, trust) if team.selects else (batch, trust)
+                    if len(chosen_batch) < (smallest if team.selects else 0):
+                        continue
                     with team.drawing():
-                        losses[place].append(team.learner.step(batch, trust))
+                        losses[place].append(team.learner.step(chosen_batch, chosen_trust))
                     _optional(team.objective, "end_step", step)
             refuse_outside(bad, teams[0].detector_name)
+            if not all(losses):
+                raise HarnessError(
+                    f"the hasher cannot weigh pairs, and in epoch {epoch_in_phase + 1} of phase {phase.name!r} "
+                    f"detector {teams[0].detector_name!r} leaves no batch with {counted(smallest, 'pair')} above a "
+                    "weight of 0.5."
+                )
             for team in teams:
                 with team.drawing():
                     _optional(team.learner, "end_epoch", epoch)
@@ -146,6 +157,12 @@ def _optional(component: Any, method: str, *arguments: Any) -> Any:
 def _epoch_batches(learner: Learner, rows: Tensor, order: torch.Generator) -> Any:
     smallest = getattr(learner, "smallest_batch", 1)
     return batches(rows, learner.batch_size, order, smallest=smallest, drop_last=getattr(learner, "drop_last", False))
+
+
+def _selected(batch: Batch, trust: PairTrust) -> tuple[Batch, PairTrust]:
+    """The pairs of a batch that a learner without weights trains on."""
+    kept = trust.weight > 0.5
+    return Batch(batch.pairs, batch.rows[kept]), trust.at(kept)
 
 
 def _trust_in(batch: Batch, team: Team) -> PairTrust:

@@ -4,37 +4,9 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import batch_norm
 
 from harness import Batch, Need, PairTrust, Phase, TrainingPairs
-
-
-def hash_network(d: int, hidden: int, n_bits: int) -> nn.Sequential:
-    """d -> hidden, batch normalisation, ReLU -> n_bits, tanh."""
-    return nn.Sequential(
-        nn.Linear(d, hidden), nn.BatchNorm1d(hidden), nn.ReLU(inplace=True), nn.Linear(hidden, n_bits), nn.Tanh()
-    )
-
-
-def train_outputs(network: nn.Sequential, views: list[Tensor]) -> tuple[Tensor, Tensor]:
-    """Outputs of the original and the augmented view while training, (b, n_bits) each.
-
-    Both views pass the linear layers in one product, and batch normalisation as batches of their own. A view that
-    stands for both is encoded once; the running statistics then move as if it had been encoded twice.
-
-    Args:
-        network: From :func:`hash_network`.
-        views: One or two tensors (b, d).
-    """
-    first, norm, relu, last, tanh = network
-    momentum = norm.momentum if len(views) == 2 else 1 - (1 - norm.momentum) ** 2
-    norm.num_batches_tracked += 2
-    statistics = (norm.running_mean, norm.running_var, norm.weight, norm.bias, True, momentum, norm.eps)
-    before = first(torch.cat(views) if len(views) == 2 else views[0]).split(len(views[0]))
-    hidden = torch.cat([batch_norm(view, *statistics) for view in before])
-    # Under autocast the products come in bf16; everything after them is float32 again.
-    outputs = tanh(last(relu(hidden)).to(first.weight.dtype)).split(len(views[0]))
-    return outputs[0], outputs[-1]
+from harness.training.building_blocks.networks import TwoNetworks, hash_network, outputs_of_views
 
 
 def quantisation(target: Tensor, *outputs: Tensor) -> Tensor:
@@ -42,7 +14,7 @@ def quantisation(target: Tensor, *outputs: Tensor) -> Tensor:
     return sum(((target - output) ** 2).sum() for output in outputs)
 
 
-class ContrastiveHasher:
+class ContrastiveHasher(TwoNetworks):
     """Loss of a batch: objective(image, caption) + intra-modal terms + beta x quantisation (paper, equation 6).
 
     B = sign of the mean of the four outputs (image, augmented image, caption, augmented caption) of each pair, as they
@@ -68,17 +40,16 @@ class ContrastiveHasher:
         )
         self.augmented_text, self.code_buffer = augmented_text, code_buffer
 
-    def _make_networks(self, d_image: int, d_text: int, n_bits: int, device: torch.device) -> None:
-        self.image_network = hash_network(d_image, self.hidden, n_bits).to(device)
-        self.text_network = hash_network(d_text, self.hidden, n_bits).to(device)
+    def build(self, d_image: int, d_text: int, n_bits: int) -> tuple[nn.Module, nn.Module]:
+        """d -> hidden, batch normalisation, ReLU -> n_bits, tanh, for both."""
+        return tuple(hash_network(d, self.hidden, n_bits, normalised=True) for d in (d_image, d_text))
 
     def begin(self, pairs: TrainingPairs, phases, run) -> None:
         """Networks, optimiser, and random target codes."""
-        self._make_networks(pairs.image.shape[1], pairs.text.shape[1], run.n_bits, run.device)
-        parameters = [*self.image_network.parameters(), *self.text_network.parameters()]
+        self.make_networks(pairs.image.shape[1], pairs.text.shape[1], run)
         fused = run.device.type in ("cpu", "cuda")
         self.optimiser = torch.optim.Adam(
-            parameters, lr=self.learning_rate, weight_decay=self.weight_decay, fused=fused
+            self.network_parameters(), lr=self.learning_rate, weight_decay=self.weight_decay, fused=fused
         )
         self.run = run
         shape = (len(pairs), run.n_bits)
@@ -117,8 +88,8 @@ class ContrastiveHasher:
     def step(self, batch: Batch, trust: PairTrust) -> Tensor:
         """One step of Adam on both networks."""
         with self.run.autocast():
-            h_image, h_image_view = train_outputs(self.image_network, self._image_views(batch))
-            h_text, h_text_view = train_outputs(self.text_network, self._text_views(batch))
+            h_image, h_image_view = outputs_of_views(self.image_network, self._image_views(batch))
+            h_text, h_text_view = outputs_of_views(self.text_network, self._text_views(batch))
         loss = self.objective(h_image, h_text, trust).sum()
         mean_trust = PairTrust(trust.weight.mean().expand(len(batch)))
         if self.intra_image:
@@ -148,29 +119,3 @@ class ContrastiveHasher:
         if epoch % self.step_epochs == 0:
             for group in self.optimiser.param_groups:
                 group["lr"] = max(group["lr"] * self.step_factor, self.smallest_learning_rate)
-
-    def encode_image(self, image: Tensor) -> Tensor:
-        """(m, d_image) to (m, n_bits) in (-1, 1)."""
-        self.image_network.eval()
-        return self.image_network(image)
-
-    def encode_text(self, text: Tensor) -> Tensor:
-        """(m, d_text) to (m, n_bits) in (-1, 1)."""
-        self.text_network.eval()
-        return self.text_network(text)
-
-    def state(self) -> dict[str, Tensor]:
-        """Weights of both networks."""
-        parts = {"image": self.image_network, "text": self.text_network}
-        return {
-            f"{name}.{key}": tensor for name, network in parts.items() for key, tensor in network.state_dict().items()
-        }
-
-    def restore(self, state: dict[str, Tensor], run) -> None:
-        """The inverse of :meth:`state`."""
-        self.hidden = len(state["image.0.bias"])
-        self._make_networks(state["image.0.weight"].shape[1], state["text.0.weight"].shape[1], run.n_bits, run.device)
-        for name, network in (("image", self.image_network), ("text", self.text_network)):
-            network.load_state_dict(
-                {key.removeprefix(name + "."): tensor for key, tensor in state.items() if key.startswith(name + ".")}
-            )

@@ -7,12 +7,12 @@ pairs together. No network, no label, no trusted pair.
 from __future__ import annotations
 
 import torch
-from harness_plugins.canonical_itq import weighted_cca
 from harness_plugins.noisy_correspondence.mixtures import gaussian_mixture, two_groups
 from torch import Tensor
 from torch.nn.functional import normalize
 
 from harness import PairTrust, TrainingPairs
+from harness.training.building_blocks.canonical import weighted_cca
 
 FEWEST = 16
 """With fewer pairs every pair is trusted."""
@@ -30,7 +30,7 @@ def canonical_views(
         fit: (m, d_image), (m, d_text) and (m,) weights of the pairs that make the space, float64.
         image, text: What to project, (n, d_image) and (n, d_text).
         directions: Leading directions kept, K.
-        ridge: As in :func:`harness_plugins.canonical_itq.weighted_cca`.
+        ridge: As in :func:`harness.training.building_blocks.canonical.weighted_cca`.
 
     Returns:
         (n, K) each.

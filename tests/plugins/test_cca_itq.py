@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 import scipy.linalg
 import torch
-from harness_plugins.canonical_itq import CanonicalItq, itq_rotation, weighted_cca
+from harness_plugins.canonical_itq import CanonicalItq
 
 from harness.context import RunContext
 from harness.interfaces import PairTrust, TrainingPairs
+from harness.training.building_blocks.canonical import weighted_cca
+from harness.training.building_blocks.rotation import itq_rotation
 
 CPU = torch.device("cpu")
 

@@ -454,3 +454,19 @@ def test_losses_of_pairs_come_from_blocks_of_one_size():
     sizes = [len(event[1]) for event in learner.events if event[0] == "losses"]
     assert sum(sizes) == N
     assert max(sizes) - min(sizes) <= 1
+
+
+def test_learner_that_cannot_weigh_trains_on_the_pairs_above_one_half_of_each_batch():
+    weight = torch.linspace(0, 1, N)
+    mine = Team(Plain(), None, PairTrust(weight), RunContext(2, torch.device("cpu")), "mine", selects=True)
+    train([mine], make_pairs(), (MAIN,), watch=False)
+    for rows, _, trust in mine.learner.seen:
+        assert (trust.weight > 0.5).all()
+        assert torch.equal(trust.weight, weight[torch.tensor(rows)])
+    assert sorted({row for rows, _, _ in mine.learner.seen for row in rows}) == [n for n in range(N) if weight[n] > 0.5]
+
+
+def test_learner_that_cannot_weigh_and_gets_nothing_stops_in_one_sentence():
+    mine = Team(Plain(), None, PairTrust(torch.full((N,), 0.5)), RunContext(2, torch.device("cpu")), "d", selects=True)
+    with pytest.raises(HarnessError, match=r"epoch 1 of phase 'main' detector 'd' leaves no batch with 1 pair above"):
+        train([mine], make_pairs(), (MAIN,), watch=False)

@@ -19,9 +19,9 @@ _SPECIAL = {
     "|": r"\textbar{}", '"': r"\textquotedbl{}", "`": r"\textasciigrave{}", "'": r"\textquotesingle{}",
     "±": r"$\pm$", "×": r"$\times$", "≤": r"$\leq$", "≥": r"$\geq$", "≠": r"$\neq$", "→": r"$\rightarrow$",
     "†": r"$\dagger$", "‡": r"$\ddagger$", "°": r"$^{\circ}$", "·": r"$\cdot$", "−": "$-$", "–": "--", "—": "---",
-    "…": r"\ldots{}", "[": "{[}", "]": "{]}",
+    "…": r"\ldots{}", "[": "{[}", "]": "{]}", "*": "{*}",
 }  # fmt: skip
-"""``[`` after ``\\\\`` would be read as an argument, and ``"`` and ``'`` are typographic in some fonts."""
+"""``[`` and ``*`` after ``\\\\`` would be read as arguments, and ``"`` and ``'`` are typographic in some fonts."""
 
 
 def escape(text: str) -> str:
@@ -70,7 +70,7 @@ def as_latex(table: Table) -> str:
     words = r"BOLD best and UNDERLINED runner-up"
     shown = [escape(line).replace("BOLD", r"\textbf{bold}").replace("UNDERLINED", r"\underline{underlined}")
              for line in legend(table, words)]  # fmt: skip
-    lines += [r"\par\smallskip", r"\begin{minipage}{\linewidth}\footnotesize", "\\\\\n".join([*notes, *shown])]
+    lines += [r"\par\smallskip", r"\begin{minipage}{\linewidth}\footnotesize", "\\par\n".join([*notes, *shown])]
     return "\n".join([*lines, r"\end{minipage}", r"\end{table}"])
 
 

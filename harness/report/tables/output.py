@@ -18,6 +18,9 @@ ENDINGS = {
     ".tsv": "tsv", ".txt": "plain",
 }  # fmt: skip
 
+WITHOUT_RANKS = ("simple", "tsv", "latex_booktabs")
+"""Formats that do not show which cell is best."""
+
 
 def style_of(style: str | None, output: Path | None, known: Sequence[str]) -> str:
     """The format that is asked for, or that the name of the file tells.

@@ -142,7 +142,12 @@ def pivot(frame: pd.DataFrame, layout: Layout) -> Pivoted:
         by = dict(zip((*layout.by, *splits), key, strict=True))
         tables.append(_table(by, cells, runs, layout, seen, frame))
         others.append({place: bucket.others for place, bucket in cells.items()})
-    shown = {fact: sorted({bare(fact, table.by[fact]) for table in tables}) for fact in splits}
+    shown = {
+        fact: [
+            bare(fact, value) for (value,) in in_order(((table.by[fact],) for table in tables), (fact,), [seen[fact]])
+        ]
+        for fact in splits
+    }
     return Pivoted(tables, frame, others, {fact: values for fact, values in shown.items() if len(values) > 1})
 
 

@@ -41,6 +41,11 @@ class Preset:
     drop_empty: bool = False
     published_order: bool = False
 
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """All of them."""
+        return (*self.rows, *self.columns, *self.by)
+
 
 PRESETS: dict[str, Preset] = {
     "paper": Preset(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -20,7 +21,7 @@ from harness.report.tables.table import Table
 
 TESTS = {"none": (), "seeds": ("seeds",), "queries": ("queries",), "both": ("seeds", "queries")}
 
-_DEFAULT = Preset("", ("method",), ("direction", "noise"), ("dataset", "direction"))
+_DEFAULT = Preset("", ("method",), ("direction", "noise"), ("dataset",))
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,8 @@ class TableRequest:
         its_rows = chosen_rows or tuple(axis for axis in base.rows if axis not in placed)
         its_columns = chosen_columns or tuple(axis for axis in base.columns if axis not in placed)
         its_by = chosen_by or tuple(axis for axis in base.by if axis not in {*placed, *its_rows, *its_columns})
+        if not chosen_by and "direction" in base.axes and "direction" not in {*its_rows, *its_columns, *its_by}:
+            its_by = (*its_by, "direction")  # an option that replaces rows or columns does not mean to average over it
         if len(tuple(metrics) or base.metrics) > 1 and "metric" not in {*its_rows, *its_columns, *its_by}:
             its_by = ("metric", *its_by)
         _check_once({"--rows": its_rows, "--columns": its_columns, "--by": its_by})
@@ -128,18 +131,28 @@ class TableRequest:
             curves, self.rows, self.columns_, self.by, ("noise",), CurveSummary(), f"{self.preset.subject} of {names}"
         )
 
-    def tables(self, frame: pd.DataFrame, known: Sequence[str], results: Path) -> Answer:
+    def tables(
+        self,
+        frame: pd.DataFrame,
+        known: Sequence[str],
+        results: Path,
+        why_not: Callable[[Mapping[str, Any]], str] | None = None,
+        *,
+        shows_ranks: bool = True,
+    ) -> Answer:
         """The tables.
 
         Args:
             frame: Records with the columns of :meth:`columns`.
             known: Columns of numbers that there are.
             results: The results folder.
+            why_not: Of :func:`harness.report.tables.refusals.refusals`.
+            shows_ranks: Whether the format can show which cell is best, and so marks of significance.
 
         Raises:
             HarnessError: No record has any of the metrics, or a cell would average over something else than seeds.
         """
-        made = build(frame, self.layout(known), drop_empty=self.preset.drop_empty)
+        made = build(frame, self.layout(known), drop_empty=self.preset.drop_empty, why_not=why_not)
         if not made.tables:
             raise HarnessError(self._nothing(frame, known, results))
         remarks = []
@@ -151,7 +164,12 @@ class TableRequest:
                 f"tables of their own for what is not comparable ({shown}); --where chooses, and --by, --rows or "
                 "--columns can name it."
             )
-        remarks += self._significance(made, results)
+        if shows_ranks:
+            remarks += self._significance(made, results)
+        elif self.asked and TESTS[self.significance]:
+            remarks.append(
+                "--significance marks the best, which this format does not show: add --format plain or github."
+            )
         return Answer(made.tables, remarks)
 
     def _significance(self, made: Pivoted, results: Path) -> list[str]:
@@ -182,12 +200,12 @@ class TableRequest:
             )
         if not self.metric_ids:
             return (
-                f"no finished run in {results}/runs has a value of {names}; `harness results list --columns` lists what "
-                "there is."
+                f"no finished run in {results}/runs has a value of {names}; `harness results list --columns` lists "
+                "what there is."
             )
         return (
-            f"no finished run in {results}/runs has {names}: `harness score --all --metric {self.metric_ids[0]}` computes "
-            "a metric from stored codes, and `harness results list --columns` lists what there is."
+            f"no finished run in {results}/runs has {names}: `harness score --all --metric {self.metric_ids[0]}` "
+            "computes a metric from stored codes, and `harness results list --columns` lists what there is."
         )
 
 

@@ -137,6 +137,12 @@ class Table:
         self.columns = [column for column in self.columns if column not in columns]
         self.cells = {place: self.cells[place] for place in itertools.product(self.rows, self.columns)}
         names = [" / ".join(label for label in self.row_label(row) if label != "-") for row in rows]
-        names += [" ".join(label for label in self.column_label(column) if label) for column in columns]
+        names += [
+            " ".join(
+                f"noise {label}" if axis == "noise" else label
+                for axis, label in zip(self.column_axes, labels, strict=True)
+            )
+            for labels in map(self.column_label, columns)
+        ]
         if names:
             self.notes.append(Note("", f"left out, without any value: {', '.join(names)}"))

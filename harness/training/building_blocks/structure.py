@@ -1,0 +1,50 @@
+"""Cosine matrices of a batch and the weighted errors between them: what DJSRH and its successors minimise.
+
+Weights of pairs enter every term in one way: an entry (i, j) counts with w_i w_j, and sums are divided by the sum of
+these. With weights of 1 that is the paper's mean. With weights of 0 and 1 it is the paper's mean over the batch of the
+pairs that have a 1.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.nn.functional import normalize
+
+
+def cosines(a: Tensor, b: Tensor) -> Tensor:
+    """(n, m) cosines between the rows of ``a`` (n, d) and ``b`` (m, d); a row of zeros has cosine 0 with all."""
+    return normalize(a) @ normalize(b).T
+
+
+def weighted_mean(values: Tensor, weight: Tensor) -> Tensor:
+    """sum_i w_i v_i / sum_i w_i as a 0-d tensor; 0 where no weight is above 0.
+
+    Args:
+        values: (n,).
+        weight: (n,), not negative.
+    """
+    return (values * weight).sum() / _above_zero(weight.sum())
+
+
+def weighted_mean_square(difference: Tensor, weight: Tensor) -> Tensor:
+    """sum_ij w_i w_j d_ij^2 / sum_ij w_i w_j as a 0-d tensor; 0 where no weight is above 0.
+
+    Args:
+        difference: (n, n).
+        weight: (n,), not negative.
+    """
+    return (weight @ difference.square() @ weight) / _above_zero(weight.sum().square())
+
+
+def shares_of_pairs(difference: Tensor) -> Tensor:
+    """(n,) shares of the pairs in mean_ij d_ij^2: half of a row's mean and half of a column's; their mean is the whole.
+
+    Args:
+        difference: (n, n).
+    """
+    squared = difference.square()
+    return (squared.mean(dim=1) + squared.mean(dim=0)) / 2
+
+
+def _above_zero(total: Tensor) -> Tensor:
+    return total.clamp(min=1e-12)
