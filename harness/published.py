@@ -156,7 +156,8 @@ class _File:
 
     def told(self, error: ValidationError, place: Sequence[Key], tables: Mapping[str, type[BaseModel]]) -> HarnessError:
         """The first mistake that a schema found, in one sentence."""
-        first = error.errors()[0]
+        # A misspelt key is unknown, and the right one missing: the former says more.
+        first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
         keys = [*place, *first["loc"]]
         key = str(keys[-1])
         if first["type"] == "extra_forbidden":
@@ -210,6 +211,11 @@ def read_published(path: Path, name: str = "") -> list[PublishedNumber]:
     return file.numbers
 
 
+def _place_of(content: PublishedFile, at: int, key: str) -> tuple[Key, ...]:
+    """Where a table has a key: itself or in [common]."""
+    return ("table", at, key) if key in content.table[at] else ("common", key)
+
+
 def _check_used(file: _File, methods: Mapping[str, Correspondence], used: set[str], *place: Key) -> None:
     """Every correspondence is of a row.
 
@@ -227,7 +233,7 @@ def _read_table(file: _File, content: PublishedFile, facts: Facts, at: int, name
     if getattr(facts, other) is None:
         raise file.error(f"its columns are {facts.columns}: key {other!r} is missing.", "table", at)
     if facts.columns == "bits" and any(value != int(value) for value in facts.values):
-        raise file.error("code lengths in 'values' must be whole numbers.", "table", at, "values")
+        raise file.error("code lengths in 'values' must be whole numbers.", *_place_of(content, at, "values"))
     rows = {direction: getattr(facts, direction) for direction in DIRECTIONS}
     if not any(rows.values()):
         raise file.error(f"it has no rows: give them in [table.{DIRECTIONS[0]}] or the like.", "table", at)
