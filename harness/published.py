@@ -22,6 +22,7 @@ from harness.metric_ids import declared_metric
 from harness.toml_lines import Key, line_of, read_toml
 
 if TYPE_CHECKING:
+    from harness.declarations import PublishedDeclaration
     from harness.plugins import Registry
 
 DIRECTIONS = ("i2t", "t2i", "i2i", "t2t")
@@ -314,8 +315,7 @@ def load_published(registry: Registry, problems: list[str] | None = None) -> lis
     found: list[PublishedNumber] = []
     for declaration in registry.all("published"):
         try:
-            numbers = read_published(declaration.numbers, declaration.name)  # type: ignore[attr-defined]
-            found += _with_rows(registry, numbers, declaration.numbers)  # type: ignore[attr-defined]
+            found += numbers_of(registry, declaration)  # type: ignore[arg-type]
         except HarnessError as error:
             if problems is None:
                 raise
@@ -323,13 +323,15 @@ def load_published(registry: Registry, problems: list[str] | None = None) -> lis
     return found
 
 
-def _with_rows(registry: Registry, numbers: Sequence[PublishedNumber], path: Path) -> list[PublishedNumber]:
-    """The numbers with the rows of our tables.
+def numbers_of(registry: Registry, declaration: PublishedDeclaration) -> list[PublishedNumber]:
+    """The numbers of one file, with the rows of our tables.
 
     Raises:
-        HarnessError: A metric is unknown, a value cannot be one of it, or a preset or parameter of a registered method
-            does not exist.
+        HarnessError: The file is wrong, a metric is unknown, a value cannot be one of it, or a preset or parameter of a
+            registered method does not exist.
     """
+    path = declaration.numbers
+    numbers = read_published(path, declaration.name)
     rows: dict[tuple[str, str, tuple[tuple[str, str], ...]], str] = {}
     metrics: dict[str, Any] = {}
     methods = set(registry.names("method"))

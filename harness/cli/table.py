@@ -152,8 +152,14 @@ def _list_runs(frame: pd.DataFrame) -> None:
 
 def _left_out(frame: pd.DataFrame) -> list[str]:
     """What tables never show."""
-    failed, limited = int((frame["status"] != "ok").sum()), int(frame["limit"].notna().sum())
+    invalid, limited = int((frame["status"] == "invalid").sum()), int(frame["limit"].notna().sum())
+    failed = int((frame["status"] != "ok").sum()) - invalid
     said = []
+    if invalid:
+        said.append(
+            f"left out: {counted(invalid, 'invalid run')}, whose numbers contradict each other; `harness show HASH` "
+            "says how."
+        )
     if failed:
         said.append(f"left out: {counted(failed, 'run')} that failed; `harness table --runs` lists them.")
     if limited:

@@ -24,6 +24,7 @@ from harness.testing import (  # noqa: F401
     checks_engines,
     checks_evaluation,
     checks_objective,
+    checks_published,
     checks_registration,
     checks_sizes,
     checks_training,
@@ -59,6 +60,7 @@ __all__ = [
 
 _ORDER = (
     "checks_registration", "checks_training", "checks_wall", "checks_sizes", "checks_objective", "checks_data",
+    "checks_published",
     "checks_evaluation", "checks_engines",
 )  # fmt: skip
 

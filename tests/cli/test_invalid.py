@@ -50,7 +50,7 @@ def test_an_invalid_record_is_told_kept_and_left_out_of_tables(harness, words, m
     table = harness("table")
     assert table.code == 2
     assert "no finished run" in table.err
-    assert "left out: 1 " in table.err
+    assert "left out: 1 invalid run, whose numbers contradict each other" in table.err
     listed = harness("results", "list", "--json").json
     assert [row["status"] for row in listed] == ["invalid"]
     shown = harness("show", record["hash"])

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import HarnessError
+from harness.methods import DEFAULT_PRESET
 from harness.report.tables.axes import in_order, plain, without_weights
 from harness.report.tables.pivot import Pivoted
 from harness.report.tables.table import Cell, Key, Note, Table
@@ -125,7 +126,7 @@ class _Beside:
                 if any(table.by.get(axis, _of(number, axis)) != _of(number, axis) for axis in KNOWN):
                     continue
                 row = list(_key(number, table.row_axes))
-                row[self._method] = self._row_of(number) or number.row or number.corresponds_to or number.method
+                row[self._method] = self._row_of(number) or _our_name(number)
                 found.setdefault((tuple(row), _key(number, table.column_axes)), number)
         return found
 
@@ -201,7 +202,7 @@ class _Beside:
             for column in table.columns:
                 cells[ours, column] = table.cells.get((row, column)) or Cell(self._measure(row, column))
             if any(cells[ours, column].mean is not None for column in its):
-                difference = self._line(row, DIFFERENCE, "", rows)
+                difference = self._line(row, DIFFERENCE, row[self._method], rows)
                 rows.append(difference)
                 for column in table.columns:
                     cells[difference, column] = _difference(cells[ours, column], cells[shown, column])
@@ -299,6 +300,12 @@ def _difference(ours: Cell, published: Cell) -> Cell:
         return replace(cell, grey=False)
     value = ours.mean - published.mean
     return replace(cell, mean=value, printed=f"{value:+.{ours.measure.decimals or 3}f}")
+
+
+def _our_name(number: PublishedNumber) -> str:
+    """What the row would be called here, also where its method is not registered or there is none."""
+    preset = "" if number.preset == DEFAULT_PRESET else f" [preset={number.preset}]"
+    return number.row or (f"{number.corresponds_to}{preset}" if number.corresponds_to else number.method)
 
 
 def _key(number: PublishedNumber, axes: Sequence[str]) -> Key:

@@ -209,8 +209,8 @@ class TableRequest:
         names = ", ".join(self.metrics)
         if finished.empty:
             return (
-                f"no finished run in {results}/runs has {names}: all {len(frame)} failed; `harness table --runs` lists "
-                "them, and `harness show HASH` says why."
+                f"no finished run in {results}/runs has {names}: all {len(frame)} failed or are invalid; `harness "
+                "table --runs` lists them, and `harness show HASH` says why."
             )
         if finished["limit"].notna().all():
             return (
