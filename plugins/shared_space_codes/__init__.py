@@ -1,7 +1,7 @@
 """Codes straight from a space that images and captions share (CLIP): no training, so the floor that training must beat.
 
 Both hashers are refused where the backbones have no shared space. Run them with ``--standardise none``: the features
-are then those of the model. (``clip-sign`` with ``centre`` makes the same codes under ``scalar`` and ``center``.)
+are then those of the model. (``clip-sign`` centres them itself; its codes are the same under ``scalar`` or ``center``.)
 """
 
 from __future__ import annotations

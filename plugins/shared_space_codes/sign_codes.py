@@ -12,6 +12,7 @@ from harness import HarnessError, PairTrust, TrainingPairs
 from harness.training.building_blocks.canonical import centred
 from harness.training.building_blocks.linear import LinearCodes, usable_weights
 from harness.training.building_blocks.rotation import random_rotation
+from harness.training.building_blocks.structure import weighted_mean
 
 
 class SharedSpaceCodes(LinearCodes):
@@ -37,14 +38,17 @@ class SharedSpaceCodes(LinearCodes):
             centred(view, weight)[1] if self.centre else torch.zeros(d, dtype=torch.float64, device=run.device)
             for view in views
         )
-        both = torch.cat([view - mean for view, mean in zip(views, self.means, strict=True)])
+        shifted = [view - mean for view, mean in zip(views, self.means, strict=True)]
+        # Each modality counts alike, however wide it spreads: so `scalar` standardisation makes no difference.
+        spreads = [weighted_mean(view.square().mean(dim=1), weight).sqrt() for view in shifted]
+        both = torch.cat([view / (spread if spread > 0 else 1) for view, spread in zip(shifted, spreads, strict=True)])
         self.projections = (self.projection(both, weight.repeat(2), run),) * 2
 
     def projection(self, both: Tensor, weight: Tensor, run) -> Tensor:
         """(d, n_bits) float64.
 
         Args:
-            both: (2n, d) float64 features of images and captions, centred or not.
+            both: (2n, d) float64 features of images and captions, centred or not, of mean square 1 in each modality.
             weight: (2n,) float64.
             run: The run.
         """
