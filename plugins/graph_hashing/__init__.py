@@ -7,7 +7,6 @@ mends the programs' bugs, ``released`` repeats them; each deviation is one param
 ``dgcpn`` constants of the program, which are tied to its 5000 training pairs     ``hasher.neighbours=2000``
                                                                                   ``hasher.scale=4000``
 ``cirh``  stage 2 reads the similarity by position in the shuffled epoch          ``hasher.structure_rows=positions``
-``cirh``  the text-text term of stage 2 is a second image-text term               ``hasher.text_structure=image-text``
 ``cirh``  features are mixed with the second and third neighbour, not the first   ``hasher.mixed_neighbours=second``
 ========= ======================================================================= ======================================
 
@@ -83,8 +82,6 @@ def register_hashers(register):
             Parameter("structure_rows", "pairs", "Hash functions learn the similarity of their pairs, or, as in the "
                       "program, of the pairs at the positions in the data that they have in the shuffled epoch.",
                       ("pairs", "positions"), needs={"positions": Need.SOURCE_ORDER}),
-            Parameter("text_structure", "text-text", "The third structure term compares captions, or, as in the "
-                      "program, images with captions once more.", ("text-text", "image-text")),
         ],
     )  # fmt: skip
 
@@ -106,7 +103,6 @@ def register_methods(register):
                 "released": {
                     "hasher.mixed_neighbours": "second",
                     "hasher.structure_rows": "positions",
-                    "hasher.text_structure": "image-text",
                 }
             },
         ),

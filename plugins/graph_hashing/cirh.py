@@ -66,6 +66,19 @@ def squares(output: Tensor, target: Tensor) -> Tensor:
     return (output - target).square().mean(dim=1)
 
 
+def function_terms(h_image: Tensor, h_text: Tensor, codes: Tensor, structure: Tensor) -> tuple[Tensor, list[Tensor]]:
+    """Stage 2: each pair's own terms, (b,), and the matrices (b, b) whose mean squares are the structure terms.
+
+    Args:
+        h_image: (b, n_bits) outputs of the image function.
+        h_text: (b, n_bits) outputs of the text function.
+        codes: (b, n_bits) B.
+        structure: (b, b) S.
+    """
+    own = squares(h_image, codes) + squares(h_text, codes) + squares(h_image, h_text)
+    return own, [cosines(*ends) - structure for ends in ((h_image, h_text), (h_image, h_image), (h_text, h_text))]
+
+
 class Cirh(TwoNetworks):
     """Two stages in each step, as in each epoch of the program.
 
@@ -86,7 +99,6 @@ class Cirh(TwoNetworks):
         self, *, hidden: int, hidden_text: int, width: int, batch_size: int, learning_rate_codes: float,
         learning_rate: float, dropout: float, image_share: float, plain_share: float, neighbours: float,
         reconstruction: float, correlation: float, structure: float, mixed_neighbours: str, structure_rows: str,
-        text_structure: str,
     ) -> None:  # fmt: skip
         self.hidden, self.hidden_text, self.width, self.batch_size = hidden, hidden_text, width, batch_size
         self.learning_rate_codes, self.learning_rate, self.dropout = learning_rate_codes, learning_rate, dropout
@@ -95,7 +107,7 @@ class Cirh(TwoNetworks):
         }  # fmt: skip
         self.reconstruction, self.correlation, self.beta = reconstruction, correlation, structure
         self.first_neighbour = 1 if mixed_neighbours == "second" else 0
-        self.structure_rows, self.text_structure = structure_rows, text_structure
+        self.structure_rows = structure_rows
 
     def build(self, d_image: int, d_text: int, n_bits: int) -> tuple[nn.Module, nn.Module]:
         """d -> hidden, ReLU, dropout -> n_bits, tanh, last weights drawn from N(0, 1) (``Img_Net``, ``Txt_Net``)."""
@@ -161,15 +173,6 @@ class Cirh(TwoNetworks):
         )
         return loss, codes
 
-    def function_terms(
-        self, h_image: Tensor, h_text: Tensor, codes: Tensor, structure: Tensor
-    ) -> tuple[Tensor, list[Tensor]]:
-        """Stage 2: each pair's own terms, (b,), and the matrices (b, b) whose mean squares are the structure terms."""
-        own = squares(h_image, codes) + squares(h_text, codes) + squares(h_image, h_text)
-        of_text = h_text if self.text_structure == "text-text" else h_image
-        ends = ((h_image, h_text), (h_image, h_image), (of_text, h_text))
-        return own, [cosines(*pair) - structure for pair in ends]
-
     def step(self, batch: Batch, trust: PairTrust) -> Tensor:
         """One step of Adam on the joint network and one on the hash functions; the sum of both losses."""
         image, text, weight = batch.image, batch.text, trust.weight
@@ -183,7 +186,7 @@ class Cirh(TwoNetworks):
         self.image_network.train()
         self.text_network.train()
         outputs = self.image_network(normalize(image)), self.text_network(normalize(text))
-        own, differences = self.function_terms(*outputs, codes, structure)
+        own, differences = function_terms(*outputs, codes, structure)
         loss = weighted_mean(own, weight) + self.beta * sum(weighted_mean_square(d, weight) for d in differences)
         _update(self.optimiser, loss)
         return (loss_codes + loss).detach()
@@ -193,7 +196,7 @@ class Cirh(TwoNetworks):
         structure = self.structure(batch.rows)
         with torch.no_grad():
             _, codes = self.code_loss(batch.image, batch.text, structure, batch.image.new_ones(len(batch)))
-        own, differences = self.function_terms(
+        own, differences = function_terms(
             self.encode_image(batch.image), self.encode_text(batch.text), codes, structure
         )
         return own + self.beta * sum(map(shares_of_pairs, differences))
