@@ -39,7 +39,7 @@ class Structure:
         similarity = self.similarity.between(rows)
         s1 = similarity * (similarity >= self.thresholds[rows, None])
         s2 = 2 * s1.sigmoid() - 1
-        s2 = (s2 + s2.T) / 2 + torch.eye(len(rows), device=s1.device)
+        s2 = (s2 + s2.T) / 2 + torch.eye(len(rows), device=s1.device, dtype=s1.dtype)
         return self.plain_share * s1 + (1 - self.plain_share) * s2
 
 
@@ -55,10 +55,11 @@ def neighbours_in_batch(structure: Tensor, weight: Tensor, first: int) -> tuple[
         first: 0 for the first and second neighbour, 1 for the second and third.
     """
     near = (structure * weight).masked_fill(weight <= 0, -torch.inf).fill_diagonal_(-torch.inf)
-    best = near.topk(min(first + 2, len(near)), dim=1)
-    others = torch.isfinite(best.values).sum(dim=1, keepdim=True)
+    # Stable, so that ties (many entries are 0) fall alike in the batch and in the selection of its trusted pairs.
+    order = near.argsort(dim=1, descending=True, stable=True)
+    others = torch.isfinite(near).sum(dim=1, keepdim=True)
     ranks = torch.arange(first, first + 2, device=near.device).minimum((others - 1).clamp(min=0))
-    return best.indices.gather(1, ranks).unbind(1)
+    return order.gather(1, ranks).unbind(1)
 
 
 def squares(output: Tensor, target: Tensor) -> Tensor:

@@ -41,7 +41,7 @@ class Graph:
         self.similarity = MixedSimilarity(pairs.image, pairs.text, text_share)
         self.graph_share, self.scale = graph_share, scale or SCALE * n
         count = neighbour_count(neighbours, n)
-        self.coexistence = torch.zeros(n, n, device=pairs.image.device)
+        self.coexistence = pairs.image.new_zeros(n, n)
         for rows, similarity in self.similarity.blocks():
             largest = similarity.topk(count, dim=1, sorted=False)
             self.coexistence[rows].scatter_(1, largest.indices, largest.values.clamp_(min=0))
