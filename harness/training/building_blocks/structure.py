@@ -47,7 +47,9 @@ def shares_of_pairs(difference: Tensor) -> Tensor:
 
 
 def joint_similarity(image: Tensor, text: Tensor, of_image: float, of_text: float) -> Tensor:
-    """(n, n) of_image S^v + of_text S^t with S^v, S^t = 2 cosines - 1, in [-1, 1] each.
+    """(n, n) of_image S^v + of_text S^t with S^v, S^t = 2 cosines - 1.
+
+    Each is between -1 and 1 where no feature is negative, as in the papers; otherwise between -3 and 1.
 
     Args:
         image: (n, d_image) features.
