@@ -71,8 +71,8 @@ def largest_eigenvectors(thin: np.ndarray, laplacian, k: int, start: np.ndarray)
         operator = LinearOperator(
             (n, n), matvec=lambda vector: thin @ (thin.T @ vector) - laplacian @ vector, dtype=np.float64
         )
-        _, vectors = eigsh(operator, k, which="LA", v0=start, ncv=min(n, 2 * k + 40), tol=1e-9)
-    return vectors[:, ::-1]
+        _, vectors = eigsh(operator, k, which="LA", v0=start, ncv=min(n, 3 * k // 2 + 40), tol=1e-9)
+    return vectors[:, ::-1].copy()
 
 
 class InterMediaHashing(ThresholdedCodes):
@@ -103,7 +103,7 @@ class InterMediaHashing(ThresholdedCodes):
         )
         start = run.numpy_generator("imh").standard_normal(len(weight))
         vectors = largest_eigenvectors(thin.cpu().numpy(), laplacian, kept, start)
-        embedding = torch.from_numpy(np.ascontiguousarray(vectors)).to(run.device) / weight.sqrt()[:, None]
+        embedding = torch.from_numpy(vectors).to(run.device) / weight.sqrt()[:, None]
         spread = turned_copies(kept, run.n_bits, run)
         self.projections = tuple(regression(embedding) @ spread for regression in regressions)
         self.thresholds = tuple(
