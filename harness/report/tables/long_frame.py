@@ -41,7 +41,7 @@ def _row(table: Table, place: tuple[Any, Any], names: dict[str, None]) -> dict[s
     row, column = place
     cell = table.cells[place]
     texts = {note.mark: note.text for note in table.notes if note.mark}
-    marks = [*table.row_marks.get(row, []), *table.column_marks.get(column, []), *cell.marks]
+    marks = [*table.row_marks.get(row, []), *table.column_marks.get(column, []), *cell.marks] if cell.n else []
     axes = {
         **table.by,
         **dict(zip(table.row_axes, row, strict=True)),
@@ -60,7 +60,7 @@ def _row(table: Table, place: tuple[Any, Any], names: dict[str, None]) -> dict[s
         "place": cell.place,
         "significance": "".join(cell.significance),
         "reason": cell.reason,
-        "notes": "; ".join(texts[mark] for mark in marks if mark in texts and not texts[mark].startswith("no value")),
+        "notes": "; ".join(texts[mark] for mark in marks if mark in texts),
     }
 
 

@@ -96,6 +96,8 @@ def measure_of(name: str, columns: Iterable[str], directions: Sequence[str] = DI
     for ending, (its_unit, its_scale) in _SCALES.items():
         if rest.endswith(ending):
             unit, scale = its_unit, its_scale
+    if rest.startswith("energy_joules"):
+        unit = "J"
     if rest.startswith("encode_seconds/"):
         unit, scale = "µs", 1e-6
     if name in _ALONE_UNIT:
