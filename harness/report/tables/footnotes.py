@@ -82,7 +82,7 @@ def _setting(table: Table, columns: Columns) -> dict[str, Any]:
     return found
 
 
-def _name(table: Table, row: Key) -> str:
+def name_of(table: Table, row: Key) -> str:
     """What competes in a row; all of its values where nothing does."""
     labels = list(zip(table.row_axes, table.row_label(row), strict=True))
     competing = [label for axis, label in labels if AXES[axis].competes and label != "-"]
@@ -109,7 +109,7 @@ def _grants(table: Table, columns: Columns, remarks: Remarks) -> None:
                 for column in its:
                     table.cells[row, column].marks.append("†")
             ending = ": not unsupervised, never marked as best" if told else ""
-            sentences[f"{_name(table, row)} was granted {granted_text}{where}{ending}."] = None
+            sentences[f"{name_of(table, row)} was granted {granted_text}{where}{ending}."] = None
     for sentence in sentences:  # a row of each direction says the same
         remarks.marked("†", sentence)
 

@@ -50,6 +50,11 @@ class Measure:
         """Name and unit."""
         return (self.label or self.name) + (f" ({self.unit})" if self.unit else "")
 
+    @property
+    def only_direction(self) -> str:
+        """The direction of a measure that has one alone, which then need not be an axis; "" for others."""
+        return next(iter(self.columns)) or "" if len(self.columns) == 1 else ""
+
     def text(self, value: float) -> str:
         """A value as printed."""
         number = value / self.scale
