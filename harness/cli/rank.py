@@ -101,7 +101,7 @@ def command(
     parts = block_scores(selection, metric, texts(blocks) or ["dataset"], texts(by), named)
     if figure is not None and len(parts) > 1:
         raise HarnessError(
-            f"--figure holds one ranking, and --by makes {len(parts)}: leave --by out, or narrow the records by --where."
+            f"--figure holds one ranking, and --by makes {len(parts)}: leave --by out or narrow it with --where."
         )
     found = [
         ranking(part.scores, higher_is_better=metric not in LOWER_IS_BETTER, post_hoc=post_hoc, alpha=alpha)

@@ -88,8 +88,11 @@ def _draw(figure: Any, renderer: Any, ranking: Ranking) -> None:
     below = bars + _LINE * half
     caption = _caption(ranking)
     width, height = left + across + right + 2 * _PAD, above + below + 0.3 + 2 * _PAD
+    told = "" if distance is None else f"CD = {distance:.2f}"
     if distance is not None:
-        width = max(width, left + across * distance / (n - 1) + 0.5)
+        beyond = left + across * distance / (n - 1) + 0.06 + _width(figure, renderer, told)
+        width = max(width, beyond + 2 * _PAD)
+    width = max(width, _width(figure, renderer, caption, 7) + 2 * _PAD)
     figure.set_size_inches(width, height)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_xlim(0, width)
@@ -113,7 +116,7 @@ def _draw(figure: Any, renderer: Any, ranking: Ranking) -> None:
         axes.plot(ends, [y, y], lw=0.9, **line)
         for x in ends:
             axes.plot([x, x], [y - 0.035, y + 0.035], lw=0.9, **line)
-        axes.text(ends[1] + 0.06, y, f"CD = {distance:.2f}", ha="left", va="center", fontsize=8)
+        axes.text(ends[1] + 0.06, y, told, ha="left", va="center", fontsize=8)
     for place, (name, rank) in enumerate(zip(ranking.rows, ranking.average_ranks, strict=True)):
         on_left = place < half
         y = top - bars - _LINE * ((place if on_left else n - 1 - place) + 0.5)
@@ -148,9 +151,9 @@ def _caption(ranking: Ranking) -> str:
     return f"Average rank over {blocks}; bars join what is not shown to differ ({test}, α = {ranking.alpha:g})"
 
 
-def _width(figure: Any, renderer: Any, text: str) -> float:
+def _width(figure: Any, renderer: Any, text: str, size: float = 9) -> float:
     """Width of a text in inches."""
-    shown = figure.text(0, 0, text)
+    shown = figure.text(0, 0, text, fontsize=size)
     extent = shown.get_window_extent(renderer).width / figure.dpi
     shown.remove()
     return float(extent)
