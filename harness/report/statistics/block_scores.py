@@ -101,7 +101,9 @@ def _of_part(long: pd.DataFrame, part: str, blocks: list[str], by: list[str]) ->
     notes = []
     if complete.empty:
         counts = wide.notna().sum()
-        lacking = ", ".join(f"{row} ({counts[row]} of {len(wide)})" for row in counts.sort_values().index[:5])
+        lacking = ", ".join(
+            f"{row} ({counts[row]} of {len(wide)})" for row in counts.sort_values(kind="stable").index[:5]
+        )
         raise HarnessError(
             f"no setting has all {len(rows)} rows{' of ' + part if part else ''}; settings by row: {lacking}: name the "
             "rows to rank, or narrow the settings with --where."

@@ -100,7 +100,7 @@ def compared_settings(
 
 def telling_columns(lines: Sequence[Line], by: Sequence[str]) -> list[str]:
     """Columns of a setting that a reader needs: those asked for, and whatever else differs between lines."""
-    names = [name for name in by if any(line.setting[name] not in (None, "") for line in lines)]
+    names = [name for name in by if name == "noise" or any(line.setting[name] not in (None, "") for line in lines)]
     varying = [name for name in (*FIRST, "metric", *PLACE) if len({str(line.setting[name]) for line in lines}) > 1]
     return list(dict.fromkeys([*names, *varying]))
 

@@ -51,22 +51,26 @@ def select(
         The records.
 
     Raises:
-        HarnessError: No records, or none that fulfil the condition, or no record has the metric.
+        HarnessError: No records, none that fulfil the condition, none that finished, or no record has the metric.
     """
     from harness.records.index import open_index
     from harness.records.where import condition
 
     with open_index(results) as index:
+        if not index.rows(["hash"], limit=1):
+            raise HarnessError(
+                f"no records in {results}/runs: run something first, or name another folder with --results."
+            )
         chosen = {metric: _columns(metric, index.metric_columns, directions) for metric in metrics}
         sql, values = ("", []) if where is None else condition(where, index.columns)
         names = [*FACTS, "folder", "noise_plan", *(name for of_one in chosen.values() for name in of_one.values())]
         frame = pd.DataFrame(index.read(list(dict.fromkeys(names)), sql, values))
-        if frame.empty and index.rows(["hash"], limit=1):
-            raise HarnessError(f"no record in {results}/runs fulfils --where {where!r}.")
     if frame.empty:
-        raise HarnessError(f"no records in {results}/runs: run something first, or name another folder with --results.")
+        raise HarnessError(f"no record in {results}/runs fulfils --where {where!r}.")
     selection = Selection(frame, chosen)
     _finished(selection)
+    if selection.frame.empty:
+        raise HarnessError(f"nothing to compare in {results}/runs: {' '.join(selection.notes).rstrip('.')}.")
     return selection
 
 
