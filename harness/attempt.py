@@ -57,7 +57,7 @@ def attempt(
         log: The cell's log; one in memory by default.
 
     Returns:
-        What to store: status ``ok``, ``failed`` or ``oom``.
+        What to store: status ``ok``, ``invalid`` (with all its numbers), ``failed`` or ``oom``.
 
     Raises:
         KeyboardInterrupt: The user wants to stop. Nothing else, ``SystemExit`` of a component included, comes out.
@@ -80,6 +80,8 @@ def attempt(
             outcome = run_job(job, metrics, device, listen)
         record = outcome.record.model_copy(update={"started": started.isoformat(timespec="milliseconds")})
         record = _with_facts(record, number, settings, placed, surroundings)
+        if record.error is not None:
+            log.add(f"{record.status}: {record.error.message}")
         return Outcome(record, outcome.arrays, outcome.model, log.lines)
     except (Exception, SystemExit) as error:  # a component that calls sys.exit must not end the grid
         failure, status = failure_of(error, settings)

@@ -26,8 +26,8 @@ class Declaration:
     """Facts that every registered thing has.
 
     Attributes:
-        kind: "method", "hasher", "detector", "objective", "backbone", "dataset", "reader", "metric", "protocol" or
-            "tracker".
+        kind: "method", "hasher", "detector", "objective", "backbone", "dataset", "reader", "metric", "protocol",
+            "executor", "tracker" or "published".
         name: Its name.
         summary: One line.
         paper: Reference, or "".
@@ -126,6 +126,7 @@ class MetricDeclaration(Component):
     definition: str = ""
     cutoffs: tuple[int | None, ...] = (None,)
     empty_query: str = "left out"
+    bounds: tuple[float, float] | None = None
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -149,3 +150,10 @@ class DatasetDeclaration(Declaration):
     """A dataset card, by its path; :func:`harness.data.cards.read_card` reads it."""
 
     card: Path = field(default_factory=Path)
+
+
+@dataclass(frozen=True)
+class PublishedDeclaration(Declaration):
+    """Numbers of a paper, by the path of their file; :func:`harness.published.read_published` reads it."""
+
+    numbers: Path = field(default_factory=Path)

@@ -178,6 +178,7 @@ class RegisterMetric(Protocol):
         cutoffs: tuple[int | None, ...] = (None,),
         empty_query: str = "left out",
         paper: str = "",
+        bounds: tuple[float, float] | None = None,
     ) -> None:
         """Register a metric.
 
@@ -191,6 +192,9 @@ class RegisterMetric(Protocol):
                 then called with the histogram alone.
             empty_query: ``"left out"`` of the mean, or ``"counts 0"``, for a query without relevant items.
             paper: Reference.
+            bounds: Smallest and largest value that a query can have, ``(0, 1)`` say. A metric that declares them must
+                give a number for every query that counts, and a value outside makes the record ``invalid``; None:
+                any finite value will do, and queries may be left out with NaN.
         """
 
 
@@ -267,6 +271,20 @@ class RegisterExecutor(Protocol):
         """
 
 
+class RegisterPublished(Protocol):
+    """The function handed to :func:`register_published`."""
+
+    def __call__(self, name: str, numbers: Path, *, summary: str, paper: str = "") -> None:
+        """Register numbers that a paper prints, to stand beside our own.
+
+        Args:
+            name: Name of the collection, such as ``"chnr-icip2022"``.
+            numbers: A TOML file as described in docs/published.md; it is read when a table asks for it.
+            summary: One line.
+            paper: Reference.
+        """
+
+
 @hookspec
 def register_methods(register: RegisterMethod) -> None:
     """Register methods: named recipes of hasher, detector, objective, phases and parameters."""
@@ -320,3 +338,8 @@ def register_executors(register: RegisterExecutor) -> None:
 @hookspec
 def register_trackers(register: RegisterTracker) -> None:
     """Register trackers, which hear of runs: start, epochs, record."""
+
+
+@hookspec
+def register_published(register: RegisterPublished) -> None:
+    """Register numbers that papers print, to stand beside our own."""

@@ -33,6 +33,7 @@ from harness.declarations import (
     MethodDeclaration,
     MetricDeclaration,
     ProtocolDeclaration,
+    PublishedDeclaration,
 )
 from harness.errors import HarnessError, unknown_name
 from harness.precision import FP32, PRECISIONS
@@ -300,8 +301,15 @@ def _register_functions(registry: Registry, common: dict[str, Any]) -> dict[str,
         facts["same_results"] = dict(facts.get("same_results") or {})
         component("backbone", BackboneDeclaration, name, target, **facts)
 
+    def metric(name: str, target: Any, **facts: Any) -> None:
+        facts["bounds"] = _checked_bounds(name, facts.get("bounds"))
+        component("metric", MetricDeclaration, name, target, **facts)
+
     def dataset(card: Path) -> None:
         registry.add(DatasetDeclaration("dataset", _checked(Path(card).stem), card=Path(card), **common))
+
+    def published(name: str, numbers: Path, *, summary: str, paper: str = "") -> None:
+        registry.add(PublishedDeclaration("published", _checked(name), summary, paper, numbers=Path(numbers), **common))
 
     return {
         "register_methods": method,
@@ -311,10 +319,11 @@ def _register_functions(registry: Registry, common: dict[str, Any]) -> dict[str,
         "register_backbones": backbone,
         "register_datasets": dataset,
         "register_readers": partial(component, "reader", Component),
-        "register_metrics": partial(component, "metric", MetricDeclaration),
+        "register_metrics": metric,
         "register_protocols": partial(component, "protocol", ProtocolDeclaration),
         "register_executors": partial(component, "executor", Component),
         "register_trackers": partial(component, "tracker", Component),
+        "register_published": published,
     }
 
 
@@ -326,6 +335,19 @@ def _checked_precisions(name: str, precisions: Any) -> tuple[str, ...]:
             f"{name!r}: precisions must be some of {', '.join(PRECISIONS)}, fp32 among them, not {precisions!r}."
         )
     return found
+
+
+def _checked_bounds(name: str, bounds: Any) -> tuple[float, float] | None:
+    """Two numbers in order, or nothing."""
+    if bounds is None:
+        return None
+    try:
+        low, high = (float(bound) for bound in bounds)
+    except (TypeError, ValueError):
+        low, high = 0.0, 0.0
+    if not low < high:
+        raise HarnessError(f"{name!r}: bounds must be a smaller and a larger number, such as (0, 1), not {bounds!r}.")
+    return low, high
 
 
 def _checked(name: str) -> str:

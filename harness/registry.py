@@ -21,6 +21,7 @@ KINDS = {
     "protocol": "protocols",
     "executor": "executors",
     "tracker": "trackers",
+    "published": "published",
 }
 """Singular to plural of everything that can be registered."""
 

@@ -14,8 +14,10 @@ from harness.npz_file import read_npz
 from harness.records.run_files import array_bytes, read_files
 from harness.records.schema import RunRecord
 from harness.records.store import RunStore, StoredRun, record_bytes
+from harness.records.verdict import NOTE as NOT_VALID
+from harness.records.verdict import verdict, violation_notes
 from harness.retrieval.code_file import stored_table
-from harness.retrieval.evaluate import DIRECTIONS, definitions, evaluate, failure_notes, failure_prefix
+from harness.retrieval.evaluate import DIRECTIONS, Evaluation, definitions, evaluate, failure_notes, failure_prefix
 from harness.runner import evaluation_arrays
 
 if TYPE_CHECKING:
@@ -60,7 +62,7 @@ def rescore(
         HarnessError: The run has no codes, or they are damaged.
     """
     record, folder = stored.record, stored.folder
-    if record.status != "ok":
+    if record.status not in ("ok", "invalid"):
         raise HarnessError(f"run {record.hash} ({record.cell.row}) has no codes: its status is {record.status}.")
     if not (folder / "arrays.npz").is_file():
         raise HarnessError(f"run {record.hash} ({record.cell.row}) has no codes: {folder}/arrays.npz is missing.")
@@ -84,15 +86,32 @@ def rescore(
     arrays.update({name: array for name, array in fresh.items() if name.startswith(("per_query_", "curve_"))})
     mended = tuple(failure_prefix(metric_id) + "," for of_one in evaluation.metrics.values() for metric_id in of_one)
     notes = [note for note in record.notes if not note.startswith(mended)]
+    told = [*failure_notes(evaluation), *violation_notes(evaluation.violations)]
+    status, error = verdict(evaluation.violations)
+    if status == "ok" and record.status == "invalid" and not _all_again(record, evaluation):
+        status, error = record.status, record.error  # what was wrong may be in a metric that was not computed now
+    else:
+        notes = [note for note in notes if not note.startswith(NOT_VALID)]
     record = record.model_copy(
         update={
+            "status": status,
+            "error": error,
             "metrics": metrics,
             "metric_definitions": {**record.metric_definitions, **definitions(declared)},
             "queries": {**record.queries, **evaluation.queries},
-            "notes": list(dict.fromkeys([*notes, NOTE, *failure_notes(evaluation)])),
+            "notes": list(dict.fromkeys([*notes, NOTE, *told])),
         }
     )
     return Rescored(folder, record, arrays, tuple(added), tuple(changed))
+
+
+def _all_again(record: RunRecord, evaluation: Evaluation) -> bool:
+    """Whether every metric that the record has was computed, and none failed."""
+    return not evaluation.failed and all(
+        set(record.metrics[direction]) <= set(evaluation.metrics.get(direction, ()))
+        for direction in DIRECTIONS
+        if direction in record.metrics
+    )
 
 
 def write_rescored(rescored: Rescored) -> None:

@@ -30,7 +30,9 @@ from harness.noise.plan import class_changed, realised_rates
 from harness.noise.scores import detector_scores
 from harness.precision import float32_products
 from harness.records.schema import CellFacts, Failure, RunRecord
+from harness.records.verdict import verdict, violation_notes
 from harness.retrieval.evaluate import CodeTable, Evaluation, definitions, evaluate, failure_notes
+from harness.retrieval.sanity import means_not_finite
 from harness.seeding import OwnRandomness, global_randomness
 from harness.training.loop import Curves, Team, train
 from harness.training.trust import outside, refuse_outside, trust_of_shape
@@ -238,14 +240,24 @@ def run_job(
         "trust": trust,
         **data.plan.arrays(),
     }
+    violations = [*evaluation.violations, *means_not_finite(values)]
+    status, error = verdict(violations)
     record = make_record(
         job,
-        status="ok",
+        status=status,
+        error=error,
         metrics=values,
         metric_definitions=definitions(metrics),
         queries=evaluation.queries,
         plan=data.plan.fingerprint,
-        notes=[*job.notes, *fitted.notes, *_noise_notes(data), *_query_notes(evaluation), *failure_notes(evaluation)],
+        notes=[
+            *job.notes,
+            *fitted.notes,
+            *_noise_notes(data),
+            *_query_notes(evaluation),
+            *failure_notes(evaluation),
+            *violation_notes(violations),
+        ],
         timings={key: round(value, 6) for key, value in meter.seconds.items()},
         cost=cost,
         started=started,

@@ -114,7 +114,7 @@ def verify(stored: StoredRun, device: str | None = None, data_root: Path | None 
             cannot be run now.
     """
     record = stored.record
-    if record.status != "ok":
+    if record.status not in ("ok", "invalid"):
         raise HarnessError(
             f"run {record.hash} ended with status {record.status}: there are no codes to compare. To run it again: "
             f"{record.command}"
@@ -129,7 +129,7 @@ def verify(stored: StoredRun, device: str | None = None, data_root: Path | None 
     metrics: Any = registry.all("metric")
     outcome = attempt(job, metrics, settings)
     now = outcome.record
-    if now.error is not None or outcome.arrays is None:
+    if outcome.arrays is None:
         message = now.error.message if now.error else "it made no codes"
         raise HarnessError(
             f"run {record.hash} cannot be repeated: its cell ends with status {now.status} now: {message}"

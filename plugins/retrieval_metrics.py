@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from harness import hookimpl
 
 CUTOFFS = (1, 5, 10, 20, 50, 100)
@@ -16,7 +18,8 @@ CHNR = "Mikriukov et al., ICIP 2022, arXiv 2202.13117 (released code, calc_map_k
 
 @hookimpl
 def register_metrics(register):
-    """Register the metrics of docs/protocols-and-metrics.md."""
+    """Register the metrics of docs/protocols-and-metrics.md: means of shares and probabilities, from 0 to 1."""
+    register = partial(register, bounds=(0.0, 1.0))
     formulas = "harness.retrieval.metrics:"
     register(
         "map",

@@ -59,7 +59,9 @@ DATA_FACTS = (
 )
 @RESULTS
 @JSON
+@click.pass_context
 def command(
+    ctx: click.Context,
     codes: Path,
     name: str | None,
     cell: str | None,
@@ -82,6 +84,7 @@ def command(
     from harness.plugins import load_registry
     from harness.records.schema import CellFacts, RunRecord
     from harness.records.store import RunStore
+    from harness.records.verdict import verdict, violation_notes
     from harness.request_checks import check_shares_and_seeds
     from harness.retrieval.code_file import code_table
     from harness.retrieval.evaluate import definitions, evaluate, failure_notes
@@ -110,28 +113,35 @@ def command(
     blocks = _query_blocks(arrays, frame, table)
     store.check_writable()
     evaluation = evaluate(table, declared)
+    status, error = verdict(evaluation.violations)
     record = RunRecord(
         hash=content_hash(identity),
-        status="ok",
+        status=status,
         cell=CellFacts(**facts),
         metrics={**evaluation.metrics, "detector": {}, "noise": {"requested": facts["noise"]}},
         metric_definitions=definitions(declared),
         queries=evaluation.queries,
         identity=identity,
         plan=frame["plan"] if frame else None,
-        notes=[f"codes of another program, read from {codes}", *failure_notes(evaluation)],
+        notes=[
+            f"codes of another program, read from {codes}",
+            *failure_notes(evaluation),
+            *violation_notes(evaluation.violations),
+        ],
         timings={},
         cost={},
         environment=environment(None),
         started=started.isoformat(timespec="milliseconds"),
         finished=datetime.now(UTC).isoformat(timespec="milliseconds"),
         command="",
-        error=None,
+        error=error,
     )
     folder = store.write(record, {**evaluation_arrays(table, evaluation), **blocks})
+    if error is not None:
+        click.echo(f"{status}: {error.message}", err=True)
     if as_json:
         click.echo(json.dumps([record.to_json()], indent=1))
-        return
+        ctx.exit(0 if error is None else 1)
     from harness.report.frame import records_frame
     from harness.report.tables import comparison_tables, render
 
@@ -139,6 +149,7 @@ def command(
         for shown in comparison_tables(records_frame([record]), metric, limited=True):
             click.echo(render(shown) + "\n")
     click.echo(f"record in {folder}")
+    ctx.exit(0 if error is None else 1)
 
 
 def _frame(cell: str, store: Any) -> dict[str, Any]:

@@ -49,6 +49,7 @@ def _describe(declaration: Any, registry: Registry) -> dict[str, Any]:
         MethodDeclaration,
         MetricDeclaration,
         ProtocolDeclaration,
+        PublishedDeclaration,
     )
 
     facts: dict[str, Any] = {
@@ -57,6 +58,15 @@ def _describe(declaration: Any, registry: Registry) -> dict[str, Any]:
     }  # fmt: skip
     if isinstance(declaration, MethodDeclaration):
         facts.update(_method_facts(declaration, registry))
+    elif isinstance(declaration, PublishedDeclaration):
+        from harness.published import read_published
+
+        numbers = read_published(declaration.numbers, declaration.name)
+        facts.update(
+            numbers=len(numbers), addresses=sorted({one.address for one in numbers}), toml=str(declaration.numbers),
+            datasets=sorted({number.dataset for number in numbers}), metrics=sorted({one.metric for one in numbers}),
+            methods={one.method: one.corresponds_to for one in numbers},
+        )  # fmt: skip
     elif isinstance(declaration, DatasetDeclaration):
         from harness.data.cards import read_card
 
@@ -107,8 +117,28 @@ def _method_facts(declaration: Any, registry: Registry) -> dict[str, Any]:
         ],
         "presets": {"described": {}, **{name: dict(values) for name, values in declaration.recipe.presets.items()}},
         "needs": list(resolved.needs.names),
+        "published": _published(declaration.name, registry),
         "parameters": [_parameter(parameter, resolved.parameters[key], key) for key, parameter in known.items()],
     }
+
+
+def _published(method: str, registry: Registry) -> list[dict[str, Any]]:
+    """Which papers print numbers of a method, and where."""
+    from harness.published import load_published
+
+    found: dict[tuple[str, ...], list[Any]] = {}
+    for number in load_published(registry, []):
+        if number.corresponds_to == method:
+            key = number.name, number.method, number.metric, number.dataset, number.preset
+            found.setdefault(key, []).append(number)
+    return [
+        {
+            "in": name, "as": printed, "metric": metric, "dataset": dataset, "preset": preset,
+            "bits": sorted({number.bits for number in numbers}), "noise": sorted({number.noise for number in numbers}),
+            "numbers": len(numbers),
+        }
+        for (name, printed, metric, dataset, preset), numbers in found.items()
+    ]  # fmt: skip
 
 
 def _parameter(parameter: Any, default: Any, key: str = "") -> dict[str, Any]:

@@ -13,7 +13,7 @@ from harness.wording import counted
 
 LISTED = (
     "methods", "detectors", "hashers", "objectives", "backbones", "datasets", "readers", "metrics", "protocols",
-    "executors", "trackers", "plugins",
+    "executors", "trackers", "published", "plugins",
 )  # fmt: skip
 
 
@@ -25,7 +25,7 @@ def command(what: str, plugins: tuple[Path, ...], as_json: bool) -> None:
     """List what is registered.
 
     WHAT: methods, detectors, hashers, objectives, backbones, datasets, readers, metrics, protocols, executors,
-    trackers or plugins.
+    trackers, published (numbers of papers) or plugins.
     """
     from harness.errors import unknown_name
     from harness.plugins import KINDS, load_registry

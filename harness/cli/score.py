@@ -73,6 +73,12 @@ def command(
             click.echo(f"left as it is: {error}", err=True)
             continue
         done.append(rescored)
+        if rescored.record.error is not None:
+            click.echo(
+                f"{rescored.record.status}: run {rescored.record.hash} ({rescored.record.cell.row}): "
+                f"{rescored.record.error.message}",
+                err=True,
+            )
         if rescored.changed:
             click.echo(
                 f"note: run {rescored.record.hash} ({rescored.record.cell.row}) has other values than before: "
@@ -91,9 +97,11 @@ def command(
                 click.echo(f"{render(table)}\n")
         changed = sum(bool(rescored.changed) for rescored in done)
         scored = f"{counted(len(done), 'run')} scored, {changed} with other values than before"
+        invalid = sum(rescored.record.error is not None for rescored in done)
+        scored += f", {invalid} invalid" if invalid else ""
         left = f", {len(untouched)} left as {'it is' if len(untouched) == 1 else 'they are'}" if untouched else ""
         click.echo(f"{scored}{left}{'; nothing was written' if dry_run else ''}")
-    ctx.exit(1 if untouched else 0)
+    ctx.exit(1 if untouched or any(rescored.record.error is not None for rescored in done) else 0)
 
 
 def _chosen(

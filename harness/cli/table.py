@@ -13,6 +13,8 @@ from harness.wording import counted
 if TYPE_CHECKING:
     import pandas as pd
 
+    from harness.plugins import Registry
+    from harness.published import PublishedNumber
     from harness.records.index import RunIndex
     from harness.report.tables.request import TableRequest
 
@@ -45,6 +47,7 @@ def _axis(name: str, help_text: str) -> object:
 @click.option("--format", "style", metavar="NAME", help=f"One of {', '.join(FORMATS)}.  [default simple, or as FILE]")
 @click.option("--significance", metavar="TESTS", help=f"Mark the best where it differs: {', '.join(SIGNIFICANCE)}.  "
               "[default none; both for the preset paper]")  # fmt: skip
+@click.option("--published", is_flag=True, help="Show published numbers, ours and the difference (docs/published.md).")
 @click.option("-o", "--output", metavar="FILE", type=click.Path(path_type=Path), help="Write to a file.")
 @PLUGIN
 @click.option("--runs", is_flag=True, help="List the runs instead, with their hashes.")
@@ -60,6 +63,7 @@ def command(
     methods: tuple[str, ...],
     style: str | None,
     significance: str | None,
+    published: bool,
     output: Path | None,
     plugins: tuple[Path, ...],
     runs: bool,
@@ -90,7 +94,10 @@ def command(
         return
     for remark in _left_out(frame):
         click.echo(f"note: {remark}", err=True)
-    made = request.tables(frame, known, results, refusals(registry), shows_ranks=style not in WITHOUT_RANKS)
+    made = request.tables(
+        frame, known, results, refusals(registry), shows_ranks=style not in WITHOUT_RANKS,
+        published=_published(registry, request, published), beside=published,
+    )  # fmt: skip
     for remark in made.remarks:
         click.echo(f"note: {remark}", err=True)
     print_tables(made.tables, style, output, lambda text: click.echo(text))
@@ -122,6 +129,19 @@ def _chosen(
     return frame
 
 
+def _published(registry: Registry, request: TableRequest, asked: bool) -> list[PublishedNumber]:
+    """Numbers of papers, where they are shown or rows stand in their order."""
+    if not asked and not request.preset.published_order:
+        return []
+    from harness.published import load_published
+
+    problems: list[str] = []
+    numbers = load_published(registry, problems)
+    for problem in problems if asked else ():
+        click.echo(f"note: left out: {problem}", err=True)
+    return numbers
+
+
 def _list_runs(frame: pd.DataFrame) -> None:
     from tabulate import tabulate
 
@@ -132,8 +152,14 @@ def _list_runs(frame: pd.DataFrame) -> None:
 
 def _left_out(frame: pd.DataFrame) -> list[str]:
     """What tables never show."""
-    failed, limited = int((frame["status"] != "ok").sum()), int(frame["limit"].notna().sum())
+    invalid, limited = int((frame["status"] == "invalid").sum()), int(frame["limit"].notna().sum())
+    failed = int((frame["status"] != "ok").sum()) - invalid
     said = []
+    if invalid:
+        said.append(
+            f"left out: {counted(invalid, 'invalid run')}, whose numbers contradict each other; `harness show HASH` "
+            "says how."
+        )
     if failed:
         said.append(f"left out: {counted(failed, 'run')} that failed; `harness table --runs` lists them.")
     if limited:

@@ -18,6 +18,8 @@ from harness.retrieval.histograms import DistanceHistogram
 from harness.retrieval.metrics import precision_recall_by_radius
 from harness.retrieval.partners import partner_histogram
 from harness.retrieval.relevance import Relevance
+from harness.retrieval.sanity import contracts, value_violations
+from harness.retrieval.self_check import SelfCheck
 
 if TYPE_CHECKING:
     import torch
@@ -63,6 +65,7 @@ class Evaluation:
         curves: ``"i2t/precision_by_radius"``, ``".../recall_by_radius"``, ``".../empty_by_radius"``: (n_bits + 1,).
         queries: Number of queries, and of those without any relevant item in the database.
         failed: Metric id to why it has no value: its function raised, or returned something else than numbers.
+        violations: What must hold of any codes and does not, one sentence each; such numbers are no result.
     """
 
     metrics: dict[str, dict[str, float | None]] = field(default_factory=dict)
@@ -70,6 +73,7 @@ class Evaluation:
     curves: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     queries: dict[str, int] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
+    violations: list[str] = field(default_factory=list)
 
 
 PER_QUERY_KEPT = ("map", "map_relevant@20")
@@ -90,7 +94,7 @@ def evaluate(
         device: A CUDA device to count distances on; otherwise the processor counts.
 
     Returns:
-        Metrics, per-query values and curves.
+        Metrics, per-query values and curves, and what is wrong with them.
     """
     functions = {
         metric_id: (_function(declaration), cutoff)
@@ -103,10 +107,18 @@ def evaluate(
         for name, (query, database) in DIRECTIONS.items()
         if query in table.query and database in table.database and (table.partners is None or name in table.partners)
     }
+    said, checks = contracts(declared), SelfCheck(table, device)
     for direction, histogram in _histograms(table, directions, device):
         without = int((histogram.total_relevant == 0).sum())
         result.queries["without_relevant"] = max(without, result.queries.get("without_relevant", 0))
         per_query = values_per_query(histogram, functions, result.failed)
+        whole = {metric_id: values for metric_id, values in per_query.items() if metric_id not in result.failed}
+        result.violations += checks.counts(direction, *directions[direction], histogram)
+        result.violations += value_violations(
+            direction, whole, histogram.total_relevant, len(table.database[directions[direction][1]]), said
+        )
+        if "map" in whole and not result.metrics:  # the first direction: relevance is the same in the others
+            result.violations += checks.random_codes(direction, *directions[direction], histogram, functions["map"][0])
         result.metrics[direction] = {metric_id: _mean(values) for metric_id, values in per_query.items()}
         for metric_id in PER_QUERY_KEPT:
             if metric_id in per_query:
@@ -213,11 +225,11 @@ def failure_prefix(metric_id: str) -> str:
 
 
 def _mean(per_query: NDArray[np.float64]) -> float | None:
-    """Mean over the queries that count; None where none does."""
+    """Mean over the queries that count; None where none does, or where it is infinite."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # mean of nothing
         value = float(np.nanmean(per_query)) if len(per_query) else math.nan
-    return None if math.isnan(value) else value
+    return value if math.isfinite(value) else None
 
 
 def definitions(declared: Sequence[MetricDeclaration]) -> dict[str, str]:

@@ -9,6 +9,7 @@ import numpy as np
 from harness.errors import HarnessError
 from harness.noise.plan import NoisePlan, draw_plan
 from harness.retrieval.histograms import DistanceHistogram
+from harness.retrieval.sanity import TOLERANCE
 from harness.testing.outcomes import CheckFailed, CheckSkipped, CheckWarning, check
 from harness.testing.subject import Subject
 
@@ -61,6 +62,9 @@ def check_one_value_per_query(subject: Subject) -> str:
             raise CheckFailed(f"{metric_id} declares that queries without relevant items count 0, and returned NaN.")
         if np.isinf(empty).any():
             raise CheckFailed(f"{metric_id} is infinite for a query without relevant items.")
+        bounds = subject.declaration.bounds
+        if bounds and ((of_queries < bounds[0] - TOLERANCE) | (of_queries > bounds[1] + TOLERANCE)).any():
+            raise CheckFailed(f"{metric_id} has values outside of its declared bounds, {bounds[0]:g} to {bounds[1]:g}.")
     low = min(np.nanmin(array) for array in values.values())
     high = max(np.nanmax(array) for array in values.values())
     return f"{len(values)} ids, from {low:.2f} to {high:.2f}"

@@ -16,6 +16,8 @@ B8     the buffer of target codes is indexed by position in the phase's own list
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from harness import EpochsOf, Need, Parameter, Phase, Recipe, hookimpl
 
 PAPER = (
@@ -170,5 +172,16 @@ def register_methods(register):
         "duch-noisy",
         Recipe("contrastive", "none", "nt-xent", (Phase("noisy", 150),), presets={"released": RELEASED_HASHER}),
         summary="all pairs with weight 1 from the start (the paper's 'DUCH' row)",
+        paper=PAPER,
+    )
+
+
+@hookimpl
+def register_published(register):
+    """Register the numbers of the paper's figures, as the authors publish them with their code."""
+    register(
+        "chnr-icip2022",
+        Path(__file__).parent / "published.toml",
+        summary="CHNR and its ablations, JDSH and DJSRH on UCM and RSICD at 5 to 50 % noise",
         paper=PAPER,
     )

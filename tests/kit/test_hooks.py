@@ -26,11 +26,12 @@ API_1 = {
         "same_results"],
     "register_datasets": ["card"],
     "register_readers": ["name", "target", "summary"],
-    "register_metrics": ["name", "target", "summary", "definition", "cutoffs", "empty_query", "paper"],
+    "register_metrics": ["name", "target", "summary", "definition", "cutoffs", "empty_query", "paper", "bounds"],
     "register_protocols": ["name", "target", "summary", "paper", "version", "labels", "takes_rate", "touches_trusted",
                            "edits_captions"],
     "register_executors": COMPONENT,
     "register_trackers": COMPONENT,
+    "register_published": ["name", "numbers", "summary", "paper"],
 }  # fmt: skip
 """What plugin API 1 promised. Lines are added here, never taken away; a new API begins a new table."""
 
@@ -45,11 +46,13 @@ EXAMPLES = {
     'same_results={"a": "b"})',
     "register_datasets": 'register(Path("x.toml"))',
     "register_readers": 'register("x", "m:x", summary="s")',
-    "register_metrics": 'register("x", "m:x", summary="s", definition="d", cutoffs=(1, 2), empty_query="counts 0")',
+    "register_metrics": 'register("x", "m:x", summary="s", definition="d", cutoffs=(1, 2), empty_query="counts 0", '
+    "bounds=(0, 1))",
     "register_protocols": 'register("x", "m:x", summary="s", version=2, labels=True, takes_rate=False, '
     "touches_trusted=True, edits_captions=True)",
     "register_executors": 'register("x", "m:X", summary="s", paper="p", parameters=())',
     "register_trackers": 'register("x", "m:X", summary="s", paper="p", parameters=())',
+    "register_published": 'register("x", Path("x.toml"), summary="s", paper="p")',
 }
 """A call of each hook with the arguments that it documents."""
 

@@ -18,7 +18,7 @@ NASTY = [
 _ARGUMENTS = {
     "textbf": 1, "underline": 1, "textsuperscript": 1, "multirow": 3, "multicolumn": 3, "caption": 1, "begin": 1,
     "end": 1, "cmidrule": 1, "textbackslash": 1, "textasciitilde": 1, "textasciicircum": 1, "textless": 1,
-    "textgreater": 1,
+    "textgreater": 1, "textcolor": 2,
     "textbar": 1, "textquotedbl": 1, "textasciigrave": 1, "textquotesingle": 1, "ldots": 1,
 }  # fmt: skip
 _PLAIN = {
@@ -157,12 +157,35 @@ def test_best_is_bold_and_runner_up_underlined(written, harness):
     assert "a & 0.100 " in shown
 
 
-def test_real_latex_compiles_it(documents, tmp_path):
+@pytest.fixture
+def beside_published(written, harness):
+    """LaTeX of our numbers beside those of the CHNR paper."""
+    facts = {"dataset": "ucm", "metric": "map_relevant@20", "bits": 64, "protocol": "chnr-released", "noise": 0.4}
+    results = written({**facts, "method": "chnr", "trusted": 0.3, "i2t": 0.9, "t2i": 0.8})
+    shown = harness("table", "--preset", "paper", "--published", "--format", "latex", "--results", results)
+    assert shown.code == 0, shown.err
+    return shown.out
+
+
+def test_published_numbers_are_sound_and_grey(beside_published):
+    assert problems(beside_published) == []
+    declared, counts = columns_of_rows(beside_published.split(r"\begin{table}")[1])
+    assert set(counts) == {declared}
+    assert r"\textcolor{gray}{0.7941}" in beside_published
+    assert r"\usepackage{booktabs,multirow,xcolor}" in beside_published
+
+
+def test_real_latex_compiles_it(documents, beside_published, tmp_path):
     program = shutil.which("pdflatex") or shutil.which("tectonic")
     if program is None:
         pytest.skip("neither pdflatex nor tectonic is installed")
-    preamble = "\\documentclass{article}\n\\usepackage[T1]{fontenc}\n\\usepackage{textcomp,booktabs,multirow}\n"
-    content = preamble + "\\begin{document}\n" + "\n\\clearpage\n".join(documents) + "\n\\end{document}\n"
+    preamble = "\\documentclass{article}\n\\usepackage[T1]{fontenc}\n\\usepackage{textcomp,booktabs,multirow,xcolor}\n"
+    content = (
+        preamble
+        + "\\begin{document}\n"
+        + "\n\\clearpage\n".join([*documents, beside_published])
+        + "\n\\end{document}\n"
+    )
     (tmp_path / "tables.tex").write_text(content)
     options = ["-interaction=nonstopmode", "-halt-on-error"] if "pdflatex" in program else []
     done = subprocess.run(

@@ -70,6 +70,8 @@ def _mark(mark: str) -> str:
 
 def _cell(cell: Cell) -> str:
     text = escape(cell.text())
+    if cell.grey:
+        text = f'<span style="color: #767676">{text}</span>'
     if cell.place == BEST:
         text = f"<b>{text}</b>"
     elif cell.place == SECOND:

@@ -52,9 +52,9 @@ def as_latex(table: Table) -> str:
     Returns:
         Several lines, without a final newline.
     """
-    rows = len(table.row_axes)
+    rows, grey = len(table.row_axes), any(cell.grey for cell in table.cells.values())
     lines = [
-        r"% needs \usepackage{booktabs,multirow}",
+        rf"% needs \usepackage{{booktabs,multirow{',xcolor' if grey else ''}}}",
         r"\begin{table}",
         r"\centering",
         rf"\caption{{{escape(table.title)}}}",
@@ -144,6 +144,8 @@ def _mark(mark: str) -> str:
 
 def _cell(cell: Cell) -> str:
     text = escape(cell.text())
+    if cell.grey:
+        text = rf"\textcolor{{gray}}{{{text}}}"
     if cell.place == BEST:
         text = rf"\textbf{{{text}}}"
     elif cell.place == SECOND:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -16,8 +16,12 @@ from harness.report.tables.measures import DETECTOR, Measure, measure_of
 from harness.report.tables.noise_curve import CurveSummary, curve_measures
 from harness.report.tables.pivot import Layout, Pivoted
 from harness.report.tables.presets import PRESETS, Preset, joined
+from harness.report.tables.published import add_published
 from harness.report.tables.significance import MARKS, MOST_FILES, files_to_read, mark_significance
 from harness.report.tables.table import Table
+
+if TYPE_CHECKING:
+    from harness.published import PublishedNumber
 
 TESTS = {"none": (), "seeds": ("seeds",), "queries": ("queries",), "both": ("seeds", "queries")}
 
@@ -139,6 +143,8 @@ class TableRequest:
         why_not: Callable[[Mapping[str, Any]], str] | None = None,
         *,
         shows_ranks: bool = True,
+        published: Sequence[PublishedNumber] = (),
+        beside: bool = False,
     ) -> Answer:
         """The tables.
 
@@ -148,11 +154,14 @@ class TableRequest:
             results: The results folder.
             why_not: Of :func:`harness.report.tables.refusals.refusals`.
             shows_ranks: Whether the format can show which cell is best, and so marks of significance.
+            published: Numbers of papers; the preset ``paper`` has its rows in their order.
+            beside: Whether they are shown beside ours.
 
         Raises:
             HarnessError: No record has any of the metrics, or a cell would average over something else than seeds.
         """
-        made = build(frame, self.layout(known), drop_empty=self.preset.drop_empty, why_not=why_not)
+        layout = replace(self.layout(known), row_order=self._row_order(frame, published))
+        made = build(frame, layout, drop_empty=self.preset.drop_empty, why_not=why_not)
         if not made.tables:
             raise HarnessError(self._nothing(frame, known, results))
         remarks = []
@@ -170,6 +179,8 @@ class TableRequest:
             remarks.append(
                 "--significance marks the best, which this format does not show: add --format plain or github."
             )
+        if beside:
+            remarks += add_published(made, published)
         return Answer(made.tables, remarks)
 
     def _significance(self, made: Pivoted, results: Path) -> list[str]:
@@ -185,13 +196,21 @@ class TableRequest:
             mark_significance(made.tables, made.frame, results / "runs", tests)
         return remarks
 
+    def _row_order(self, frame: pd.DataFrame, published: Sequence[PublishedNumber]) -> tuple[str, ...]:
+        """Rows that the published tables name, in their order."""
+        if not self.preset.published_order:
+            return ()
+        datasets = set(frame["dataset"])
+        its = [one for one in published if one.metric in self.metrics and one.dataset in datasets]
+        return tuple(dict.fromkeys(name for one in its for name in (one.row, one.corresponds_to) if name))
+
     def _nothing(self, frame: pd.DataFrame, known: Sequence[str], results: Path) -> str:
         finished = frame[frame["status"] == "ok"]
         names = ", ".join(self.metrics)
         if finished.empty:
             return (
-                f"no finished run in {results}/runs has {names}: all {len(frame)} failed; `harness table --runs` lists "
-                "them, and `harness show HASH` says why."
+                f"no finished run in {results}/runs has {names}: all {len(frame)} failed or are invalid; `harness "
+                "table --runs` lists them, and `harness show HASH` says why."
             )
         if finished["limit"].notna().all():
             return (

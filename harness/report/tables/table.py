@@ -38,6 +38,8 @@ class Cell:
         remarks: What else must be said of it.
         marks: Of footnotes.
         significance: Marks of the tests that tell it from the runner-up.
+        printed: Text in the place of mean and deviation, where a number stands as somebody else printed it.
+        grey: It is not comparable with the numbers around it.
     """
 
     measure: Measure
@@ -58,9 +60,13 @@ class Cell:
     remarks: tuple[str, ...] = ()
     marks: list[str] = field(default_factory=list)
     significance: list[str] = field(default_factory=list)
+    printed: str = ""
+    grey: bool = False
 
     def text(self, plus_minus: str = "±") -> str:
         """Mean and deviation (or interval) as printed, or a dash."""
+        if self.printed:
+            return self.printed
         if self.mean is None:
             return "-"
         mean = self.measure.text(self.mean)
@@ -126,7 +132,7 @@ class Table:
         """How many runs stand behind the cells of a row: "5", or "3-5"."""
         counts = [n for column in self.columns if (n := self.cells[row, column].n)]
         if not counts:
-            return "0"
+            return "" if any(self.cells[row, column].printed for column in self.columns) else "0"
         return str(counts[0]) if min(counts) == max(counts) else f"{min(counts)}-{max(counts)}"
 
     def drop_empty(self) -> None:

@@ -126,7 +126,7 @@ def _row(table: Table, number: int, how: Style) -> list[str]:
 
 
 def _cell(cell: Cell, how: Style) -> str:
-    text = cell.text()
+    text = f"({cell.text()})" if cell.grey else cell.text()
     if cell.place == BEST:
         text = how.best(text)
     elif cell.place == SECOND:
