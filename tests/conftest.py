@@ -57,7 +57,7 @@ def harness(capsys, monkeypatch, tmp_path):
         from harness.cli import main
 
         words = [str(argument) for argument in arguments]
-        verbs = ("run", "sweep", "status", "score", "show", "table", "evaluate", "results", "doctor")
+        verbs = ("run", "sweep", "status", "score", "show", "table", "compare", "rank", "evaluate", "results", "doctor")
         if words and words[0] in verbs and words[:2] != ["results", "--help"] and "--results" not in words:
             words += ["--results", str(tmp_path / "results")]
         monkeypatch.setattr(sys, "argv", ["harness", *words])

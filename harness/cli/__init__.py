@@ -20,6 +20,8 @@ VERBS = {
     "info": ("harness.cli.info", "Parameters, defaults, needs and paper of one registered name."),
     "show": ("harness.cli.show", "Show one finished run."),
     "table": ("harness.cli.table", "Print comparison tables from the records."),
+    "compare": ("harness.cli.compare", "Compare two rows: effect, interval, tests over queries and over seeds."),
+    "rank": ("harness.cli.rank", "Average ranks over data sets, Friedman's test, critical-difference diagram."),
     "results": ("harness.cli.results", "Records together: list, query, merge, prune, verify, export."),
     "evaluate": ("harness.cli.evaluate", "Score codes of any other program with the same metrics."),
     "score": ("harness.cli.score", "Compute metrics again from the codes of finished runs."),

@@ -54,6 +54,8 @@ def results(tmp_path_factory) -> Path:
 
 VERBS = {
     "table": ("table",),
+    "table of the paper": ("table", "--preset", "paper", "--format", "latex"),
+    "table for programs": ("table", "--preset", "bits", "--format", "csv"),
     "table --runs": ("table", "--runs"),
     "results list": ("results", "list"),
     "results query": ("results", "query", 'SELECT method, noise, avg("i2t/map") FROM runs GROUP BY method, noise'),

@@ -205,3 +205,13 @@ def test_significance_is_marked_and_both_tests_are_named(harness, features):
     )
     assert "**\\*" in seeds.out or "***" in seeds.out
     assert "°" not in seeds.out
+
+
+def test_one_grant_is_told_once_however_many_rows_have_it(written, github):
+    written(
+        {"method": "told", "i2t": 0.5, "t2i": 0.4, "granted": ["noise-mask"]}, {"method": "a", "i2t": 0.3, "t2i": 0.2}
+    )
+    _, notes = github("--rows", "direction,method", "--columns", "noise")
+    assert [note for note in notes if note.startswith("†")] == [
+        "† told was granted noise-mask: not unsupervised, never marked as best."
+    ]

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import io
 import math
+import time
 
 import pandas as pd
 import pytest
 from reference.record_folders import random_runs, raw
+
+from harness.report import records_frame
+from harness.report.tables import comparison_tables
 
 KEYS = ["dataset", "bits", "row", "direction", "noise"]
 
@@ -167,3 +171,47 @@ def test_curves_over_different_rates_are_not_ranked(harness, written):
     assert "**" not in shown.partition("|")[2].rpartition("|")[0]
     assert "no best is marked in area, drop, relative drop" in shown
     assert "noise rates 0, 0.2, 0.4" in shown
+
+
+def test_ten_thousand_records_are_tabulated_in_time(record):
+    """Always on, with a wide margin; tests/benchmarks measures whole commands, with the folder and the index."""
+    one = records_frame([record()])
+    grid = [
+        (method, noise, bits, seed)
+        for method in range(10)
+        for noise in range(10)
+        for bits in range(10)
+        for seed in range(10)
+    ]
+    frame = pd.concat([one] * len(grid), ignore_index=True)
+    for place, name in enumerate(("row", "noise", "bits", "seed")):
+        frame[name] = [
+            f"m{point[0]}" if name == "row" else point[place] / (10 if name == "noise" else 1) for point in grid
+        ]
+    frame["i2t/map"] = [(hash(point) % 1000) / 1000 for point in grid]
+    start = time.process_time()
+    tables = comparison_tables(frame, "map")
+    assert time.process_time() - start < 3
+    assert len(tables) == 10
+    assert all(cell.n == 10 for table in tables for (_, column), cell in table.cells.items() if column[0] == "i2t")
+
+
+def test_notes_of_grants_go_to_their_own_rows(harness, written):
+    written(
+        *(
+            {"method": name, "i2t": 0.5, "granted": [grant]}
+            for name, grant in (("a", "noise-mask"), ("b", "class-labels"))
+        )
+    )
+    out = harness("table", "--metric", "i2t/map", "--columns", "noise", "--format", "csv").out
+    notes = pd.read_csv(io.StringIO(out)).set_index("method")["notes"]
+    assert notes["a"].startswith("a was granted noise-mask")
+    assert "b was granted" not in notes["a"]
+    assert notes["b"].startswith("b was granted class-labels")
+
+
+def test_a_single_direction_is_named_where_no_axis_says_it(harness, written):
+    written({"i2t": 0.5})
+    words = ("--metric", "i2t/map", "--columns", "noise", "--by", "dataset")
+    assert harness("table", *words).out.startswith("i2t/map on small")
+    assert pd.read_csv(io.StringIO(harness("table", *words, "--format", "csv").out))["direction"].tolist() == ["i2t"]

@@ -140,10 +140,8 @@ def _check_one_setting(a: pd.DataFrame, b: pd.DataFrame) -> None:
         HarnessError: It is not; comparing would say something about the difference of settings.
     """
     for name in (*SETTING, "noise"):
-        if (
-            name == "precision" or name not in a or name not in b
-        ):  # methods without a choice stand beside each precision
-            continue
+        if name == "precision" or name not in a or name not in b:
+            continue  # methods without a choice of precision stand beside each one
         values = pd.concat([a[name], b[name]]).astype(object)
         values = values.where(values.notna(), None).drop_duplicates()
         if len(values) > 1:

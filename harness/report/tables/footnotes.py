@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from harness.report.frame import SETTING
-from harness.report.tables.axes import bare, plain
+from harness.report.tables.axes import AXES, bare, plain
 from harness.report.tables.pivot import TELLING, Pivoted
 from harness.report.tables.reasons import Columns, explain_missing
 from harness.report.tables.remarks import Place, Remarks
@@ -82,12 +82,16 @@ def _setting(table: Table, columns: Columns) -> dict[str, Any]:
     return found
 
 
-def _name(table: Table, row: Key) -> str:
-    return " / ".join(label for label in table.row_label(row) if label)
+def name_of(table: Table, row: Key) -> str:
+    """What competes in a row; all of its values where nothing does."""
+    labels = list(zip(table.row_axes, table.row_label(row), strict=True))
+    competing = [label for axis, label in labels if AXES[axis].competes and label != "-"]
+    return " / ".join(competing or [label for _, label in labels])
 
 
 def _grants(table: Table, columns: Columns, remarks: Remarks) -> None:
     """What methods were told that others were not; an oracle is named, and never the best."""
+    sentences: dict[str, None] = {}
     for row in table.rows:
         by_grant: dict[str, list[Key]] = {}
         for column in table.columns:
@@ -105,7 +109,9 @@ def _grants(table: Table, columns: Columns, remarks: Remarks) -> None:
                 for column in its:
                     table.cells[row, column].marks.append("†")
             ending = ": not unsupervised, never marked as best" if told else ""
-            remarks.marked("†", f"{_name(table, row)} was granted {granted_text}{where}{ending}.")
+            sentences[f"{name_of(table, row)} was granted {granted_text}{where}{ending}."] = None
+    for sentence in sentences:  # a row of each direction says the same
+        remarks.marked("†", sentence)
 
 
 def _seeds(table: Table, others: Mapping[Place, list[int]], columns: Columns, remarks: Remarks) -> None:
@@ -175,6 +181,8 @@ def _realised_noise(table: Table, columns: Columns, remarks: Remarks) -> None:
 def _of_runs(table: Table, columns: Columns, remarks: Remarks) -> None:
     """Hard selection of pairs, and precision that was not a choice."""
     for place, cell in table.cells.items():
+        if cell.mean is None:
+            continue
         if any(CANNOT_WEIGH in (columns["notes"][i] or "") for i in cell.records):
             remarks.remark("the hasher cannot weigh pairs: fitted on those with a weight above 0.5", place)
         if any(

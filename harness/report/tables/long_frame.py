@@ -10,6 +10,7 @@ import pandas as pd
 
 from harness.errors import HarnessError
 from harness.records.export import write_whole
+from harness.report.tables.footnotes import name_of
 from harness.report.tables.table import Table
 
 NUMBERS = ("mean", "std", "n")
@@ -40,13 +41,16 @@ def long_frame(tables: Sequence[Table]) -> pd.DataFrame:
 def _row(table: Table, place: tuple[Any, Any], names: dict[str, None]) -> dict[str, Any]:
     row, column = place
     cell = table.cells[place]
-    texts = {note.mark: note.text for note in table.notes if note.mark}
-    marks = [*table.row_marks.get(row, []), *table.column_marks.get(column, []), *cell.marks]
+    whose = f"{name_of(table, row)} was granted"
+    texts = {note.mark: note.text for note in table.notes if note.mark != "†" or note.text.startswith(whose)}
+    marks = [*table.row_marks.get(row, []), *table.column_marks.get(column, []), *cell.marks] if cell.n else []
     axes = {
         **table.by,
         **dict(zip(table.row_axes, row, strict=True)),
         **dict(zip(table.column_axes, column, strict=True)),
     }
+    if cell.measure.only_direction:
+        axes.setdefault("direction", cell.measure.only_direction)
     names.update(dict.fromkeys(axes))
     return {
         **axes,
@@ -60,7 +64,7 @@ def _row(table: Table, place: tuple[Any, Any], names: dict[str, None]) -> dict[s
         "place": cell.place,
         "significance": "".join(cell.significance),
         "reason": cell.reason,
-        "notes": "; ".join(texts[mark] for mark in marks if mark in texts and not texts[mark].startswith("no value")),
+        "notes": "; ".join(texts[mark] for mark in marks if mark in texts),
     }
 
 

@@ -50,6 +50,11 @@ class Measure:
         """Name and unit."""
         return (self.label or self.name) + (f" ({self.unit})" if self.unit else "")
 
+    @property
+    def only_direction(self) -> str:
+        """The direction of a measure that has one alone, which then need not be an axis; "" for others."""
+        return next(iter(self.columns)) or "" if len(self.columns) == 1 else ""
+
     def text(self, value: float) -> str:
         """A value as printed."""
         number = value / self.scale
@@ -96,6 +101,8 @@ def measure_of(name: str, columns: Iterable[str], directions: Sequence[str] = DI
     for ending, (its_unit, its_scale) in _SCALES.items():
         if rest.endswith(ending):
             unit, scale = its_unit, its_scale
+    if rest.startswith("energy_joules"):
+        unit = "J"
     if rest.startswith("encode_seconds/"):
         unit, scale = "µs", 1e-6
     if name in _ALONE_UNIT:

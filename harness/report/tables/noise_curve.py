@@ -61,6 +61,6 @@ class CurveSummary:
         cell.seeds = tuple(whole) if cell.mean is not None else ()
         cell.basis = f"noise rates {', '.join(f'{rate:g}' for rate in found.rates)}"
         if cell.mean is None:
-            cell.reason = " ".join(note.rstrip(".") for note in found.notes) or "there is no noise curve"
+            cell.reason = "; ".join(note.rstrip(".") for note in found.notes) or "there is no noise curve"
         else:
             cell.remarks = tuple(note.rstrip(".") for note in found.notes if note.startswith("left out"))

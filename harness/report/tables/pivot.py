@@ -218,7 +218,7 @@ def _refusal(name: str, values: Sequence[str], layout: Layout, option: str) -> H
 
 
 def _quoted(value: str) -> str:
-    return f"'{value}'" if any(sign in value for sign in " ()[],=<>") else value
+    return f"'{value}'" if value in ("none", "null") or any(sign in value for sign in " ()[],=<>") else value
 
 
 def _first_seen(runs: _Runs, layout: Layout) -> dict[str, dict[Any, int]]:

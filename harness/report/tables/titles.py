@@ -7,6 +7,7 @@ from typing import Any
 
 from harness.report.frame import SETTING
 from harness.report.tables.axes import bare, told, without_weights
+from harness.report.tables.measures import Measure
 from harness.report.tables.table import Table
 from harness.wording import counted
 
@@ -35,7 +36,8 @@ def _title(table: Table, setting: Mapping[str, Any]) -> str:
     axes = {*table.row_axes, *table.column_axes}
     metric = table.by.get("metric")
     names = [metric] if metric else list(table.measures)
-    names = [table.measures[name].label or name for name in names]
+    told_by_axis = "direction" in {*table.by, *axes}
+    names = [_name(table.measures[name], told_by_axis) for name in names]
     subject = table.subject or ", ".join(names)
     parts = [f"{subject} on {setting['dataset']}" if setting.get("dataset") else subject]
     for axis, value in table.by.items():
@@ -43,6 +45,11 @@ def _title(table: Table, setting: Mapping[str, Any]) -> str:
             parts.append(f"noise {bare(axis, value)}" if axis == "noise" else told(axis, value))
     parts += _settings({key: value for key, value in setting.items() if key not in axes})
     return ", ".join(parts)
+
+
+def _name(measure: Measure, told_by_axis: bool) -> str:
+    shown = measure.label or measure.name
+    return shown if told_by_axis or not measure.only_direction else f"{measure.only_direction}/{shown}"
 
 
 def _settings(setting: Mapping[str, Any]) -> list[str]:

@@ -1,0 +1,175 @@
+"""``harness compare``: two rows of tables, setting by setting, with intervals and two kinds of tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness.cli.options import RESULTS
+
+if TYPE_CHECKING:
+    from harness.report.statistics.compared_settings import Line
+
+FORMATS = {"simple": "simple", "github": "github", "latex": "latex_booktabs", "csv": "csv", "json": "json"}
+"""Name to tabulate's, or what is written here."""
+
+
+@click.command()
+@click.argument("a", metavar="A")
+@click.argument("b", metavar="B")
+@RESULTS
+@click.option("--metric", "metrics", multiple=True, metavar="ID", help="Metric; repeat for several.  [default map]")
+@click.option(
+    "--where",
+    metavar="CONDITION",
+    help='Only records for which this holds, for example "dataset=ucm and bits=64", as in `harness results list`.',
+)
+@click.option(
+    "--direction",
+    "directions",
+    multiple=True,
+    metavar="NAME",
+    help="i2t, t2i, i2i or t2t; repeat for several.  [default i2t, t2i]",
+)
+@click.option(
+    "--by",
+    multiple=True,
+    metavar="NAME",
+    help="Columns to show first and sort by, as a comma list; no setting is ever averaged over.  "
+    "[default dataset,noise,direction,bits]",
+)
+@click.option(
+    "--resamples",
+    type=click.IntRange(min=100),
+    default=4000,
+    show_default=True,
+    metavar="N",
+    help="Resamples of the bootstrap.",
+)
+@click.option(
+    "--random-seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Seed of resamples and drawn sign flips; the training seeds are those of the records.",
+)
+@click.option(
+    "--format", "style", default="simple", show_default=True, metavar="NAME", help=f"One of {', '.join(FORMATS)}."
+)
+def command(
+    a: str,
+    b: str,
+    results: Path,
+    metrics: tuple[str, ...],
+    where: str | None,
+    directions: tuple[str, ...],
+    by: tuple[str, ...],
+    resamples: int,
+    random_seed: int,
+    style: str,
+) -> None:
+    """Compare rows A and B of the tables: effect, 95 % interval, and two paired tests.
+
+    A and B are names of rows ("chnr [epochs=50]"), or of methods that have one row. Runs are paired by data seed and
+    seed within one setting; whatever is not comparable is left out and said. "p queries" asks whether the trained
+    models differ, "p seeds" whether the methods do; Holm's correction is over the lines of the table. See
+    docs/statistics.md.
+    """
+    from harness.cli.axes import texts
+    from harness.errors import unknown_name
+    from harness.report.statistics.compared_settings import FIRST, compared_settings, gathered_notes, telling_columns
+    from harness.report.statistics.selection import DIRECTIONS, PLACE, row_named, select
+
+    if style not in FORMATS:
+        raise unknown_name("value of --format", style, FORMATS)
+    chosen = texts(directions) or list(DIRECTIONS[:2])
+    order = texts(by) or list(FIRST)
+    for option, names, known in (
+        ("--direction", chosen, DIRECTIONS),
+        ("--by", order, (*PLACE, "direction", "metric")),
+    ):
+        for name in names:
+            if name not in known:
+                raise unknown_name(f"value of {option}", name, known)
+    selection = select(results, list(dict.fromkeys(texts(metrics))) or ["map"], where, chosen)
+    first, second = (row_named(selection.frame, name, results) for name in (a, b))
+    lines, notes = compared_settings(
+        selection, first, second, results / "runs", by=order, resamples=resamples, seed=random_seed
+    )
+    columns = telling_columns(lines, order)
+    notes = [*selection.notes, *notes, *gathered_notes(lines, columns)]
+    _print(first, second, lines, columns, notes, style)
+
+
+def _print(a: str, b: str, lines: list[Line], columns: list[str], notes: list[str], style: str) -> None:
+    metrics = dict.fromkeys(line.setting["metric"] for line in lines)
+    title = f"{', '.join(metrics)} of A = {a} and B = {b}"
+    if style == "json":
+        import json
+
+        click.echo(json.dumps({"a": a, "b": b, "lines": [_numbers(line) for line in lines], "notes": notes}, indent=1))
+        return
+    if style == "csv":
+        from harness.cli.rows import print_rows
+
+        rows = [_numbers(line) for line in lines]
+        print_rows(list(rows[0]), [list(row.values()) for row in rows], "csv")
+        for note in notes:
+            click.echo(f"note: {note}", err=True)
+        return
+    from tabulate import tabulate
+
+    header = [
+        *(name.replace("_", " ") for name in columns), "A", "B", "A - B", "95 % interval", "p queries", "Holm queries",
+        "p seeds", "Holm seeds", "seeds", "smallest p",
+    ]  # fmt: skip
+    body = tabulate(
+        [[*(_setting(name, line) for name in columns), *_cells(line)] for line in lines],
+        headers=header,
+        tablefmt=FORMATS[style],
+        disable_numparse=True,
+    )
+    click.echo("\n".join([title, "", body, *[f"  {note}" for note in notes]]))
+
+
+def _setting(name: str, line: Line) -> str:
+    value = line.setting[name]
+    if value is None:
+        return "as given" if name == "noise" else ""
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _cells(line: Line) -> list[str]:
+    found = line.comparison
+
+    def value(number: float | None, sign: str = "") -> str:
+        return "-" if number is None else f"{number:{sign}.4f}"
+
+    interval = "-" if found.low is None else f"{found.low:+.4f} to {found.high:+.4f}"
+    seeds = f"{found.n_seeds} data" if found.n_data_seeds > 1 else str(found.n_seeds)
+    return [
+        value(found.mean_a), value(found.mean_b), value(found.effect, "+"), interval, _p(found.p_queries),
+        _p(line.holm_queries), _p(found.p_seeds), _p(line.holm_seeds), seeds, f"{found.smallest_p:.3g}",
+    ]  # fmt: skip
+
+
+def _p(p: float | None) -> str:
+    return "-" if p is None else f"{p:.4f}" if p >= 0.00005 else f"{p:.0e}"
+
+
+def _numbers(line: Line) -> dict[str, Any]:
+    """Everything of a line, in full."""
+    from dataclasses import asdict
+
+    found = asdict(line.comparison)
+    notes = found.pop("notes")
+    return {
+        **line.setting,
+        **found,
+        "p_queries_holm": line.holm_queries,
+        "p_seeds_holm": line.holm_seeds,
+        "notes": " ".join(notes),
+    }

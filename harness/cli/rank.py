@@ -1,0 +1,206 @@
+"""``harness rank``: average ranks over data sets, with tests and a critical-difference diagram."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness.cli.options import RESULTS
+
+if TYPE_CHECKING:
+    from harness.report.statistics.block_scores import BlockScores
+    from harness.report.statistics.rankings import Ranking
+
+FORMATS = {"simple": "simple", "github": "github", "latex": "latex_booktabs", "csv": "csv", "json": "json"}
+"""Name to tabulate's, or what is written here."""
+
+
+@click.command()
+@click.argument("rows", nargs=-1, metavar="[ROW]...")
+@RESULTS
+@click.option("--metric", default="map", show_default=True, metavar="ID", help="Metric.")
+@click.option(
+    "--where",
+    metavar="CONDITION",
+    help='Only records for which this holds, for example "noise=0.4 and bits=64", as in `harness results list`.',
+)
+@click.option(
+    "--direction",
+    "directions",
+    multiple=True,
+    metavar="NAME",
+    help="i2t, t2i, i2i or t2t; repeat for several.  [default i2t, t2i]",
+)
+@click.option(
+    "--blocks",
+    multiple=True,
+    metavar="NAME",
+    help="What a block is, as a comma list (dataset, noise, bits, direction, ...).  [default dataset]",
+)
+@click.option("--by", multiple=True, metavar="NAME", help="A ranking for each value of these, as a comma list.")
+@click.option(
+    "--post-hoc",
+    default="nemenyi",
+    show_default=True,
+    metavar="NAME",
+    help="Which rows differ: nemenyi, or wilcoxon-holm.",
+)
+@click.option(
+    "--alpha", type=click.FloatRange(0, 0.5, True, True), default=0.05, show_default=True, help="Level of that test."
+)
+@click.option(
+    "--figure",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Critical-difference diagram, as svg, pdf or png (needs the extra figures).",
+)
+@click.option(
+    "--format", "style", default="simple", show_default=True, metavar="NAME", help=f"One of {', '.join(FORMATS)}."
+)
+def command(
+    rows: tuple[str, ...],
+    results: Path,
+    metric: str,
+    where: str | None,
+    directions: tuple[str, ...],
+    blocks: tuple[str, ...],
+    by: tuple[str, ...],
+    post_hoc: str,
+    alpha: float,
+    figure: Path | None,
+    style: str,
+) -> None:
+    """Rank rows of the tables by their average rank over data sets, and test whether the ranks differ.
+
+    All rows are ranked unless some are named. Every data set counts once: its score is the mean over the noise rates,
+    code lengths and directions that all rows have. See docs/statistics.md for the tests and when not to believe them.
+    """
+    from harness.cli.axes import texts
+    from harness.errors import HarnessError, unknown_name
+    from harness.report.statistics.block_scores import block_scores
+    from harness.report.statistics.rankings import POST_HOC, ranking
+    from harness.report.statistics.selection import DIRECTIONS, LOWER_IS_BETTER, row_named, select
+
+    if style not in FORMATS:
+        raise unknown_name("value of --format", style, FORMATS)
+    if post_hoc not in POST_HOC:
+        raise unknown_name("value of --post-hoc", post_hoc, POST_HOC)
+    chosen = texts(directions) or list(DIRECTIONS[:2])
+    for name in chosen:
+        if name not in DIRECTIONS:
+            raise unknown_name("value of --direction", name, DIRECTIONS)
+    if figure is not None:
+        from harness.report.critical_difference import check_figure
+
+        check_figure(figure)
+    selection = select(results, [metric], where, chosen)
+    named = list(dict.fromkeys(row_named(selection.frame, name, results) for name in rows))
+    parts = block_scores(selection, metric, texts(blocks) or ["dataset"], texts(by), named)
+    if figure is not None and len(parts) > 1:
+        raise HarnessError(
+            f"--figure holds one ranking, and --by makes {len(parts)}: leave --by out or narrow it with --where."
+        )
+    found = [
+        ranking(part.scores, higher_is_better=metric not in LOWER_IS_BETTER, post_hoc=post_hoc, alpha=alpha)
+        for part in parts
+    ]
+    _print(metric, parts, found, selection.notes, style)
+    if figure is not None:
+        from harness.report.critical_difference import critical_difference_diagram
+
+        critical_difference_diagram(found[0], figure)
+        click.echo(f"figure: {figure}", err=True)
+
+
+def _print(metric: str, parts: list[BlockScores], found: list[Ranking], notes: list[str], style: str) -> None:
+    if style == "json":
+        import json
+
+        rankings = [_content(part, one) for part, one in zip(parts, found, strict=True)]
+        click.echo(json.dumps({"metric": metric, "rankings": rankings, "notes": notes}, indent=1))
+        return
+    if style == "csv":
+        from harness.cli.rows import print_rows
+
+        lines = [
+            (part.part, row, float(rank), len(one.blocks))
+            for part, one in zip(parts, found, strict=True)
+            for row, rank in zip(one.rows, one.average_ranks, strict=True)
+        ]
+        print_rows(["part", "row", "average_rank", "blocks"], lines, "csv")
+        for note in [
+            *notes,
+            *(note for part, one in zip(parts, found, strict=True) for note in part.notes + list(one.notes)),
+        ]:
+            click.echo(f"note: {note}", err=True)
+        return
+    for number, (part, one) in enumerate(zip(parts, found, strict=True)):
+        click.echo(("\n" if number else "") + _shown(metric, part, one, FORMATS[style]))
+    for note in notes:
+        click.echo(f"  {note}")
+
+
+def _shown(metric: str, part: BlockScores, one: Ranking, style: str) -> str:
+    from tabulate import tabulate
+
+    from harness.wording import counted
+
+    title = f"average ranks by {metric}{', ' + part.part if part.part else ''}, {counted(len(one.blocks), 'block')}"
+    lines = [
+        [row, f"{rank:.2f}", *(f"{value:g}" for value in one.ranks[:, at]), f"{part.scores[row].mean():.4f}"]
+        for at, (row, rank) in enumerate(zip(one.rows, one.average_ranks, strict=True))
+    ]
+    body = tabulate(
+        lines,
+        headers=["row", "average rank", *one.blocks, "mean score"],
+        tablefmt=style,
+        disable_numparse=True,
+        stralign="right",
+        colalign=["left"],
+    )
+    return "\n".join([title, "", body, *[f"  {note}" for note in [*_tests(one), *part.notes, *one.notes]]])
+
+
+def _tests(one: Ranking) -> list[str]:
+    """The tests in sentences."""
+    n_rows, n_blocks = len(one.rows), len(one.blocks)
+    found = []
+    if one.friedman is not None and one.iman_davenport is not None:
+        f_value = "infinite" if math.isinf(one.iman_davenport) else f"{one.iman_davenport:.2f}"
+        found.append(
+            f"Friedman: chi-square({n_rows - 1}) = {one.friedman:.2f}, p = {one.friedman_p:.3g}; Iman-Davenport: "
+            f"F({n_rows - 1}, {(n_rows - 1) * (n_blocks - 1)}) = {f_value}, p = {one.iman_davenport_p:.3g}."
+        )
+    if one.critical_difference is not None:
+        found.append(
+            f"Nemenyi: average ranks that differ by more than {one.critical_difference:.2f} differ at {one.alpha:g}."
+        )
+    for (row, other), (p, corrected) in one.pairs.items():
+        found.append(f"Wilcoxon: {row} and {other}: p = {p:.3g}, Holm {corrected:.3g}.")
+    found += [f"not shown to differ: {', '.join(group)}." for group in one.groups]
+    return found
+
+
+def _content(part: BlockScores, one: Ranking) -> dict[str, Any]:
+    """Everything of a ranking, for programs; an infinite F is null."""
+    return {
+        "part": part.part,
+        "rows": list(one.rows),
+        "average_ranks": one.average_ranks.tolist(),
+        "blocks": list(one.blocks),
+        "ranks": one.ranks.tolist(),
+        "scores": {row: part.scores[row].tolist() for row in one.rows},
+        "friedman": one.friedman,
+        "friedman_p": one.friedman_p,
+        "iman_davenport": None if one.iman_davenport is None or math.isinf(one.iman_davenport) else one.iman_davenport,
+        "iman_davenport_p": one.iman_davenport_p,
+        "post_hoc": one.post_hoc,
+        "alpha": one.alpha,
+        "critical_difference": one.critical_difference,
+        "pairs": [{"rows": list(pair), "p": p, "holm": corrected} for pair, (p, corrected) in one.pairs.items()],
+        "groups": [list(group) for group in one.groups],
+        "notes": [*part.notes, *one.notes],
+    }

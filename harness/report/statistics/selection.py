@@ -1,0 +1,177 @@
+"""Which records statistics may set against each other: finished, of the newest code, and in one setting."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from harness.errors import HarnessError, unknown_name
+from harness.records.facts import FACTS, SETTING
+from harness.wording import counted
+
+DIRECTIONS = ("i2t", "t2i", "i2i", "t2t")
+LOWER_IS_BETTER = ("detector/brier", "detector/ece")
+
+PLACE = (*SETTING, "noise")
+"""Columns in which two runs must be equal to be comparable; only seeds and method may differ."""
+
+
+@dataclass
+class Selection:
+    """Records of one or more metrics.
+
+    Attributes:
+        frame: Finished records, one for each row, setting, noise rate and seeds.
+        columns: Metric as it was asked for, to its columns of the frame by direction ("" where it has none).
+        notes: What was left out.
+    """
+
+    frame: pd.DataFrame
+    columns: dict[str, dict[str, str]]
+    notes: list[str] = field(default_factory=list)
+
+
+def select(
+    results: Path, metrics: Sequence[str], where: str | None = None, directions: Sequence[str] = DIRECTIONS[:2]
+) -> Selection:
+    """Read the records that statistics are about.
+
+    Args:
+        results: The results folder.
+        metrics: Metric ids, or whole columns such as "detector/auroc".
+        where: As ``--where`` of ``harness results``.
+        directions: Directions of metrics that have some.
+
+    Returns:
+        The records.
+
+    Raises:
+        HarnessError: No records, none that fulfil the condition, none that finished, or no record has the metric.
+    """
+    from harness.records.index import open_index
+    from harness.records.where import condition
+
+    with open_index(results) as index:
+        if not index.rows(["hash"], limit=1):
+            raise HarnessError(
+                f"no records in {results}/runs: run something first, or name another folder with --results."
+            )
+        chosen = {metric: _columns(metric, index.metric_columns, directions) for metric in metrics}
+        sql, values = ("", []) if where is None else condition(where, index.columns)
+        names = [*FACTS, "folder", "noise_plan", *(name for of_one in chosen.values() for name in of_one.values())]
+        frame = pd.DataFrame(index.read(list(dict.fromkeys(names)), sql, values))
+    if frame.empty:
+        raise HarnessError(f"no record in {results}/runs fulfils --where {where!r}.")
+    selection = Selection(frame, chosen)
+    _finished(selection)
+    if selection.frame.empty:
+        raise HarnessError(f"nothing to compare in {results}/runs: {' '.join(selection.notes).rstrip('.')}.")
+    return selection
+
+
+def _columns(metric: str, known: Sequence[str], directions: Sequence[str]) -> dict[str, str]:
+    """The columns of a metric by direction."""
+    if "/" in metric and metric in known:
+        group = metric.partition("/")[0]
+        return {group if group in DIRECTIONS else "": metric}
+    found = {direction: f"{direction}/{metric}" for direction in directions if f"{direction}/{metric}" in known}
+    if not found:
+        ids = {name.partition("/")[2] for name in known if name.partition("/")[0] in DIRECTIONS}
+        raise unknown_name(
+            "metric among the records", metric, {*ids, *(name for name in known if name.partition("/")[2] not in ids)}
+        )
+    return found
+
+
+def _finished(selection: Selection) -> None:
+    """Leave out what is no result of its own, and say so."""
+    frame, notes = selection.frame, selection.notes
+
+    def keep(kept: pd.Series, what: str) -> pd.DataFrame:
+        number = int((~kept).sum())
+        if number:
+            notes.append(f"left out: {counted(number, 'run')} {what}.")
+        return frame[kept]
+
+    frame = keep(frame["status"] == "ok", "that did not finish, or whose record is invalid")
+    frame = keep(frame["limit"].isna(), "on a limited number of images")
+    frame = frame.sort_values("finished", kind="stable")
+    newest = frame.groupby([*SETTING, "row"], dropna=False)["code"].transform("last")
+    frame = keep(frame["code"] == newest, "made by earlier code or other defaults of the method")
+    repeated = frame.duplicated([*PLACE, "row", "seed", "data_seed"], keep="last")
+    frame = keep(~repeated, "that a later run of the same name and seeds replaces")
+    selection.frame = frame
+
+
+def beside_each_precision(frame: pd.DataFrame) -> pd.DataFrame:
+    """Methods without a choice of precision (closed forms, codes of other programs) stand beside runs of each one."""
+    parts = []
+    for _, group in frame.groupby([name for name in PLACE if name != "precision"], dropna=False, sort=False):
+        chosen = group["precision_chosen"].astype(bool)
+        for precision in sorted(group.loc[chosen, "precision"].unique()) or ["fp32"]:
+            parts.append(group[~chosen | (group["precision"] == precision)].assign(precision=precision))
+    return pd.concat(parts) if parts else frame
+
+
+def row_named(frame: pd.DataFrame, name: str, results: Path) -> str:
+    """The table row that a user means: its name, or the name of a method that has one row.
+
+    Raises:
+        HarnessError: There is none, or the method has several.
+    """
+    if (frame["row"] == name).any():
+        return name
+    rows = sorted(frame.loc[frame["method"] == name, "row"].unique())
+    if not rows:
+        raise unknown_name(f"row or method among the records of {results}", name, {*frame["row"], *frame["method"]})
+    if len(rows) > 1:
+        shown = ", ".join(repr(row) for row in rows[:6])
+        raise HarnessError(f"method {name!r} has {len(rows)} rows: name one of {shown}, or narrow them with --where.")
+    return str(rows[0])
+
+
+def plain(value: Any) -> Any:
+    """A value of a setting that is equal to itself: None for what is not known."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return None
+    return value.item() if hasattr(value, "item") else value
+
+
+def by_place(frame: pd.DataFrame) -> dict[tuple[Any, ...], pd.DataFrame]:
+    """Setting and noise rate, as in :data:`PLACE`, to the records there, sorted."""
+    return {
+        tuple(plain(value) for value in place): group
+        for place, group in frame.groupby(list(PLACE), dropna=False, sort=True)
+    }
+
+
+def described(place: Sequence[Any]) -> dict[str, Any]:
+    """A place by column name."""
+    return dict(zip(PLACE, place, strict=True))
+
+
+def differences(ours: Sequence[Sequence[Any]], theirs: Sequence[Sequence[Any]]) -> str:
+    """In what the settings of two rows differ that have none in common: "protocol derangement and chnr-released"."""
+
+    def apart(one: Sequence[Any], other: Sequence[Any]) -> list[int]:
+        return [at for at, pair in enumerate(zip(one, other, strict=True)) if pair[0] != pair[1]]
+
+    one, other = min(((a, b) for a in ours for b in theirs), key=lambda pair: len(apart(*pair)))
+    return "; ".join(
+        f"{PLACE[at].replace('_', ' ')} {told(PLACE[at], one[at])} and {told(PLACE[at], other[at])}"
+        for at in apart(one, other)
+    )
+
+
+def told(name: str, value: Any) -> str:
+    """A value of a setting in words."""
+    if value is None:
+        return "as given" if name == "noise" else "none"
+    if value == "":
+        return "the usual one" if name == "split" else "no" if name == "drop_duplicates" else "none"
+    return f"{value:g}" if isinstance(value, float) else str(value)
