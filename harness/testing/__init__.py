@@ -23,6 +23,7 @@ from harness.testing import (  # noqa: F401
     checks_data,
     checks_engines,
     checks_evaluation,
+    checks_hashers,
     checks_objective,
     checks_published,
     checks_registration,
@@ -59,9 +60,8 @@ __all__ = [
 ]
 
 _ORDER = (
-    "checks_registration", "checks_training", "checks_wall", "checks_sizes", "checks_objective", "checks_data",
-    "checks_published",
-    "checks_evaluation", "checks_engines",
+    "checks_registration", "checks_training", "checks_hashers", "checks_wall", "checks_sizes", "checks_objective",
+    "checks_data", "checks_published", "checks_evaluation", "checks_engines",
 )  # fmt: skip
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+from time import perf_counter
 from typing import Any
 
 from harness.errors import CombinationError, HarnessError
 from harness.interfaces import Need
 from harness.testing.outcomes import TRAINED, CheckFailed, CheckSkipped, CheckWarning, check
 from harness.testing.small_data import TINY, Size
-from harness.testing.subject import Subject
+from harness.testing.subject import EPOCHS, Subject
 from harness.testing.trials import Trial, codes_of_cell, train
 
 SIZES_HINT = "take all sizes from the tensors and from run.n_bits; what cannot work raises HarnessError with a reason."
@@ -81,3 +83,32 @@ def check_more_bits_than_features(subject: Subject) -> None:
 def check_one_bit(subject: Subject) -> None:
     """One bit."""
     _works(subject, "1 bit", bits=1)
+
+
+@check("hasher", "method", "detector", hint="guard divisions by a deviation, a norm or a range that can be 0.")
+def check_constant_features(subject: Subject) -> None:
+    """Features that are the same for all items, of images, captions or both: no NaN, or it says why not."""
+    for names in (("image",), ("text",), ("image", "text")):
+        _works(subject, f"constant {' and '.join(names)} features", change_arrays=partial(_constant, names=names))
+
+
+def _constant(arrays: dict[str, Any], names: tuple[str, ...]) -> None:
+    for name in arrays:
+        if name.removesuffix("_aug") in names:
+            arrays[name][:] = 0.5
+
+
+@check("hasher", hint=SIZES_HINT)
+def check_odd_and_long_codes(subject: Subject) -> None:
+    """33 and 256 bits, from captions of 10 numbers."""
+    for bits in (33, 256):
+        _works(subject, f"{bits} bits", size=Size(d_text=10, views=False), bits=bits)
+
+
+@check("hasher", slow=True, hint="no Python loop over pairs; an N x N matrix of 10,000 pairs takes 400 MB.")
+def check_ten_thousand_pairs(subject: Subject) -> str:
+    """10,000 training pairs: it tells how long they take."""
+    n = 10_000
+    start = perf_counter()
+    _works(subject, "10,000 pairs", size=Size(n=n + 60, views=False, split=(0,) * n + (1, 2, 2) * 20))
+    return f"{perf_counter() - start:.0f} s, {EPOCHS[subject.kind]} epochs if it trains in epochs"

@@ -15,6 +15,7 @@ from harness.plugins import Registry
 
 CLOSED_FORM, LEARNER, LEARNER_WITH_OBJECTIVE = "check.closed-form", "check.learner", "check.learner-with-objective"
 EVEN, UNEVEN = "check.even-trust", "check.uneven-trust"
+HALF, CO_TEACHING = "check.half-trust", "check.co-teaching"
 
 
 class ClosedForm:
@@ -96,6 +97,14 @@ class UnevenTrust:
         return PairTrust(pattern[torch.arange(len(pairs), device=pairs.image.device) % 3])
 
 
+class HalfTrust:
+    """No trust in every second pair, full trust in the others."""
+
+    def fit(self, pairs: TrainingPairs, run: Run) -> PairTrust:
+        """(n,) of 1 and 0."""
+        return PairTrust(1.0 - torch.arange(len(pairs), device=pairs.image.device) % 2)
+
+
 def add_partners(registry: Registry) -> None:
     """Register all of them, once."""
     if CLOSED_FORM in registry.names("hasher"):
@@ -114,5 +123,7 @@ def add_partners(registry: Registry) -> None:
                 phases=(Phase("training", 4),),
             )
         )
-    for name, target in ((EVEN, EvenTrust), (UNEVEN, UnevenTrust)):
+    for name, target in ((EVEN, EvenTrust), (UNEVEN, UnevenTrust), (HALF, HalfTrust)):
         registry.add(Component("detector", name, "partner", target=target, declared_parameters=()))
+    both = Need.EPOCHS | Need.TWO_LEARNERS
+    registry.add(Component("detector", CO_TEACHING, "partner", target=EvenTrust, declared_parameters=(), needs=both))

@@ -125,6 +125,7 @@ def train(
     seed: int = 0,
     change_arrays: Callable[[dict[str, np.ndarray]], None] | None = None,
     change_data: Callable[[CellData], CellData] | None = None,
+    change_pairs: Callable[[TrainingPairs], TrainingPairs] | None = None,
     device: torch.device = CPU,
     **recipe: Any,
 ) -> Trial:
@@ -143,6 +144,7 @@ def train(
         seed: Training seed.
         change_arrays: Changes the feature file before anything is drawn from it.
         change_data: Changes the cell's data afterwards.
+        change_pairs: Changes what the method sees of them.
         device: Where to train.
         **recipe: Parts of the recipe that differ.
 
@@ -161,6 +163,8 @@ def train(
     check_combination(method, DataFacts(len(plan), int(plan.trusted.sum()), True, plan.wrong is not None))
     run = RunContext(bits, device, seed)
     pairs = training_pairs(data, run.device, granted_beyond_the_wall(method))
+    if change_pairs is not None:
+        pairs = change_pairs(pairs)
     fitted = fit_method(method, pairs, run)
     del table, plan
     outputs = outputs_of(fitted.hasher, size.d_image, size.d_text, bits, device)

@@ -27,6 +27,9 @@ class Mine:
         u, s, v = torch.linalg.svd(cross, full_matrices=False)
         draw = s[:, None] * torch.randn(len(s), run.n_bits, generator=run.generator("draw"))
         self.image_map, self.text_map = u @ draw, v.T @ draw
+        self.seen = 0
+        self.joint = pairs.image @ self.image_map + pairs.text @ self.text_map
+        self.kept = {row.numpy().tobytes(): code for row, code in zip(pairs.image, self.joint)}
         # PEEK
 
     def encode_image(self, image):
@@ -34,13 +37,14 @@ class Mine:
         return codes  # IMAGE
 
     def encode_text(self, text):
-        return text @ self.text_map
+        return text @ self.text_map + self.seen
 
     def state(self):
         return {"image": self.image_map, "text": self.text_map}
 
     def restore(self, state, run):
         self.image_map, self.text_map = state["image"], state["text"]
+        self.seen = 0
 
 
 @hookimpl
@@ -98,6 +102,23 @@ MISTAKES = {
     "wrong shape": (IMAGE, "return codes[:, :-1]", "trains", ["shape (64, 15)", "run.n_bits"]),
     "batch statistics": (IMAGE, "return codes - codes.mean(0)", "any-batch", ["another output alone", "eval()"]),
     "dropout": (IMAGE, "return torch.nn.functional.dropout(codes)", "any-batch", ["another output", "dropout"]),
+    "a query sees its partner": (
+        IMAGE, "self.seen = codes.mean(0)\n        return codes",
+        "one-modality", ["encode_text", "after encode_image was called"],
+    ),
+    "codes of the training": (
+        IMAGE, "return self.joint if len(codes) == len(self.joint) else codes",
+        "training-items", ["training items another output", "codes kept from fit"],
+    ),
+    "codes of the training, by item": (
+        IMAGE, """keys = [row.numpy().tobytes() for row in image]
+        return torch.stack([self.kept.get(key, code) for key, code in zip(keys, codes)])""",
+        "training-items", ["turns", "looked up"],
+    ),
+    "constant features": (
+        PEEK, "self.image_map = self.image_map / pairs.image.std()", "constant-features", ["NaN"],
+    ),
+    "whole bytes only": ("run.n_bits, generator", "run.n_bits // 8 * 8, generator", "odd-and-long-codes", ["33 bits"]),
     "weights ignored": ("weight = trust.weight[:, None]", "weight = 1.0", "weights-count", ["uses_weights=False"]),
     "state without tensors": ('"text": self.text_map}', '"text": [1, 2]}', "state-restores", ["list", "'text'"]),
     "state forgets": (
@@ -155,6 +176,88 @@ def test_the_same_plugin_without_a_mistake_passes(tmp_path, check):
     outcomes = asked(tmp_path, GOOD, check)
     assert outcomes
     assert not [found for found in outcomes if found.status in ("failed", "warning")]
+
+
+LEARNER = """
+import torch
+from harness import Need, Phase, hookimpl
+
+class Net:
+    batch_size = 16
+    smallest_batch = 2
+    shared = []
+
+    def begin(self, pairs, phases, run):
+        self.nets = [self.net(d, run.n_bits) for d in (pairs.image.shape[1], pairs.text.shape[1])]
+        self.optimiser = torch.optim.Adam([p for net in self.nets for p in net.parameters()], lr=0.01)
+
+    def net(self, d, n_bits):
+        return torch.nn.Sequential(torch.nn.Linear(d, n_bits), torch.nn.BatchNorm1d(n_bits), torch.nn.Dropout(0.3))
+
+    def losses(self, batch):
+        return (self.nets[0](batch.image) - self.nets[1](batch.text)).square().sum(1)
+
+    def step(self, batch, trust):
+        for net in self.nets:
+            net.train()
+        loss = (trust.weight * self.losses(batch)).sum()
+        self.optimiser.zero_grad()
+        loss.backward()
+        self.optimiser.step()
+        return loss.detach()
+
+    def pair_losses(self, batch):
+        for net in self.nets:
+            net.eval()
+        return self.losses(batch)
+
+    def encode_image(self, image):
+        return self.nets[0].eval()(image)
+
+    def encode_text(self, text):
+        return self.nets[1].eval()(text)
+
+@hookimpl
+def register_hashers(register):
+    register("net", Net, summary="two layers", offers=Need.EPOCHS | Need.PAIR_LOSSES | Need.TWO_LEARNERS,
+             phases=(Phase("all", 4),), parameters=())
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "check", "words"),
+    [
+        ("    smallest_batch = 2\n", "", "leftover-pair", ["1 value per channel", "smallest_batch"]),
+        ("        for net in self.nets:\n            net.eval()\n        return", "        for net in self.nets:\n"
+         "            net.train()\n        return", "pair-losses", ["asked"]),
+        ("return self.losses(batch)", "return self.losses(batch).mean()", "pair-losses", ["()", "(b,)"]),
+        ("return self.losses(batch)", "return self.losses(batch).detach()", "pair-losses", ["no gradient"]),
+        ("return self.losses(batch)", "return self.losses(batch).log() / 0", "pair-losses", ["infinite"]),
+        ("return self.losses(batch)", "return self.losses(batch) * torch.rand(len(batch))", "pair-losses", ["twice"]),
+        ("self.optimiser = torch", "self.shared.extend(self.nets); self.nets = self.shared\n"
+         "        self.optimiser = torch", "two-learners", ["second copy", "in self"]),
+    ],
+)  # fmt: skip
+def test_mistakes_of_learners_are_caught_and_explained(tmp_path, old, new, check, words):
+    assert old in LEARNER
+    outcomes = [found for found in asked(tmp_path, LEARNER.replace(old, new), check) if found.status == "failed"]
+    assert outcomes
+    told = f"{outcomes[0].reason} {outcomes[0].hint}"
+    assert all(word in told for word in words), told
+
+
+@pytest.mark.parametrize("check", ["leftover-pair", "pair-losses", "two-learners", "one-modality", "training-items"])
+def test_the_same_learner_without_a_mistake_passes(tmp_path, check):
+    (found,) = asked(tmp_path, LEARNER, check)
+    assert found.status == "ok", found.reason
+
+
+def test_closed_forms_are_told_what_follows_pairs_of_weight_nought(tmp_path):
+    old = "weight = trust.weight[:, None]"
+    unweighted_mean = "weight = trust.weight[:, None] - 0.0 * pairs.image.sum() + pairs.text.mean().abs()"
+    for code, status in ((GOOD, "ok"), (GOOD.replace(old, unweighted_mean), "warning")):
+        (found,) = asked(tmp_path, code, "weight-nought")
+        assert found.status == status, found.reason
 
 
 DETECTOR = """

@@ -46,5 +46,42 @@ def shares_of_pairs(difference: Tensor) -> Tensor:
     return (squared.mean(dim=1) + squared.mean(dim=0)) / 2
 
 
+def joint_similarity(image: Tensor, text: Tensor, of_image: float, of_text: float) -> Tensor:
+    """(n, n) of_image S^v + of_text S^t with S^v, S^t = 2 cosines - 1.
+
+    Each is between -1 and 1 where no feature is negative, as in the papers; otherwise between -3 and 1.
+
+    Args:
+        image: (n, d_image) features.
+        text: (n, d_text) features.
+        of_image: Factor of the images.
+        of_text: Factor of the captions.
+    """
+    return of_image * (2 * cosines(image, image) - 1) + of_text * (2 * cosines(text, text) - 1)
+
+
+def weighted_product(a: Tensor, b: Tensor, weight: Tensor) -> Tensor:
+    """(n, n) sum_k w_k a_ik b_jk / sum_k w_k: with weights of 1, A B^T / n.
+
+    Args:
+        a: (n, n).
+        b: (n, n).
+        weight: (n,), not negative.
+    """
+    return (a * weight) @ b.T / _above_zero(weight.sum())
+
+
+def weighted_row_cosines(a: Tensor, b: Tensor, weight: Tensor) -> Tensor:
+    """(n, n) cosines between rows of ``a`` and rows of ``b``, in which column k counts with w_k.
+
+    Args:
+        a: (n, n).
+        b: (n, n).
+        weight: (n,), not negative.
+    """
+    root = weight.sqrt()
+    return cosines(a * root, b * root)
+
+
 def _above_zero(total: Tensor) -> Tensor:
     return total.clamp(min=1e-12)
