@@ -51,6 +51,8 @@ def test_published_ours_and_the_difference_stand_below_each_other(cells):
     assert float(published["mean"]) == 0.7941
     assert float(ours["mean"]) == pytest.approx(0.91)
     assert ours["n"] == "2"
+    assert (published["comparable"], ours["comparable"], difference["comparable"]) == ("False", "", "False")
+    assert found["i2t", "chnr [preset=released]", "difference", 0.1]["comparable"] == "", "there is none of ours"
     assert float(difference["mean"]) == pytest.approx(0.91 - 0.7941)
     assert float(found["t2i", "CHNR (normal weights)", "published", 0.4]["mean"]) == 0.8557
 

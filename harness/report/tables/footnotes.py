@@ -85,7 +85,7 @@ def _setting(table: Table, columns: Columns) -> dict[str, Any]:
 def name_of(table: Table, row: Key) -> str:
     """What competes in a row; all of its values where nothing does."""
     labels = list(zip(table.row_axes, table.row_label(row), strict=True))
-    competing = [label for axis, label in labels if AXES[axis].competes and label != "-"]
+    competing = [label for axis, label in labels if axis in AXES and AXES[axis].competes and label != "-"]
     return " / ".join(competing or [label for _, label in labels])
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 from harness.errors import HarnessError
 from harness.records.export import write_whole
 from harness.report.tables.footnotes import name_of
+from harness.report.tables.published import AXIS
 from harness.report.tables.table import Table
 
 NUMBERS = ("mean", "std", "n")
@@ -25,7 +26,8 @@ def long_frame(tables: Sequence[Table]) -> pd.DataFrame:
     Returns:
         Columns: ``metric``; a column for each axis and for each setting that sets tables apart; ``mean``, ``std``
         (n - 1), ``n``, unrounded and in the unit of the records; ``seeds`` ("data seed:seed", joined by spaces);
-        ``place`` ("best", "runner-up" or empty); ``significance``; ``reason`` of cells without a value; ``notes``.
+        ``place`` ("best", "runner-up" or empty); ``significance``; ``reason`` of cells without a value; ``notes``; with
+        published numbers ``numbers`` ("published", "ours", "difference") and ``comparable``, empty for ours.
     """
     names: dict[str, None] = {"metric": None}
     rows = [_row(table, place, names) for table in tables for place in table.cells]
@@ -43,7 +45,8 @@ def _row(table: Table, place: tuple[Any, Any], names: dict[str, None]) -> dict[s
     cell = table.cells[place]
     whose = f"{name_of(table, row)} was granted"
     texts = {note.mark: note.text for note in table.notes if note.mark != "†" or note.text.startswith(whose)}
-    marks = [*table.row_marks.get(row, []), *table.column_marks.get(column, []), *cell.marks] if cell.n else []
+    valued = cell.n or cell.printed
+    marks = [*table.row_marks.get(row, []), *table.column_marks.get(column, []), *cell.marks] if valued else []
     axes = {
         **table.by,
         **dict(zip(table.row_axes, row, strict=True)),
@@ -51,6 +54,8 @@ def _row(table: Table, place: tuple[Any, Any], names: dict[str, None]) -> dict[s
     }
     if cell.measure.only_direction:
         axes.setdefault("direction", cell.measure.only_direction)
+    if AXIS in table.row_axes:
+        axes["comparable"] = not cell.grey if cell.printed and cell.mean is not None else None
     names.update(dict.fromkeys(axes))
     return {
         **axes,
