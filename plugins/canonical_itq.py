@@ -25,6 +25,7 @@ class CanonicalItq(LinearCodes):
         kept = min(run.n_bits, len(correlations))
         scale = correlations[:kept].clamp(min=0) ** self.power
         projections = [directions[:, :kept] * scale for directions in (directions_x, directions_y)]
-        stacked = torch.cat([x @ projections[0], y @ projections[1]]) * weight.sqrt().repeat(2)[:, None]
+        # sum_i w_i ||b_i - v_i R||^2 depends on R through sum_i w_i v_i' b_i, and the sign b_i not on w_i.
+        stacked = torch.cat([x @ projections[0], y @ projections[1]]) * weight.repeat(2)[:, None]
         rotation = itq_rotation(stacked, random_rotation(kept, run.n_bits, run), self.iterations)
         self.projections = tuple(projection @ rotation for projection in projections)

@@ -221,3 +221,17 @@ def test_wrong_pairs_hardly_move_the_result():
     assert clean > 0.6
     assert noisy > 0.9 * clean
     assert everything < 0.5 * clean, "or the data could be hashed without any right pair, and the test proves nothing"
+
+
+def test_whole_codes_count_a_weight_as_so_many_copies():
+    x, y, _ = two_views(n=80)
+    copies = torch.from_numpy(np.random.default_rng(1).integers(0, 4, 80))
+    image, text = torch.from_numpy(x).float(), torch.from_numpy(y).float()
+    outputs = []
+    for rows, weight in ((torch.arange(80), copies / copies.max()), (torch.arange(80).repeat_interleave(copies), None)):
+        hasher = CanonicalItq(ridge=1.0, power=1.0, iterations=20)
+        pairs = TrainingPairs(image=image[rows], text=text[rows], trusted=torch.zeros(len(rows), dtype=torch.bool))
+        trust = PairTrust(torch.ones(len(rows)) if weight is None else weight)
+        hasher.fit(pairs, trust, RunContext(5, CPU))
+        outputs.append(torch.cat([hasher.encode_image(image), hasher.encode_text(text)]))
+    assert torch.allclose(*outputs, atol=1e-6)
