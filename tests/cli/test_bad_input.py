@@ -46,7 +46,7 @@ COMMAND_LINES = {
                                                 ["--workers 0"]),
     "kind to list": (("list", "method"), ["unknown kind 'method'", "'methods'"]),
     "name to explain": (("info", "chnrr"), ["unknown name 'chnrr'", "'chnr'"]),
-    "format": (("table", "--format", "latex"), ["--format 'latex'", "'latex_booktabs'"]),
+    "format": (("table", "--format", "latx"), ["--format 'latx'", "'latex'"]),
     # numbers
     "noise of 1": ((*RUN, "--noise", "1"), ["--noise 1", "from 0 up to, but not including, 1"]),
     "negative noise": ((*RUN, "--noise", "-0.1"), ["--noise -0.1"]),
