@@ -78,7 +78,8 @@ def register_hashers(register):
             Parameter("hidden", 4096, "Width of the hidden layer.", minimum=1),
             Parameter("dropout", 0.3, "Dropout after the hidden layer.", minimum=0, maximum=0.99),
             Parameter("batch_size", 128, "Pairs per batch.", minimum=2),
-            Parameter("learning_rate", 1e-3, "Step size of Adam.", above=0),
+            Parameter("learning_rate", 1e-4, "Step size of Adam (UCMFH: 1e-3, 1e-4 for its transformer).",
+                      above=0),
         ],
     )  # fmt: skip
 

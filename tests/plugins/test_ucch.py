@@ -60,7 +60,7 @@ def slow_contrastive(z, own, keys, negatives, temperature):
 def test_contrastive_loss_is_equation_4(temperature):
     z, keys = random_unit(5), hash_keys(random_unit(7, 1))
     negatives = torch.tensor([[0, 1, 2, 0, 1, 0.5, 1]] * 5, dtype=torch.float64)
-    found = contrastive_losses(z, keys[:5], keys, negatives, temperature)
+    found = contrastive_losses(z, keys[:5], keys, negatives.clamp(min=ucch.NEVER).log(), temperature)
     torch.testing.assert_close(found, slow_contrastive(z, keys[:5], keys, negatives, temperature))
 
 
@@ -92,9 +92,9 @@ def test_ranking_loss_is_equation_14(margin, shift):
 def test_gradients_agree_with_finite_differences():
     z_image, z_text = random_unit(5).requires_grad_(), random_unit(5, 1).requires_grad_()
     keys = hash_keys(random_unit(6, 2))
-    negatives = torch.tensor([[0, 1, 2, 0, 1, 0.5]] * 5, dtype=torch.float64)
+    logs = torch.tensor([[0, 1, 2, 0, 1, 0.5]] * 5, dtype=torch.float64).clamp(min=ucch.NEVER).log()
     weight = torch.tensor([1, 0.5, 0, 0.2, 1], dtype=torch.float64)
-    assert torch.autograd.gradcheck(lambda z: contrastive_losses(z, keys[:5], keys, negatives, 0.9), (z_image,))
+    assert torch.autograd.gradcheck(lambda z: contrastive_losses(z, keys[:5], keys, logs, 0.9), (z_image,))
     assert torch.autograd.gradcheck(lambda a, b: ranking_losses(a, b, weight, 0.2, 1.0), (z_image, z_text))
 
 
