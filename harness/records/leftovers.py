@@ -95,6 +95,9 @@ def step_aside(folder: Path) -> Path | None:
         except FileNotFoundError:  # another process moved the folder, or removed the empty place where it should go
             if not folder.parent.is_dir():
                 raise
+        except FileExistsError:  # mkdir saw the place, and another process removed it before mkdir asked what it is
+            if aside.exists() and not aside.is_dir():
+                raise
         else:
             return place
     return None

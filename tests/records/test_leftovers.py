@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -160,3 +161,19 @@ def test_files_that_are_no_run_are_never_put_back(folder, dead):
     put_back(folder)
     assert not folder.exists()
     assert (aside / "notes.txt").exists()
+
+
+def test_place_that_vanishes_between_two_questions_of_mkdir_is_made_again(tmp_path, monkeypatch):
+    folder = tmp_path / "aaaaaaaaaaaa"
+    folder.mkdir()
+    real, calls = Path.mkdir, []
+
+    def mkdir(self, *arguments, **named):
+        calls.append(self)
+        if len(calls) == 1:
+            raise FileExistsError(17, "File exists", str(self))
+        return real(self, *arguments, **named)
+
+    monkeypatch.setattr(Path, "mkdir", mkdir)
+    assert step_aside(folder).is_dir()
+    assert not folder.exists()
