@@ -200,10 +200,11 @@ class UCCH(TwoNetworks):
         nn.utils.clip_grad_norm_(self.network_parameters(), self.clip)
         self.optimiser.step()
         with torch.no_grad():
-            remembered = torch.where(self.filled[batch.rows], self.momentum, 0.0)
-            if self.epochs < self.warm_up:
-                remembered = torch.zeros_like(remembered)
-            momentum = 1 - weight * (1 - remembered)
+            # A row that holds no output yet, or only those of the warm-up, takes the pair's whole: whatever the weight,
+            # there is nothing to keep of a random code.
+            fresh = ~self.filled[batch.rows] | (self.epochs < self.warm_up)
+            momentum = torch.where(fresh, 0.0, 1 - weight * (1 - self.momentum))
+            momentum = torch.where(weight > 0, momentum, 1.0)
             self.bank[batch.rows] = moved_bank(
                 self.bank[batch.rows], z_image, z_text, momentum[:, None], self.normalised
             )

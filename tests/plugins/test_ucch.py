@@ -281,6 +281,17 @@ def test_rows_that_no_pair_filled_count_in_the_program_only():
         assert torch.equal(before, hasher.pair_losses(pairs.rows(torch.arange(10)))) != counts
 
 
+def test_first_output_of_a_pair_replaces_its_random_code_whatever_the_weight():
+    pairs = some_pairs(12)
+    banks = []
+    for weight in (1.0, 0.3):
+        hasher = make(pairs, learning_rate=1e-9)
+        hasher.step(pairs.rows(torch.arange(6)), PairTrust(torch.full((6,), weight)))
+        banks.append(hasher.bank)
+    assert torch.allclose(banks[0][:6], banks[1][:6], atol=1e-5)
+    assert torch.equal(banks[0][6:], banks[1][6:]), "rows of other pairs stay"
+
+
 def test_learning_rate_falls_four_times():
     for late in (0, 1):
         hasher = make(some_pairs(10), step_epochs=2, late=late)
