@@ -14,7 +14,7 @@ from harness.report.tables.axes import AXES, bare, plain
 from harness.report.tables.pivot import TELLING, Pivoted
 from harness.report.tables.reasons import Columns, explain_missing
 from harness.report.tables.remarks import Place, Remarks
-from harness.report.tables.selection import EARLIER_CODE, REPEATED
+from harness.report.run_fates import EARLIER_CODE, REPEATED
 from harness.report.tables.table import Key, Note, Table
 from harness.report.tables.titles import give_titles
 from harness.wording import CANNOT_WEIGH, counted

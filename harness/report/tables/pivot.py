@@ -101,7 +101,7 @@ def pivot(frame: pd.DataFrame, layout: Layout) -> Pivoted:
     """Tables without footnotes and ranks.
 
     Args:
-        frame: Runs with fates, see :func:`harness.report.tables.selection.with_fates`.
+        frame: Runs with fates, see :func:`harness.report.run_fates.with_fates`.
         layout: What to show.
 
     Returns:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from harness.report.tables.remarks import Place, Remarks
-from harness.report.tables.selection import EARLIER_CODE, REPEATED
+from harness.report.run_fates import EARLIER_CODE, REPEATED
 from harness.report.tables.table import Table
 
 _LONGEST_REASON = 160
