@@ -19,7 +19,7 @@ _ARGUMENTS = {
     "textbf": 1, "underline": 1, "textsuperscript": 1, "multirow": 3, "multicolumn": 3, "caption": 1, "begin": 1,
     "end": 1, "cmidrule": 1, "textbackslash": 1, "textasciitilde": 1, "textasciicircum": 1, "textless": 1,
     "textgreater": 1, "textcolor": 2,
-    "textbar": 1, "textquotedbl": 1, "textasciigrave": 1, "textquotesingle": 1, "ldots": 1,
+    "textbar": 1, "textquotedblright": 1, "textasciigrave": 1, "textquotesingle": 1, "ldots": 1,
 }  # fmt: skip
 _PLAIN = {
     "centering", "toprule", "midrule", "bottomrule", "par", "smallskip", "footnotesize", "linewidth", "pm", "times",

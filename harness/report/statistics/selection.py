@@ -98,8 +98,8 @@ def select(
             )
         if not index.rows(["hash"], "status = 'ok'", limit=1):
             raise HarnessError(
-                f"nothing to compare in {results}/runs: no run finished; `harness table --runs` lists them, and `harness "
-                "show HASH` says why."
+                f"nothing to compare in {results}/runs: no run finished; `harness table --runs` lists them, and "
+                "`harness show HASH` says why."
             )
         chosen = {metric: _columns(metric, index.metric_columns, directions) for metric in metrics}
         sql, values = ("", []) if where is None else condition(where, index.columns)

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from harness.report.tables.remarks import Place, Remarks
 from harness.report.run_fates import EARLIER_CODE, REPEATED
+from harness.report.tables.remarks import Place, Remarks
 from harness.report.tables.table import Table
 
 _LONGEST_REASON = 160
