@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import json
+import math
 import shutil
 import subprocess
 import sys
@@ -241,6 +242,27 @@ def test_a_file_that_cannot_be_written(harness, results, tmp_path):
     assert "cannot be written" in result.err
 
 
+@pytest.mark.parametrize("style", ["csv", "parquet"])
+def test_a_folder_is_no_file_to_write_to(harness, results, tmp_path, style):
+    for folder in (tmp_path, "."):
+        result = harness("table", "-o", folder, "--format", style)
+        assert result.code == 2
+        assert result.err.splitlines()[-1] == f"Error: -o {folder}: is a folder; name a file in it."
+
+
+def test_an_unknown_score_of_detectors_is_no_missing_value(harness, results):
+    result = harness("table", "--metric", "detector/aurocc")
+    assert result.code == 2
+    assert "unknown score of detectors 'aurocc': did you mean 'auroc'" in result.err
+
+
+def test_a_number_that_is_not_finite_is_no_value(harness, written):
+    written({"method": "a", "i2t": math.inf, "t2i": 0.5}, {"method": "b", "i2t": 0.4, "t2i": 0.4})
+    out = harness("table", "--format", "plain").out
+    assert "inf" not in out
+    assert "no value: the metric has no value" in out
+
+
 def test_parquet_without_pyarrow_is_one_sentence(tmp_path, monkeypatch):
     real_import = builtins.__import__
 
@@ -263,10 +285,20 @@ def test_html_spans_columns_and_escapes_names(harness, written):
     assert out.count('colspan="2"') == 2
 
 
+def test_html_writes_a_name_in_one_line(harness, written):
+    written({"row": "two\nlines", "i2t": 0.5, "t2i": 0.4})
+    assert "<th>two lines</th>" in harness("table", "--format", "html").out
+
+
 def test_markdown_escapes_names(harness, written):
     written({"row": "a|b *c* _d_ e_f", "i2t": 0.5, "t2i": 0.4})
     out = harness("table", "--format", "github").out
     assert r"a\|b \*c\* \_d\_ e_f" in out
+
+
+def test_markdown_has_no_formulas_links_and_lines_through(harness, written):
+    written({"row": "$x$ ~~y~~ [z](w) chnr [epochs=20]", "i2t": 0.5, "t2i": 0.4})
+    assert r"\$x\$ \~\~y\~\~ [z]\(w) chnr [epochs=20]" in harness("table", "--format", "github").out
 
 
 def test_too_many_files_are_not_read_unasked(harness, results, monkeypatch):

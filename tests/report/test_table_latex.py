@@ -82,6 +82,10 @@ def test_escaped_names_have_nothing_left_that_tex_reads(name):
     assert problems(escape(name)) == []
 
 
+def test_quotation_marks_compile_in_every_font_encoding():
+    assert escape('a "b"') == r"a \textquotedblright{}b\textquotedblright{}", "\\textquotedbl needs T1"
+
+
 def test_the_checker_finds_what_it_should():
     assert problems("a_b") == ["bare _"]
     assert problems("50%") == ["bare %"]
