@@ -256,6 +256,36 @@ def test_an_unknown_score_of_detectors_is_no_missing_value(harness, results):
     assert "unknown score of detectors 'aurocc': did you mean 'auroc'" in result.err
 
 
+def test_two_directions_of_one_metric_are_never_one_cell(harness, written):
+    written({"method": "a", "i2t": 0.5, "t2i": 0.3, "noise_shares": {"realised_index": 0.4}})
+    both = harness("table", "--rows", "method", "--columns", "metric", "--by", "dataset", "--metric", "i2t/map",
+                   "--metric", "t2i/map")  # fmt: skip
+    assert both.code == 2
+    assert "a cell would average over direction (i2t, t2i)" in both.err
+    one = harness("table", "--rows", "method", "--columns", "metric", "--by", "dataset", "--metric", "i2t/map",
+                  "--metric", "noise/realised_index", "--format", "plain")  # fmt: skip
+    assert one.code == 0, one.err
+    assert one.out.splitlines()[2].split() == ["method", "i2t", "map", "noise/realised_index"]
+    assert one.out.splitlines()[3].split() == ["a", "0.500", "0.400"]
+
+
+def test_tables_of_several_metrics_say_which_each_is(harness, written):
+    written({"method": "a", "i2t": 0.5, "t2i": 0.3, "cost": {"updates": 7, "code_bytes": 8}, "timings": {"total": 1.0}})
+    named = harness("table", "--preset", "cost", "--by", "metric,dataset", "--columns", "noise").out
+    assert "cost, updates on " in named
+    assert "cost, code on " in named
+    other = harness("table", "--preset", "cost", "--metric", "i2t/map", "--columns", "noise").out
+    assert other.startswith("i2t/map on ")
+
+
+def test_seeds_that_are_an_axis_are_no_remark(harness, written):
+    written(*({"method": "a", "i2t": 0.5, "t2i": 0.3, "seed": s, "data_seed": d} for s in (0, 1) for d in (0, 1)))
+    for axis in ("seed", "data_seed"):
+        shown = harness("table", "--rows", "method", "--columns", axis, "--by", "direction")
+        assert shown.code == 0, shown.err
+        assert "where others have" not in shown.out
+
+
 def test_a_number_that_is_not_finite_is_no_value(harness, written):
     written({"method": "a", "i2t": math.inf, "t2i": 0.5}, {"method": "b", "i2t": 0.4, "t2i": 0.4})
     out = harness("table", "--format", "plain").out

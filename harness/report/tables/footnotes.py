@@ -122,19 +122,29 @@ def _grants(table: Table, columns: Columns, remarks: Remarks) -> None:
 
 def _seeds(table: Table, others: Mapping[Place, list[int]], columns: Columns, remarks: Remarks) -> None:
     """Cells with fewer or other seeds than the cells with most."""
-    counts = Counter(cell.seeds for cell in table.cells.values() if cell.n)
+    axes = {*table.row_axes, *table.column_axes}
+    if "seed" in axes:
+        return
+    by_data_seed = "data_seed" in axes  # these differ because they are asked for
+    seeds_of = {
+        place: tuple((0 if by_data_seed else data_seed, seed) for data_seed, seed in cell.seeds)
+        for place, cell in table.cells.items()
+        if cell.n
+    }
+    counts = Counter(seeds_of.values())
     if len(counts) < 2:
         return
     usual = max(counts, key=lambda seeds: (len(seeds), counts[seeds]))
-    for place, cell in table.cells.items():
-        if not cell.n or cell.seeds == usual:
+    for place, its in seeds_of.items():
+        cell = table.cells[place]
+        if its == usual:
             continue
-        if set(cell.seeds) < set(usual):
+        if set(its) < set(usual):
             failed = Counter(str(columns["fate"][i]) for i in others.get(place, []))
             why = ", ".join(f"{number} {fate}" for fate, number in failed.items() if fate != REPEATED)
             remarks.remark(f"{cell.n} of {counted(len(usual), 'run')}{f' ({why})' if why else ''}", place)
         else:
-            remarks.remark(f"{_spans(cell.seeds)}, where others have {_spans(usual)}", place)
+            remarks.remark(f"{_spans(its)}, where others have {_spans(usual)}", place)
 
 
 def _spans(seeds: Iterable[tuple[Any, Any]]) -> str:
