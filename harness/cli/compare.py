@@ -100,7 +100,7 @@ def command(
         selection, first, second, results / "runs", by=order, resamples=resamples, seed=random_seed
     )
     columns = telling_columns(lines, order)
-    notes = [*selection.notes, *notes, *gathered_notes(lines, columns)]
+    notes += gathered_notes(lines, columns)
     _print(first, second, lines, columns, notes, style)
 
 

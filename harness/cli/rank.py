@@ -98,7 +98,7 @@ def command(
         check_figure(figure)
     selection = select(results, [metric], where, chosen)
     named = list(dict.fromkeys(row_named(selection.frame, name, results) for name in rows))
-    parts = block_scores(selection, metric, texts(blocks) or ["dataset"], texts(by), named)
+    parts, notes = block_scores(selection, metric, texts(blocks) or ["dataset"], texts(by), named)
     if figure is not None and len(parts) > 1:
         raise HarnessError(
             f"--figure holds one ranking, and --by makes {len(parts)}: leave --by out or narrow it with --where."
@@ -107,7 +107,7 @@ def command(
         ranking(part.scores, higher_is_better=metric not in LOWER_IS_BETTER, post_hoc=post_hoc, alpha=alpha)
         for part in parts
     ]
-    _print(metric, parts, found, selection.notes, style)
+    _print(metric, parts, found, notes, style)
     if figure is not None:
         from harness.report.critical_difference import critical_difference_diagram
 

@@ -88,6 +88,8 @@ def write_whole(output: Path, write: Callable[[IO[bytes]], object]) -> None:
     Raises:
         HarnessError: It cannot be written.
     """
+    if not output.name or output.is_dir():
+        raise HarnessError(f"-o {output}: is a folder; name a file in it.")
     temporary = output.with_name(f".{output.name}.{os.getpid()}-{secrets.token_hex(4)}")
     try:
         with temporary.open("wb") as opened:

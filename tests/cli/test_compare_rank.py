@@ -124,7 +124,7 @@ REFUSED = {
     "by": (["chnr", "cca-itq", "--by", "nois"], "did you mean 'noise'"),
     "where nothing": (["chnr", "cca-itq", "--where", "noise=0.7"], "no record in"),
     "where nonsense": (["chnr", "cca-itq", "--where", "nose=0.7"], "did you mean 'noise'"),
-    "failed": (["chnr", "djsrh"], "unknown row or method"),
+    "failed": (["chnr", "djsrh"], "'djsrh' has no finished run"),
 }
 
 
@@ -171,6 +171,25 @@ def test_earlier_code_and_failures_are_left_out_and_counted(harness, add):
     assert "+0.0550" in out
 
 
+def test_runs_that_contradict_each_other_are_named_as_in_tables(harness, add):
+    pairs(add, seeds=2)
+    add("chnr", 0.9, seed=1)
+    compared, ranked = harness("compare", "chnr", "cca-itq").out, harness("rank").out
+    for out in (compared, ranked):
+        assert "contradiction: 2 runs of chnr on small, noise 0.4, seed 1, data seed 0 differ in i2t/map" in out
+        assert "the latest counts." in out
+        assert "left out: 1 run that a later run of the same name and seeds replaces." in out
+
+
+def test_later_code_counts_although_it_has_learnt_another_precision(harness, add):
+    add("chnr", 0.9, code="old", precision="fp32")
+    add("chnr", 0.6, precision="bf16", precisions=("fp32", "bf16"))
+    add("cca-itq", 0.5, precision="fp32")
+    result = harness("compare", "chnr", "cca-itq", "--format", "json")
+    assert result.code == 0, result.err
+    assert {line["mean_a"] for line in json_of(result)["lines"]} == {0.6}
+
+
 def test_natural_noise_and_grants_are_told(harness, add):
     for seed in range(2):
         add("oracle", 0.6, noise=None, protocol=None, seed=seed, granted=["noise-mask"])
@@ -185,6 +204,15 @@ def test_compare_without_records(harness, results):
     assert result.code == 2
     assert "no records in" in result.err
     assert "no records in" in harness("rank").err
+
+
+@pytest.mark.parametrize("words", [("compare", "chnr", "cca-itq"), ("rank",)])
+def test_folder_in_which_nothing_ever_finished(harness, add, words):
+    add("chnr", 0.5, status="failed"), add("cca-itq", 0.5, status="oom")
+    result = harness(*words)
+    assert (result.code, result.out) == (2, "")
+    assert "no run finished; `harness table --runs` lists them" in result.err
+    assert result.err.count("\n") == 1
 
 
 def test_folder_of_failed_runs_alone(harness, add):
@@ -251,6 +279,17 @@ def test_rank_warns_of_blocks_that_are_not_independent(harness, add):
     assert "the 4 blocks come from 2 data sets" in out
     assert "ucm, noise 0.2" in out
     assert "come from" not in harness("rank").out
+
+
+def test_rank_names_unknown_values_and_grants(harness, add):
+    for row, granted in (("oracle", ["noise-mask"]), ("cca-itq", [])):
+        add(row, 0.5, noise=None, protocol=None, granted=granted)
+        add(row, 0.6, noise=0.4, granted=granted)
+    out = harness("rank").out
+    assert "protocol derangement, none" in out
+    assert "noise 0.4, as given" in out
+    assert "oracle was granted noise-mask." in out
+    assert "cca-itq was granted" not in out
 
 
 def test_rank_by_noise_gives_a_ranking_each(harness, add):

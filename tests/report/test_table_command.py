@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import json
+import math
 import shutil
 import subprocess
 import sys
@@ -241,6 +242,57 @@ def test_a_file_that_cannot_be_written(harness, results, tmp_path):
     assert "cannot be written" in result.err
 
 
+@pytest.mark.parametrize("style", ["csv", "parquet"])
+def test_a_folder_is_no_file_to_write_to(harness, results, tmp_path, style):
+    for folder in (tmp_path, "."):
+        result = harness("table", "-o", folder, "--format", style)
+        assert result.code == 2
+        assert result.err.splitlines()[-1] == f"Error: -o {folder}: is a folder; name a file in it."
+
+
+def test_an_unknown_score_of_detectors_is_no_missing_value(harness, results):
+    result = harness("table", "--metric", "detector/aurocc")
+    assert result.code == 2
+    assert "unknown score of detectors 'aurocc': did you mean 'auroc'" in result.err
+
+
+def test_two_directions_of_one_metric_are_never_one_cell(harness, written):
+    written({"method": "a", "i2t": 0.5, "t2i": 0.3, "noise_shares": {"realised_index": 0.4}})
+    both = harness("table", "--rows", "method", "--columns", "metric", "--by", "dataset", "--metric", "i2t/map",
+                   "--metric", "t2i/map")  # fmt: skip
+    assert both.code == 2
+    assert "a cell would average over direction (i2t, t2i)" in both.err
+    one = harness("table", "--rows", "method", "--columns", "metric", "--by", "dataset", "--metric", "i2t/map",
+                  "--metric", "noise/realised_index", "--format", "plain")  # fmt: skip
+    assert one.code == 0, one.err
+    assert one.out.splitlines()[2].split() == ["method", "i2t", "map", "noise/realised_index"]
+    assert one.out.splitlines()[3].split() == ["a", "0.500", "0.400"]
+
+
+def test_tables_of_several_metrics_say_which_each_is(harness, written):
+    written({"method": "a", "i2t": 0.5, "t2i": 0.3, "cost": {"updates": 7, "code_bytes": 8}, "timings": {"total": 1.0}})
+    named = harness("table", "--preset", "cost", "--by", "metric,dataset", "--columns", "noise").out
+    assert "cost, updates on " in named
+    assert "cost, code on " in named
+    other = harness("table", "--preset", "cost", "--metric", "i2t/map", "--columns", "noise").out
+    assert other.startswith("i2t/map on ")
+
+
+def test_seeds_that_are_an_axis_are_no_remark(harness, written):
+    written(*({"method": "a", "i2t": 0.5, "t2i": 0.3, "seed": s, "data_seed": d} for s in (0, 1) for d in (0, 1)))
+    for axis in ("seed", "data_seed"):
+        shown = harness("table", "--rows", "method", "--columns", axis, "--by", "direction")
+        assert shown.code == 0, shown.err
+        assert "where others have" not in shown.out
+
+
+def test_a_number_that_is_not_finite_is_no_value(harness, written):
+    written({"method": "a", "i2t": math.inf, "t2i": 0.5}, {"method": "b", "i2t": 0.4, "t2i": 0.4})
+    out = harness("table", "--format", "plain").out
+    assert "inf" not in out
+    assert "no value: the metric has no value" in out
+
+
 def test_parquet_without_pyarrow_is_one_sentence(tmp_path, monkeypatch):
     real_import = builtins.__import__
 
@@ -263,10 +315,20 @@ def test_html_spans_columns_and_escapes_names(harness, written):
     assert out.count('colspan="2"') == 2
 
 
+def test_html_writes_a_name_in_one_line(harness, written):
+    written({"row": "two\nlines", "i2t": 0.5, "t2i": 0.4})
+    assert "<th>two lines</th>" in harness("table", "--format", "html").out
+
+
 def test_markdown_escapes_names(harness, written):
     written({"row": "a|b *c* _d_ e_f", "i2t": 0.5, "t2i": 0.4})
     out = harness("table", "--format", "github").out
     assert r"a\|b \*c\* \_d\_ e_f" in out
+
+
+def test_markdown_has_no_formulas_links_and_lines_through(harness, written):
+    written({"row": "$x$ ~~y~~ [z](w) chnr [epochs=20]", "i2t": 0.5, "t2i": 0.4})
+    assert r"\$x\$ \~\~y\~\~ [z]\(w) chnr [epochs=20]" in harness("table", "--format", "github").out
 
 
 def test_too_many_files_are_not_read_unasked(harness, results, monkeypatch):

@@ -19,7 +19,7 @@ _ARGUMENTS = {
     "textbf": 1, "underline": 1, "textsuperscript": 1, "multirow": 3, "multicolumn": 3, "caption": 1, "begin": 1,
     "end": 1, "cmidrule": 1, "textbackslash": 1, "textasciitilde": 1, "textasciicircum": 1, "textless": 1,
     "textgreater": 1, "textcolor": 2,
-    "textbar": 1, "textquotedbl": 1, "textasciigrave": 1, "textquotesingle": 1, "ldots": 1,
+    "textbar": 1, "textquotedblright": 1, "textasciigrave": 1, "textquotesingle": 1, "ldots": 1,
 }  # fmt: skip
 _PLAIN = {
     "centering", "toprule", "midrule", "bottomrule", "par", "smallskip", "footnotesize", "linewidth", "pm", "times",
@@ -80,6 +80,10 @@ def columns_of_rows(text: str) -> tuple[int, list[int]]:
 @pytest.mark.parametrize("name", NASTY)
 def test_escaped_names_have_nothing_left_that_tex_reads(name):
     assert problems(escape(name)) == []
+
+
+def test_quotation_marks_compile_in_every_font_encoding():
+    assert escape('a "b"') == r"a \textquotedblright{}b\textquotedblright{}", "\\textquotedbl needs T1"
 
 
 def test_the_checker_finds_what_it_should():

@@ -47,6 +47,16 @@ def test_a_cell_that_was_not_run_and_one_without_value_say_so(written, github):
     assert notes[:2] == ["a no value: the metric has no value", "b no value: not run"]
 
 
+def test_finished_runs_without_a_value_say_more_than_one_that_failed(written, github):
+    written(
+        {"method": "a", "i2t": 0.5},
+        *({"method": "b", "seed": seed, "i2t": None} for seed in range(3)),
+        {"method": "b", "seed": 3, "status": "failed", "error": "it broke"},
+    )
+    _, notes = github(*ONE)
+    assert notes[0] == "a no value: the metric has no value; 1 failed"
+
+
 def test_a_row_of_failures_alone_is_shown(written, github):
     written({"method": "a", "i2t": 0.5}, {"method": "b", "status": "failed", "error": "no trusted pair"})
     rows, _ = github(*ONE)

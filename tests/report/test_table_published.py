@@ -79,6 +79,16 @@ def test_a_method_without_any_record_has_a_dash(shown):
     assert lines.count(["jdsh", "[preset=released]", "ours", *["-"] * 6]) == 2, out
 
 
+def test_empty_cells_beside_published_numbers_have_their_reason(cells, shown):
+    runs = [{**UCM, **RELEASED, "noise": 0.4, "i2t": 0.9, "t2i": 0.9}, {**UCM, "noise": 0.0, "i2t": 0.8, "t2i": 0.8}]
+    found = cells(*runs)
+    assert found["i2t", "jdsh [preset=released]", "ours", 0.4]["reason"] == "not run"
+    assert found["i2t", "cca-itq", "ours", 0.1]["reason"] == "not run"
+    assert found["i2t", "JDSH", "published", 0.0]["reason"] == "not printed"
+    assert found["i2t", "JDSH", "published", 0.4]["reason"] == ""
+    assert "- without a mark: not run here, or not printed there." in shown().out
+
+
 def test_differing_features_are_told_once_and_are_grey_in_each_format(shown):
     runs = [{**UCM, **RELEASED, "noise": 0.4, "i2t": 0.9, "t2i": 0.9}]
     plain = shown(*runs).out

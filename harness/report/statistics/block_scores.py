@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from harness.errors import HarnessError, unknown_name
-from harness.report.statistics.selection import PLACE, Selection, beside_each_precision, plain, told
+from harness.report.statistics.selection import PLACE, Selection, plain, told
 from harness.wording import counted
 
 CONDITION = (*PLACE, "direction")
@@ -48,7 +48,7 @@ def block_scores(
     blocks: Sequence[str] = ("dataset",),
     by: Sequence[str] = (),
     rows: Sequence[str] = (),
-) -> list[BlockScores]:
+) -> tuple[list[BlockScores], list[str]]:
     """Scores of one metric.
 
     A score is the mean over data seeds of the mean over their training seeds; a block's score is the mean over all
@@ -62,16 +62,15 @@ def block_scores(
         rows: Rows to rank; all without.
 
     Returns:
-        One for each value of ``by``.
+        One for each value of ``by``; and sentences about runs that were left out and about rows that were granted
+        what others were not.
 
     Raises:
         HarnessError: No condition has all rows.
     """
     check_names(blocks, "--blocks")
     check_names(by, "--by")
-    frame = beside_each_precision(selection.frame)
-    if rows:
-        frame = frame[frame["row"].isin(rows)]
+    frame, left_out = selection.counting(rows)
     long = _long(frame, selection.columns[metric])
     if long.empty:
         raise HarnessError(f"no finished run has {metric}.")
@@ -79,7 +78,7 @@ def block_scores(
     for value, part in long.groupby(list(by), dropna=False, sort=True) if by else [((), long)]:
         shown = ", ".join(_told(name, plain(one)) for name, one in zip(by, value, strict=True))
         found.append(_of_part(part, shown, list(blocks), list(by)))
-    return found
+    return found, [*left_out, *selection.grants(list(dict.fromkeys(long["row"])))]
 
 
 def _long(frame: pd.DataFrame, columns: dict[str, str]) -> pd.DataFrame:
@@ -134,8 +133,8 @@ def _varying(complete: pd.DataFrame, names: list[str], block_of: pd.Series) -> s
     """Which conditions a block averages over, with their values."""
     shown = []
     for name in names:
-        values = complete[name].map(plain)
-        if (values.astype(object).groupby(block_of).nunique(dropna=False) > 1).any():
+        values = pd.Series([plain(value) for value in complete[name]], dtype=object)  # map() would make None NaN again
+        if (values.groupby(block_of).nunique(dropna=False) > 1).any():
             said = sorted({told(name, value) for value in values})
             shown.append(f"{name.replace('_', ' ')} {', '.join(said[:8])}{', ...' if len(said) > 8 else ''}")
     return "; ".join(shown)

@@ -14,7 +14,6 @@ from harness.report.statistics.holm import holm
 from harness.report.statistics.selection import (
     PLACE,
     Selection,
-    beside_each_precision,
     by_place,
     described,
     differences,
@@ -69,17 +68,17 @@ def compared_settings(
     """
     if a == b:
         raise HarnessError(f"both names mean the row {a!r}: name two.")
-    frame = beside_each_precision(selection.frame[selection.frame["row"].isin((a, b))])
+    frame, left_out = selection.counting((a, b))
     ours, theirs = (by_place(frame[frame["row"] == row]) for row in (a, b))
     both = [place for place in ours if place in theirs]
     if not both:
         raise HarnessError(f"no setting has both rows; the nearest differ in: {differences(list(ours), list(theirs))}.")
-    notes = [
+    notes = left_out + [
         f"left out: {counted(len(only), 'setting')} of {row} alone."
         for row, mine, other in ((a, ours, theirs), (b, theirs, ours))
         if (only := [place for place in mine if place not in other])
     ]
-    notes += _granted(selection, (a, b))
+    notes += selection.grants((a, b))
     lines = []
     for place in both:
         for metric, columns in selection.columns.items():
@@ -107,19 +106,6 @@ def telling_columns(lines: Sequence[Line], by: Sequence[str]) -> list[str]:
 
 def _sortable(value: Any) -> tuple[bool, Any]:
     return (value is None, "" if value is None else value)
-
-
-def _granted(selection: Selection, rows: Sequence[str]) -> list[str]:
-    """What a row was given that an unsupervised method does not have."""
-    frame = selection.frame
-    found = []
-    for row in rows:
-        grants = sorted(
-            {name for text in frame.loc[frame["row"] == row, "granted"] if text for name in text.split(", ")}
-        )
-        if grants:
-            found.append(f"{row} was granted {', '.join(grants)}.")
-    return found
 
 
 def gathered_notes(lines: Sequence[Line], names: Sequence[str]) -> list[str]:

@@ -14,7 +14,16 @@ from harness.errors import HarnessError, unknown_name
 from harness.report.frame import SETTING
 from harness.report.statistics.bootstrap import RESAMPLES, interval
 from harness.report.statistics.paired_tests import sign_flip, smallest_p
-from harness.report.statistics.samples import Run, Seeds, Term, by_data_seed, independent_parts, runs_by_seed, samples
+from harness.report.statistics.samples import (
+    Run,
+    Seeds,
+    Term,
+    by_data_seed,
+    independent_parts,
+    records_of,
+    runs_by_seed,
+    samples,
+)
 from harness.wording import counted
 
 TESTS = ("queries", "seeds")
@@ -96,7 +105,7 @@ def compare_rows(
         if test not in TESTS:
             raise unknown_name("test", test, TESTS)
     _check_one_setting(a, b)
-    ours, theirs = runs_by_seed(a, column, runs), runs_by_seed(b, column, runs)
+    ours, theirs = (runs_by_seed(records_of(frame, column), column, runs) for frame in (a, b))
     pairs, notes = _pairs(ours, theirs)
     unpaired = len(ours) + len(theirs) - 2 * len(pairs)
     if not pairs:

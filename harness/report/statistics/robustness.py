@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from harness.report.statistics.bootstrap import RESAMPLES, mean_of, percentiles, resampled_means
-from harness.report.statistics.samples import Run, Seeds, Term, runs_by_seed, samples
+from harness.report.statistics.samples import Run, Samples, Seeds, Term, records_of, runs_by_seed, samples
 from harness.wording import counted
 
 Floats = NDArray[np.float64]
@@ -69,11 +71,11 @@ def robustness(
     Raises:
         HarnessError: Several records of one rate and seed.
     """
-    by_rate = {}
-    for rate in sorted(float(value) for value in rows["noise"].dropna().unique()) if "noise" in rows else []:
-        found = runs_by_seed(rows[rows["noise"] == rate], column, runs)
-        if found:
-            by_rate[rate] = found
+    records: dict[float, list[dict[str, Any]]] = {}
+    for one in records_of(rows, column):
+        if one.get("noise") is not None and not math.isnan(one["noise"]):
+            records.setdefault(float(one["noise"]), []).append(one)
+    by_rate = {rate: found for rate in sorted(records) if (found := runs_by_seed(records[rate], column, runs))}
     rates = tuple(by_rate)
     if not rates:
         return Robustness((), (), **_NOTHING, n_pairs=0, notes=(f"no run with {column} and a noise rate.",))
@@ -95,7 +97,7 @@ def robustness(
         numbers.update(_drops(curve, rates))
     elif rates[0] != 0:
         notes.append("no run at noise 0: there is nothing to drop from.")
-    values = tuple(curve.quantity(_one(rates, at))[0] for at in range(len(rates)))
+    values = tuple(mean_of(curve.samples(_one(rates, at)).data) for at in range(len(rates)))
     return Robustness(rates, values, **numbers, n_pairs=len(everywhere), notes=(*notes, *curve.notes))
 
 
@@ -119,16 +121,20 @@ class _Curve:
 
     def quantity(self, weights: Floats) -> tuple[float, Floats | None]:
         """The mean of sum over rates of weight x value, and its resamples; None where there is nothing to resample."""
-        terms = {
-            seeds: [Term(float(weight), run) for weight, run in zip(weights, runs, strict=True)]
-            for seeds, runs in self._runs.items()
-        }
-        found = samples(terms, self._column)
+        found = self.samples(weights)
         self.notes = found.notes
         if len(found.data) == 1 and found.data[0].sums.size == 1:
             return mean_of(found.data), None
         drawn = resampled_means(found.data, shared=found.shared, resamples=self._resamples, seed=self._seed)
         return mean_of(found.data), drawn
+
+    def samples(self, weights: Floats) -> Samples:
+        """The sums over rates of weight x value, for resampling."""
+        terms = {
+            seeds: [Term(float(weight), run) for weight, run in zip(weights, runs, strict=True)]
+            for seeds, runs in self._runs.items()
+        }
+        return samples(terms, self._column)
 
 
 def _drops(curve: _Curve, rates: Sequence[float]) -> dict[str, float | None]:

@@ -1,10 +1,10 @@
-"""Which records statistics may set against each other: finished, of the newest code, and in one setting."""
+"""Which records statistics may set against each other: those that count in tables, and in one setting."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import pandas as pd
 
 from harness.errors import HarnessError, unknown_name
 from harness.records.facts import FACTS, SETTING
+from harness.report.run_fates import EARLIER_CODE, REPEATED, with_fates
 from harness.wording import counted
 
 DIRECTIONS = ("i2t", "t2i", "i2i", "t2t")
@@ -21,19 +22,52 @@ PLACE = (*SETTING, "noise")
 """Columns in which two runs must be equal to be comparable; only seeds and method may differ."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Selection:
     """Records of one or more metrics.
 
     Attributes:
-        frame: Finished records, one for each row, setting, noise rate and seeds.
+        frame: All records that fulfil the condition, whatever became of them.
         columns: Metric as it was asked for, to its columns of the frame by direction ("" where it has none).
-        notes: What was left out.
     """
 
     frame: pd.DataFrame
     columns: dict[str, dict[str, str]]
-    notes: list[str] = field(default_factory=list)
+
+    def counting(self, rows: Sequence[str] = ()) -> tuple[pd.DataFrame, list[str]]:
+        """The runs that count, by the rule of tables (:func:`harness.report.run_fates.with_fates`).
+
+        Args:
+            rows: Rows to keep; all without. Only their runs decide in which precisions they stand.
+
+        Returns:
+            One run for each row, setting, noise rate and seeds; and sentences about what was left out, and about runs
+            that contradict each other.
+        """
+        chosen = self.frame[self.frame["row"].isin(rows)] if rows else self.frame
+        numbers = [column for of_one in self.columns.values() for column in of_one.values()]
+        runs, contradictions = with_fates(chosen, numbers)
+        gone = {
+            fate: runs.loc[runs["fate"].isin(fates), "hash"].nunique()
+            for fate, fates in (
+                ("that did not finish, or whose record is invalid", set(runs["fate"]) - {"ok", EARLIER_CODE, REPEATED}),
+                ("made by earlier code or other defaults of the method", {EARLIER_CODE}),
+                ("that a later run of the same name and seeds replaces", {REPEATED}),
+            )
+        }
+        gone["on a limited number of images"] = int(chosen["limit"].notna().sum())
+        notes = [f"left out: {counted(number, 'run')} {what}." for what, number in gone.items() if number]
+        return runs[runs["fate"] == "ok"], [*notes, *contradictions]
+
+    def grants(self, rows: Sequence[str]) -> list[str]:
+        """What each row was given that an unsupervised method does not have, in sentences."""
+        said = []
+        for row in rows:
+            texts = self.frame.loc[self.frame["row"] == row, "granted"]
+            granted = sorted({name for text in texts if text for name in text.split(", ")})
+            if granted:
+                said.append(f"{row} was granted {', '.join(granted)}.")
+        return said
 
 
 def select(
@@ -51,7 +85,8 @@ def select(
         The records.
 
     Raises:
-        HarnessError: No records, none that fulfil the condition, none that finished, or no record has the metric.
+        HarnessError: No records, none that finished, no record has the metric, or none that counts fulfils the
+            condition.
     """
     from harness.records.index import open_index
     from harness.records.where import condition
@@ -61,6 +96,11 @@ def select(
             raise HarnessError(
                 f"no records in {results}/runs: run something first, or name another folder with --results."
             )
+        if not index.rows(["hash"], "status = 'ok'", limit=1):
+            raise HarnessError(
+                f"nothing to compare in {results}/runs: no run finished; `harness table --runs` lists them, and "
+                "`harness show HASH` says why."
+            )
         chosen = {metric: _columns(metric, index.metric_columns, directions) for metric in metrics}
         sql, values = ("", []) if where is None else condition(where, index.columns)
         names = [*FACTS, "folder", "noise_plan", *(name for of_one in chosen.values() for name in of_one.values())]
@@ -68,9 +108,9 @@ def select(
     if frame.empty:
         raise HarnessError(f"no record in {results}/runs fulfils --where {where!r}.")
     selection = Selection(frame, chosen)
-    _finished(selection)
-    if selection.frame.empty:
-        raise HarnessError(f"nothing to compare in {results}/runs: {' '.join(selection.notes).rstrip('.')}.")
+    runs, notes = selection.counting()
+    if runs.empty:
+        raise HarnessError(f"nothing to compare in {results}/runs: {' '.join(notes).rstrip('.')}.")
     return selection
 
 
@@ -88,47 +128,24 @@ def _columns(metric: str, known: Sequence[str], directions: Sequence[str]) -> di
     return found
 
 
-def _finished(selection: Selection) -> None:
-    """Leave out what is no result of its own, and say so."""
-    frame, notes = selection.frame, selection.notes
-
-    def keep(kept: pd.Series, what: str) -> pd.DataFrame:
-        number = int((~kept).sum())
-        if number:
-            notes.append(f"left out: {counted(number, 'run')} {what}.")
-        return frame[kept]
-
-    frame = keep(frame["status"] == "ok", "that did not finish, or whose record is invalid")
-    frame = keep(frame["limit"].isna(), "on a limited number of images")
-    frame = frame.sort_values("finished", kind="stable")
-    newest = frame.groupby([*SETTING, "row"], dropna=False)["code"].transform("last")
-    frame = keep(frame["code"] == newest, "made by earlier code or other defaults of the method")
-    repeated = frame.duplicated([*PLACE, "row", "seed", "data_seed"], keep="last")
-    frame = keep(~repeated, "that a later run of the same name and seeds replaces")
-    selection.frame = frame
-
-
-def beside_each_precision(frame: pd.DataFrame) -> pd.DataFrame:
-    """Methods without a choice of precision (closed forms, codes of other programs) stand beside runs of each one."""
-    parts = []
-    for _, group in frame.groupby([name for name in PLACE if name != "precision"], dropna=False, sort=False):
-        chosen = group["precision_chosen"].astype(bool)
-        for precision in sorted(group.loc[chosen, "precision"].unique()) or ["fp32"]:
-            parts.append(group[~chosen | (group["precision"] == precision)].assign(precision=precision))
-    return pd.concat(parts) if parts else frame
-
-
 def row_named(frame: pd.DataFrame, name: str, results: Path) -> str:
     """The table row that a user means: its name, or the name of a method that has one row.
 
     Raises:
-        HarnessError: There is none, or the method has several.
+        HarnessError: There is none, the method has several, or none of its runs finished.
     """
-    if (frame["row"] == name).any():
+    finished = frame[(frame["status"] == "ok") & frame["limit"].isna()]
+    if (finished["row"] == name).any():
         return name
-    rows = sorted(frame.loc[frame["method"] == name, "row"].unique())
+    rows = sorted(finished.loc[finished["method"] == name, "row"].unique())
+    if not rows and name in {*frame["row"], *frame["method"]}:
+        raise HarnessError(
+            f"{name!r} has no finished run in {results}/runs; `harness table --runs` lists its runs, and `harness show "
+            "HASH` says why."
+        )
     if not rows:
-        raise unknown_name(f"row or method among the records of {results}", name, {*frame["row"], *frame["method"]})
+        known = {*finished["row"], *finished["method"]}
+        raise unknown_name(f"row or method among the records of {results}", name, known)
     if len(rows) > 1:
         shown = ", ".join(repr(row) for row in rows[:6])
         raise HarnessError(f"method {name!r} has {len(rows)} rows: name one of {shown}, or narrow them with --where.")

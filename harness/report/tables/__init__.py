@@ -12,11 +12,11 @@ from typing import Any
 
 import pandas as pd
 
+from harness.report.run_fates import superseded, with_fates
 from harness.report.tables.footnotes import FACTS, NUMBERS, annotate
 from harness.report.tables.measures import measure_of
 from harness.report.tables.pivot import Layout, Pivoted, pivot
 from harness.report.tables.ranking import rank
-from harness.report.tables.selection import superseded, with_fates
 from harness.report.tables.table import Table
 from harness.report.tables.text import as_text
 

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from harness.report.frame import SETTING
+from harness.report.run_fates import EARLIER_CODE, REPEATED
 from harness.report.tables.axes import AXES, bare, plain
 from harness.report.tables.pivot import TELLING, Pivoted
 from harness.report.tables.reasons import Columns, explain_missing
 from harness.report.tables.remarks import Place, Remarks
-from harness.report.tables.selection import EARLIER_CODE, REPEATED
 from harness.report.tables.table import Key, Note, Table
 from harness.report.tables.titles import give_titles
 from harness.wording import CANNOT_WEIGH, counted
@@ -74,12 +74,18 @@ class _Facts:
 def _setting(table: Table, columns: Columns) -> dict[str, Any]:
     """Settings that are equal in all cells of a table."""
     found: dict[str, Any] = {}
-    records = [i for cell in table.cells.values() for i in cell.records]
+    records = _records(table)
     for fact in SETTING:
-        values = {columns[fact][i] for i in records}
+        column = columns[fact]
+        values = {column[i] for i in records}
         if len(values) == 1 and fact not in (*table.row_axes, *table.column_axes):
             found[fact] = values.pop()
     return found
+
+
+def _records(table: Table) -> list[int]:
+    """The runs behind a table, each once; several measures of a run are several cells."""
+    return sorted({i for cell in table.cells.values() for i in cell.records})
 
 
 def name_of(table: Table, row: Key) -> str:
@@ -116,19 +122,29 @@ def _grants(table: Table, columns: Columns, remarks: Remarks) -> None:
 
 def _seeds(table: Table, others: Mapping[Place, list[int]], columns: Columns, remarks: Remarks) -> None:
     """Cells with fewer or other seeds than the cells with most."""
-    counts = Counter(cell.seeds for cell in table.cells.values() if cell.n)
+    axes = {*table.row_axes, *table.column_axes}
+    if "seed" in axes:
+        return
+    by_data_seed = "data_seed" in axes  # these differ because they are asked for
+    seeds_of = {
+        place: tuple((0 if by_data_seed else data_seed, seed) for data_seed, seed in cell.seeds)
+        for place, cell in table.cells.items()
+        if cell.n
+    }
+    counts = Counter(seeds_of.values())
     if len(counts) < 2:
         return
     usual = max(counts, key=lambda seeds: (len(seeds), counts[seeds]))
-    for place, cell in table.cells.items():
-        if not cell.n or cell.seeds == usual:
+    for place, its in seeds_of.items():
+        cell = table.cells[place]
+        if its == usual:
             continue
-        if set(cell.seeds) < set(usual):
+        if set(its) < set(usual):
             failed = Counter(str(columns["fate"][i]) for i in others.get(place, []))
             why = ", ".join(f"{number} {fate}" for fate, number in failed.items() if fate != REPEATED)
             remarks.remark(f"{cell.n} of {counted(len(usual), 'run')}{f' ({why})' if why else ''}", place)
         else:
-            remarks.remark(f"{_spans(cell.seeds)}, where others have {_spans(usual)}", place)
+            remarks.remark(f"{_spans(its)}, where others have {_spans(usual)}", place)
 
 
 def _spans(seeds: Iterable[tuple[Any, Any]]) -> str:
@@ -151,7 +167,8 @@ def _differing_settings(table: Table, columns: Columns, remarks: Remarks) -> Non
     for fact in SETTING:
         if fact in shown or fact == "data":
             continue
-        values = {place: {columns[fact][i] for i in cell.records} for place, cell in table.cells.items() if cell.n}
+        column = columns[fact]
+        values = {place: {column[i] for i in cell.records} for place, cell in table.cells.items() if cell.n}
         if len(set().union(*values.values())) < 2:
             continue
         for place, its in values.items():
@@ -227,12 +244,11 @@ def _noise_plans(table: Table, columns: Columns, remarks: Remarks) -> None:
     """Rows that were trained on different wrong captions are not paired."""
     plans: dict[tuple[Any, ...], set[Any]] = {}
     plan = columns["noise_plan"]
-    for cell in table.cells.values():
-        for i in cell.records:
-            if plan[i] is not None:
-                facts = ("dataset", "data", "noise", "protocol", "trusted", "plan", "data_seed", "limit", "split")
-                facts += ("validation", "drop_duplicates")
-                plans.setdefault(tuple(columns[fact][i] for fact in facts), set()).add(plan[i])
+    facts = ("dataset", "data", "noise", "protocol", "trusted", "plan", "data_seed", "limit", "split", "validation")
+    settings = [columns[fact] for fact in (*facts, "drop_duplicates")]
+    for i in _records(table):
+        if plan[i] is not None:
+            plans.setdefault(tuple(column[i] for column in settings), set()).add(plan[i])
     differing = sum(len(several) > 1 for several in plans.values())
     if differing:
         remarks.about_table(

@@ -51,7 +51,7 @@ def _frame(table: Table) -> pd.DataFrame:
 
 
 def _labels(labels: list[str], marks: list[str]) -> list[str]:
-    shown = [escape(label) for label in labels] or [""]
+    shown = [escape(" ".join(label.split())) for label in labels] or [""]
     shown[-1] += "".join(_mark(mark) for mark in marks)
     return shown
 

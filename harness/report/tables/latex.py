@@ -16,12 +16,13 @@ from harness.report.tables.titles import columns_told
 _SPECIAL = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
-    "|": r"\textbar{}", '"': r"\textquotedbl{}", "`": r"\textasciigrave{}", "'": r"\textquotesingle{}",
+    "|": r"\textbar{}", '"': r"\textquotedblright{}", "`": r"\textasciigrave{}", "'": r"\textquotesingle{}",
     "±": r"$\pm$", "×": r"$\times$", "≤": r"$\leq$", "≥": r"$\geq$", "≠": r"$\neq$", "→": r"$\rightarrow$",
     "†": r"$\dagger$", "‡": r"$\ddagger$", "°": r"$^{\circ}$", "·": r"$\cdot$", "−": "$-$", "–": "--", "—": "---",
     "…": r"\ldots{}", "[": "{[}", "]": "{]}", "*": "{*}",
 }  # fmt: skip
-"""``[`` and ``*`` after ``\\\\`` would be read as arguments, and ``"`` and ``'`` are typographic in some fonts."""
+"""``[`` and ``*`` after ``\\\\`` would be read as arguments, and ``'`` is typographic in some fonts. The straight ``"``
+has no command that pdfLaTeX knows without ``\\usepackage[T1]{fontenc}``, so it becomes a closing quotation mark."""
 
 
 def escape(text: str) -> str:
@@ -139,7 +140,8 @@ def _spanning(label: str, length: int) -> str:
 
 
 def _mark(mark: str) -> str:
-    return rf"\textsuperscript{{{escape(mark)}}}" if mark else ""
+    shown = escape(mark).replace(r"^{\circ}", r"\circ")  # it is raised already
+    return rf"\textsuperscript{{{shown}}}" if mark else ""
 
 
 def _cell(cell: Cell) -> str:

@@ -5,6 +5,7 @@ A metric of retrieval has a value for each direction, everything else one for ea
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -88,6 +89,8 @@ def measure_of(name: str, columns: Iterable[str], directions: Sequence[str] = DI
     if group not in ("detector", "noise", "cost", "timings"):
         groups = sorted({column.partition("/")[0] for column in known if "/" in column} | set(DIRECTIONS))
         raise unknown_name("kind of metric", group, groups)
+    if group == "detector" and name not in known and rest not in DETECTOR:
+        raise unknown_name("score of detectors", rest, DETECTOR)
     if name not in known and group != "detector":
         of_group = [column for column in known if column.startswith(f"{group}/")]
         if not of_group:
@@ -121,9 +124,9 @@ def _label(group: str, rest: str) -> str:
 
 
 def values_of(measure: Measure, columns: dict[str, list[Any]], number: int) -> dict[str | None, list[float | None]]:
-    """Direction to the values of all runs; None where a run has none."""
+    """Direction to the values of all runs; None where a run has none, or no finite one."""
     found: dict[str | None, list[float | None]] = {}
     for direction, column in measure.columns.items():
         raw = columns.get(column, [None] * number)
-        found[direction] = [None if value is None or value != value else float(value) for value in raw]
+        found[direction] = [None if value is None or not math.isfinite(value) else float(value) for value in raw]
     return found

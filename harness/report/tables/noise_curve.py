@@ -37,6 +37,7 @@ class CurveSummary:
 
     def __init__(self) -> None:
         self._known: dict[tuple[tuple[int, ...], str], Robustness] = {}
+        self._rates: list[float | None] = []
 
     def __call__(self, cell: Cell, frame: pd.DataFrame) -> None:
         """Replace mean and deviation by the summary and its interval.
@@ -45,17 +46,15 @@ class CurveSummary:
             cell: The cell, filled with the runs of all noise rates.
             frame: The runs.
         """
-        from harness.report.statistics import robustness
-
         key = (cell.records, cell.column)
         if key not in self._known:
-            self._known[key] = robustness(frame.iloc[list(cell.records)], cell.column, resamples=_DRAWS)
+            self._known[key] = self._summary(frame, cell)
         found = self._known[key]
         name = cell.measure.name.rpartition(" ")[2]
         cell.mean, cell.std = getattr(found, name), None
         cell.low, cell.high = getattr(found, f"{name}_low"), getattr(found, f"{name}_high")
         cell.n = found.n_pairs if cell.mean is not None else 0
-        rates = tuple(plain(rate) for rate in frame["noise"].iloc[list(cell.records)])
+        rates = [self._rates[i] for i in cell.records]
         on_curve = {(seeds, rate): i for seeds, rate, i in zip(cell.seeds, rates, cell.records, strict=True)}
         whole = [seeds for seeds in dict.fromkeys(cell.seeds) if all((seeds, rate) in on_curve for rate in found.rates)]
         cell.seeds = tuple(whole) if cell.mean is not None else ()
@@ -64,3 +63,12 @@ class CurveSummary:
             cell.reason = "; ".join(note.rstrip(".") for note in found.notes) or "there is no noise curve"
         else:
             cell.remarks = tuple(note.rstrip(".") for note in found.notes if note.startswith("left out"))
+
+    def _summary(self, frame: pd.DataFrame, cell: Cell) -> Robustness:
+        from harness.report.statistics import robustness
+        from harness.report.statistics.samples import columns_of
+
+        if len(self._rates) != len(frame):
+            self._rates = [plain(rate) for rate in frame["noise"].tolist()]
+        narrow = frame[columns_of(frame, cell.column)]  # taking rows of all columns takes longer than the summary
+        return robustness(narrow.iloc[list(cell.records)], cell.column, resamples=_DRAWS)

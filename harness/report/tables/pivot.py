@@ -101,7 +101,7 @@ def pivot(frame: pd.DataFrame, layout: Layout) -> Pivoted:
     """Tables without footnotes and ranks.
 
     Args:
-        frame: Runs with fates, see :func:`harness.report.tables.selection.with_fates`.
+        frame: Runs with fates, see :func:`harness.report.run_fates.with_fates`.
         layout: What to show.
 
     Returns:
@@ -190,12 +190,14 @@ def _guard(runs: _Runs, layout: Layout, buckets: dict[Key, dict[tuple[Key, Key],
     Raises:
         HarnessError: One would.
     """
-    directions = {direction for measure in layout.measures for direction in measure.columns}
+    directions: dict[str, list[str]] = {}
+    for measure in layout.measures:
+        directions.setdefault(measure.name, []).extend(str(direction) for direction in measure.columns)
     if len(layout.measures) > 1 and "metric" not in layout.axes:
         raise _refusal("metric", [measure.name for measure in layout.measures], layout, "--metric")
-    if len(directions) > 1 and "direction" not in layout.axes:
-        one = next(measure for measure in layout.measures if len(measure.columns) > 1)
-        raise _refusal("direction", [str(each) for each in one.columns], layout, f"--metric i2t/{one.name}")
+    for metric, its in directions.items() if "direction" not in layout.axes else ():
+        if len(its) > 1:
+            raise _refusal("direction", its, layout, f"--metric {its[0]}/{metric}")
     for name, fact in (("method", "row"), ("noise", "noise")):
         if name in layout.axes or fact in layout.axes or fact in layout.pooled:
             continue

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 AXIS = "numbers"
 PUBLISHED, OURS, DIFFERENCE = "published", "ours", "difference"
+NOT_RUN = "not run"
 
 METHOD = ("method", "row")
 
@@ -200,7 +201,7 @@ class _Beside:
             rows.append(ours)
             row_marks[ours] = table.row_marks.get(row, [])
             for column in table.columns:
-                cells[ours, column] = table.cells.get((row, column)) or Cell(self._measure(row, column))
+                cells[ours, column] = table.cells.get((row, column)) or Cell(self._measure(row, column), reason=NOT_RUN)
             if any(cells[ours, column].mean is not None for column in its):
                 difference = self._line(row, DIFFERENCE, row[self._method], rows)
                 rows.append(difference)
@@ -256,7 +257,7 @@ class _Beside:
         """The cell of the published line."""
         cell = Cell(self._measure(*own), ranked=False, printed="-" if number is None else number.printed)
         if number is None:
-            return cell
+            return replace(cell, reason="not printed")
         differences = self._differences(number, self._facts(own))
         for text in differences:
             self._remarks.setdefault(text, []).append(shown)
@@ -289,6 +290,8 @@ class _Beside:
                     for place in places:
                         if place[0] == row:
                             table.cells[place].marks.append(mark)
+        if any(cell.reason == NOT_RUN and not cell.marks for cell in table.cells.values()):
+            table.notes.append(Note("", "- without a mark: not run here, or not printed there."))
         if grey:
             table.notes.append(Note("", "grey, and in parentheses where there is no grey: not comparable."))
 

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
+from harness.report.run_fates import EARLIER_CODE, REPEATED
 from harness.report.tables.remarks import Place, Remarks
-from harness.report.tables.selection import EARLIER_CODE, REPEATED
-from harness.report.tables.table import Table
+from harness.report.tables.table import Cell, Table
 
 _LONGEST_REASON = 160
 
@@ -55,14 +55,20 @@ def _reason(
     cell = table.cells[place]
     unfinished = others[place]
     fates = Counter(columns["fate"][i] for i in unfinished if columns["fate"][i] not in (EARLIER_CODE, REPEATED))
+    if cell.without:
+        besides = "".join(f"; {number} {fate}" for fate, number in fates.items())
+        return f"{_without_value(cell, columns)}{besides}"
     if fates:
         fate = fates.most_common(1)[0][0]
         message = next(
             (columns["error"][i] for i in unfinished if columns["fate"][i] == fate and columns["error"][i]), ""
         )
         return f"{fate}, {_short(message)}" if message else str(fate)
-    if unfinished and not cell.without:
-        return "only made by earlier code or other defaults of the method"
+    return "only made by earlier code or other defaults of the method" if unfinished else "the metric has no value"
+
+
+def _without_value(cell: Cell, columns: Columns) -> str:
+    """Why finished runs have no such number."""
     group = next(iter(cell.measure.columns.values())).partition("/")[0]
     known = {columns["detector_reason"][i] for i in cell.without if group == "detector"} - {None, ""}
     if len(known) == 1:

@@ -126,7 +126,8 @@ class TableRequest:
     def layout(self, known: Sequence[str]) -> Layout:
         """The layout for records that have certain columns."""
         measures = self._measures(known)
-        base = Layout(tuple(measures), self.rows, self.columns_, self.by, subject=self.preset.subject)
+        subject = self.preset.subject if self.metrics == self.preset.metrics else ""  # "cost" is not what a user named
+        base = Layout(tuple(measures), self.rows, self.columns_, self.by, subject=subject)
         if not self.preset.curve:
             return base
         curves = tuple(curve for measure in measures for curve in curve_measures(measure))

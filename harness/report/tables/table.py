@@ -117,7 +117,10 @@ class Table:
     def label(self, axis: str, value: Any, *, alone: bool = False) -> str:
         """A value of an axis as printed; ``alone`` where the name of the axis does not stand beside it."""
         if axis == "metric":
-            return self.measures[value].header
+            measure = self.measures[value]
+            told_by_axis = "direction" in {*self.by, *self.row_axes, *self.column_axes}
+            only = "" if told_by_axis or not measure.only_direction else f"{measure.only_direction} "
+            return f"{only}{measure.header}"
         return (told if alone else bare)(axis, value)
 
     def row_label(self, row: Key) -> list[str]:

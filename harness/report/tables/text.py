@@ -41,8 +41,8 @@ class Style:
 
 def _markdown(text: str) -> str:
     """Signs that Markdown takes for its own are escaped; an underscore inside a word is none."""
-    text = re.sub(r"([\\`*|<>])", r"\\\1", " ".join(text.split()))
-    return re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", text)
+    text = re.sub(r"([\\`*|<>~$])", r"\\\1", " ".join(text.split()))
+    return re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", text).replace("](", "]\\(")  # a row is called "chnr [epochs=20]"
 
 
 def _one_line(text: str) -> str:

@@ -38,7 +38,7 @@ def _title(table: Table, setting: Mapping[str, Any]) -> str:
     names = [metric] if metric else list(table.measures)
     told_by_axis = "direction" in {*table.by, *axes}
     names = [_name(table.measures[name], told_by_axis) for name in names]
-    subject = table.subject or ", ".join(names)
+    subject = ", ".join([table.subject] * bool(table.subject) + names * bool(metric or not table.subject))
     parts = [f"{subject} on {setting['dataset']}" if setting.get("dataset") else subject]
     for axis, value in table.by.items():
         if axis not in ("metric", *SETTING):

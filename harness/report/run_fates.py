@@ -1,7 +1,7 @@
-"""Which runs a table is made of, and what became of the others.
+"""Which runs tables and statistics are made of, and what became of the others.
 
-Of every run a table knows its fate: ``ok`` for those whose numbers it shows, otherwise why not. Nothing is dropped
-without a word: a cell that stays empty is explained by the fates of its runs.
+Of every run its fate is known: ``ok`` for those whose numbers count, otherwise why not. Nothing is dropped without a
+word: a cell that stays empty is explained by the fates of its runs.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def _contradictions(twins: pd.DataFrame, same: list[str], columns: Sequence[str]
             found.append(
                 f"contradiction: {counted(len(group), 'run')} of {shown['row']} on {shown['dataset']}, noise {noise}, "
                 f"seed {shown['seed']}, data seed {shown['data_seed']} differ in {differing[0]} ({hashes}); "
-                "the latest is shown."
+                "the latest counts."
             )
     return found
 
