@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.cli import statistics_options as shared
 from harness.cli.options import RESULTS
 
 if TYPE_CHECKING:
     from harness.report.statistics.compared_settings import Line
-
-FORMATS = {"simple": "simple", "github": "github", "latex": "latex_booktabs", "csv": "csv", "json": "json"}
-"""Name to tabulate's, or what is written here."""
 
 
 @click.command()
@@ -21,18 +19,8 @@ FORMATS = {"simple": "simple", "github": "github", "latex": "latex_booktabs", "c
 @click.argument("b", metavar="B")
 @RESULTS
 @click.option("--metric", "metrics", multiple=True, metavar="ID", help="Metric; repeat for several.  [default map]")
-@click.option(
-    "--where",
-    metavar="CONDITION",
-    help='Only records for which this holds, for example "dataset=ucm and bits=64", as in `harness results list`.',
-)
-@click.option(
-    "--direction",
-    "directions",
-    multiple=True,
-    metavar="NAME",
-    help="i2t, t2i, i2i or t2t; repeat for several.  [default i2t, t2i]",
-)
+@shared.where("dataset=ucm and bits=64")
+@shared.DIRECTION
 @click.option(
     "--by",
     multiple=True,
@@ -56,9 +44,7 @@ FORMATS = {"simple": "simple", "github": "github", "latex": "latex_booktabs", "c
     metavar="N",
     help="Seed of resamples and drawn sign flips; the training seeds are those of the records.",
 )
-@click.option(
-    "--format", "style", default="simple", show_default=True, metavar="NAME", help=f"One of {', '.join(FORMATS)}."
-)
+@shared.FORMAT
 def command(
     a: str,
     b: str,
@@ -81,19 +67,14 @@ def command(
     from harness.cli.axes import texts
     from harness.errors import unknown_name
     from harness.report.statistics.compared_settings import FIRST, compared_settings, gathered_notes, telling_columns
-    from harness.report.statistics.selection import DIRECTIONS, PLACE, row_named, select
+    from harness.report.statistics.selection import PLACE, row_named, select
 
-    if style not in FORMATS:
-        raise unknown_name("value of --format", style, FORMATS)
-    chosen = texts(directions) or list(DIRECTIONS[:2])
+    shared.check_format(style)
+    chosen = shared.directions_of(directions)
     order = texts(by) or list(FIRST)
-    for option, names, known in (
-        ("--direction", chosen, DIRECTIONS),
-        ("--by", order, (*PLACE, "direction", "metric")),
-    ):
-        for name in names:
-            if name not in known:
-                raise unknown_name(f"value of {option}", name, known)
+    for name in order:
+        if name not in (*PLACE, "direction", "metric"):
+            raise unknown_name("value of --by", name, (*PLACE, "direction", "metric"))
     selection = select(results, list(dict.fromkeys(texts(metrics))) or ["map"], where, chosen)
     first, second = (row_named(selection.frame, name, results) for name in (a, b))
     lines, notes = compared_settings(
@@ -117,8 +98,7 @@ def _print(a: str, b: str, lines: list[Line], columns: list[str], notes: list[st
 
         rows = [_numbers(line) for line in lines]
         print_rows(list(rows[0]), [list(row.values()) for row in rows], "csv")
-        for note in notes:
-            click.echo(f"note: {note}", err=True)
+        shared.print_notes(notes)
         return
     from tabulate import tabulate
 
@@ -129,7 +109,7 @@ def _print(a: str, b: str, lines: list[Line], columns: list[str], notes: list[st
     body = tabulate(
         [[*(_setting(name, line) for name in columns), *_cells(line)] for line in lines],
         headers=header,
-        tablefmt=FORMATS[style],
+        tablefmt=shared.FORMATS[style],
         disable_numparse=True,
     )
     click.echo("\n".join([title, "", body, *[f"  {note}" for note in notes]]))

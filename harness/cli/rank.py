@@ -8,32 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.cli import statistics_options as shared
 from harness.cli.options import RESULTS
 
 if TYPE_CHECKING:
     from harness.report.statistics.block_scores import BlockScores
     from harness.report.statistics.rankings import Ranking
 
-FORMATS = {"simple": "simple", "github": "github", "latex": "latex_booktabs", "csv": "csv", "json": "json"}
-"""Name to tabulate's, or what is written here."""
-
 
 @click.command()
 @click.argument("rows", nargs=-1, metavar="[ROW]...")
 @RESULTS
 @click.option("--metric", default="map", show_default=True, metavar="ID", help="Metric.")
-@click.option(
-    "--where",
-    metavar="CONDITION",
-    help='Only records for which this holds, for example "noise=0.4 and bits=64", as in `harness results list`.',
-)
-@click.option(
-    "--direction",
-    "directions",
-    multiple=True,
-    metavar="NAME",
-    help="i2t, t2i, i2i or t2t; repeat for several.  [default i2t, t2i]",
-)
+@shared.where("noise=0.4 and bits=64")
+@shared.DIRECTION
 @click.option(
     "--blocks",
     multiple=True,
@@ -57,9 +45,7 @@ FORMATS = {"simple": "simple", "github": "github", "latex": "latex_booktabs", "c
     type=click.Path(path_type=Path),
     help="Critical-difference diagram, as svg, pdf or png (needs the extra figures).",
 )
-@click.option(
-    "--format", "style", default="simple", show_default=True, metavar="NAME", help=f"One of {', '.join(FORMATS)}."
-)
+@shared.FORMAT
 def command(
     rows: tuple[str, ...],
     results: Path,
@@ -80,18 +66,15 @@ def command(
     """
     from harness.cli.axes import texts
     from harness.errors import HarnessError, unknown_name
+    from harness.report.frame import LOWER_IS_BETTER
     from harness.report.statistics.block_scores import block_scores
     from harness.report.statistics.rankings import POST_HOC, ranking
-    from harness.report.statistics.selection import DIRECTIONS, LOWER_IS_BETTER, row_named, select
+    from harness.report.statistics.selection import row_named, select
 
-    if style not in FORMATS:
-        raise unknown_name("value of --format", style, FORMATS)
+    shared.check_format(style)
     if post_hoc not in POST_HOC:
         raise unknown_name("value of --post-hoc", post_hoc, POST_HOC)
-    chosen = texts(directions) or list(DIRECTIONS[:2])
-    for name in chosen:
-        if name not in DIRECTIONS:
-            raise unknown_name("value of --direction", name, DIRECTIONS)
+    chosen = shared.directions_of(directions)
     if figure is not None:
         from harness.report.critical_difference import check_figure
 
@@ -103,10 +86,8 @@ def command(
         raise HarnessError(
             f"--figure holds one ranking, and --by makes {len(parts)}: leave --by out or narrow it with --where."
         )
-    found = [
-        ranking(part.scores, higher_is_better=metric not in LOWER_IS_BETTER, post_hoc=post_hoc, alpha=alpha)
-        for part in parts
-    ]
+    higher = not set(selection.columns[metric].values()) & set(LOWER_IS_BETTER)
+    found = [ranking(part.scores, higher_is_better=higher, post_hoc=post_hoc, alpha=alpha) for part in parts]
     _print(metric, parts, found, notes, style)
     if figure is not None:
         from harness.report.critical_difference import critical_difference_diagram
@@ -131,14 +112,11 @@ def _print(metric: str, parts: list[BlockScores], found: list[Ranking], notes: l
             for row, rank in zip(one.rows, one.average_ranks, strict=True)
         ]
         print_rows(["part", "row", "average_rank", "blocks"], lines, "csv")
-        for note in [
-            *notes,
-            *(note for part, one in zip(parts, found, strict=True) for note in part.notes + list(one.notes)),
-        ]:
-            click.echo(f"note: {note}", err=True)
+        of_parts = [note for part, one in zip(parts, found, strict=True) for note in (*part.notes, *one.notes)]
+        shared.print_notes([*notes, *of_parts])
         return
     for number, (part, one) in enumerate(zip(parts, found, strict=True)):
-        click.echo(("\n" if number else "") + _shown(metric, part, one, FORMATS[style]))
+        click.echo(("\n" if number else "") + _shown(metric, part, one, shared.FORMATS[style]))
     for note in notes:
         click.echo(f"  {note}")
 

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from harness.records.schema import RunRecord
 
+DIRECTIONS = ("i2t", "t2i", "i2i", "t2t")
+"""Image to text, text to image, and within one modality; in this order in tables."""
+
 SETTING = (
     "dataset",
     "data",

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from harness.records.facts import FACTS, NOT_CODE, SETTING, facts, metric_values
+from harness.records.facts import DIRECTIONS, FACTS, NOT_CODE, SETTING, facts, metric_values
 
 if TYPE_CHECKING:
     from harness.records.index import RunIndex
     from harness.records.schema import RunRecord
 
-__all__ = ["NOT_CODE", "SETTING", "load_records", "records_frame"]
+__all__ = ["DIRECTIONS", "LOWER_IS_BETTER", "NOT_CODE", "SETTING", "load_records", "plain", "records_frame"]
+
+LOWER_IS_BETTER = ("detector/brier", "detector/ece")
+"""Columns of metrics of which less is better; of all others more is."""
 
 
 def load_records(
@@ -75,6 +79,13 @@ def records_frame(records: Iterable[RunRecord]) -> pd.DataFrame:
     """
     rows = [{**facts(record), **metric_values(record)} for record in records]
     return pd.DataFrame(rows) if rows else _empty()
+
+
+def plain(value: Any) -> Any:
+    """A value as Python has it: None for what is not known, which in a frame may be NaN and so unequal to itself."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return None
+    return value.item() if hasattr(value, "item") else value
 
 
 def _empty() -> pd.DataFrame:

@@ -325,8 +325,9 @@ def test_lower_is_better_for_calibration(harness, add, results, record):
                 identity={"data": "d", "sources": {"hasher": row}},
             )
         )  # fmt: skip
-    (one,) = json_of(harness("rank", "--metric", "detector/brier", "--format", "json"))["rankings"]
-    assert one["rows"] == ["sure", "unsure"]
+    for name in ("detector/brier", "brier"):
+        (one,) = json_of(harness("rank", "--metric", name, "--format", "json"))["rankings"]
+        assert one["rows"] == ["sure", "unsure"]
 
 
 def test_rank_draws_the_diagram(harness, add, tmp_path):

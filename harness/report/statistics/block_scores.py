@@ -9,7 +9,8 @@ from typing import Any
 import pandas as pd
 
 from harness.errors import HarnessError, unknown_name
-from harness.report.statistics.selection import PLACE, Selection, plain, told
+from harness.report.frame import plain
+from harness.report.statistics.selection import PLACE, Selection, told
 from harness.wording import counted
 
 CONDITION = (*PLACE, "direction")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +11,9 @@ import pandas as pd
 
 from harness.errors import HarnessError, unknown_name
 from harness.records.facts import FACTS, SETTING
+from harness.report.frame import DIRECTIONS, plain
 from harness.report.run_fates import EARLIER_CODE, REPEATED, with_fates
 from harness.wording import counted
-
-DIRECTIONS = ("i2t", "t2i", "i2i", "t2t")
-LOWER_IS_BETTER = ("detector/brier", "detector/ece")
 
 PLACE = (*SETTING, "noise")
 """Columns in which two runs must be equal to be comparable; only seeds and method may differ."""
@@ -115,7 +112,9 @@ def select(
 
 
 def _columns(metric: str, known: Sequence[str], directions: Sequence[str]) -> dict[str, str]:
-    """The columns of a metric by direction."""
+    """The columns of a metric by direction; scores of detectors have short names as in ``harness table``."""
+    if f"detector/{metric}" in known:
+        return {"": f"detector/{metric}"}
     if "/" in metric and metric in known:
         group = metric.partition("/")[0]
         return {group if group in DIRECTIONS else "": metric}
@@ -150,13 +149,6 @@ def row_named(frame: pd.DataFrame, name: str, results: Path) -> str:
         shown = ", ".join(repr(row) for row in rows[:6])
         raise HarnessError(f"method {name!r} has {len(rows)} rows: name one of {shown}, or narrow them with --where.")
     return str(rows[0])
-
-
-def plain(value: Any) -> Any:
-    """A value of a setting that is equal to itself: None for what is not known."""
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return None
-    return value.item() if hasattr(value, "item") else value
 
 
 def by_place(frame: pd.DataFrame) -> dict[tuple[Any, ...], pd.DataFrame]:

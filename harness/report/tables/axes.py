@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from harness.errors import HarnessError, unknown_name
+from harness.report.frame import DIRECTIONS
 from harness.wording import counted
-
-DIRECTIONS = ("i2t", "t2i", "i2i", "t2t")
-"""Image to text, text to image, and within one modality; in this order in tables."""
 
 
 @dataclass(frozen=True)
@@ -67,13 +64,6 @@ def axes_of(text: Iterable[str], option: str) -> tuple[str, ...]:
     if twice:
         raise HarnessError(f"{option} names {twice} twice: name it once.")
     return tuple(names)
-
-
-def plain(value: Any) -> Any:
-    """A value as Python has it: None for what is not known, which in a frame may be NaN and so unequal to itself."""
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return None
-    return value
 
 
 def bare(axis: str, value: Any) -> str:

@@ -9,9 +9,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from harness.report.frame import SETTING
+from harness.report.frame import SETTING, plain
 from harness.report.run_fates import EARLIER_CODE, REPEATED
-from harness.report.tables.axes import AXES, bare, plain
+from harness.report.tables.axes import AXES, bare
 from harness.report.tables.pivot import TELLING, Pivoted
 from harness.report.tables.reasons import Columns, explain_missing
 from harness.report.tables.remarks import Place, Remarks

@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.errors import HarnessError, unknown_name
-from harness.report.tables.axes import DIRECTIONS
+from harness.report.frame import DIRECTIONS, LOWER_IS_BETTER
 
 DETECTOR = ("auroc", "auroc_class", "average_precision", "f1", "brier", "ece")
 """Short names of ``detector/auroc`` and so on."""
 
-_LOWER_IS_BETTER = ("detector/brier", "detector/ece")
 _HIGHER_IS_BETTER = ("cost/evaluate_queries_per_second",)
 _SCALES = {"_bytes": ("MiB", 2.0**20), "_seconds": ("s", 1.0), "_joules": ("J", 1.0)}
 _ALONE_UNIT = {"cost/code_bytes": "bytes"}
@@ -97,7 +96,7 @@ def measure_of(name: str, columns: Iterable[str], directions: Sequence[str] = DI
             raise HarnessError(f"no record holds {group}/..., so there is no {name!r}.")
         raise unknown_name("metric", name, of_group)
     if group == "detector":
-        return Measure(name, {None: name}, name not in _LOWER_IS_BETTER)
+        return Measure(name, {None: name}, name not in LOWER_IS_BETTER)
     if group == "noise":
         return Measure(name, {None: name}, None)
     unit, scale = ("s", 1.0) if group == "timings" or "seconds" in rest else ("", 1.0)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from harness.report.tables.axes import plain
+from harness.report.frame import plain
 from harness.report.tables.measures import Measure
 from harness.report.tables.table import Cell
 

@@ -16,8 +16,8 @@ from typing import Any
 import pandas as pd
 
 from harness.errors import HarnessError
-from harness.report.frame import SETTING
-from harness.report.tables.axes import AXES, bare, in_order, plain
+from harness.report.frame import SETTING, plain
+from harness.report.tables.axes import AXES, bare, in_order
 from harness.report.tables.measures import Measure, values_of
 from harness.report.tables.table import Cell, Key, Table
 

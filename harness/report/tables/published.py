@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from harness.errors import HarnessError
 from harness.methods import DEFAULT_PRESET
-from harness.report.tables.axes import in_order, plain, without_weights
+from harness.report.frame import plain
+from harness.report.tables.axes import in_order, without_weights
 from harness.report.tables.pivot import Pivoted
 from harness.report.tables.table import Cell, Key, Note, Table
 

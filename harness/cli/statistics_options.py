@@ -1,0 +1,65 @@
+"""Options that ``harness compare`` and ``harness rank`` share, and their checks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import click
+
+FORMATS = {"simple": "simple", "github": "github", "latex": "latex_booktabs", "csv": "csv", "json": "json"}
+"""Name to tabulate's, or what is written by the verb."""
+
+DIRECTION = click.option(
+    "--direction",
+    "directions",
+    multiple=True,
+    metavar="NAME",
+    help="i2t, t2i, i2i or t2t; repeat for several.  [default i2t, t2i]",
+)
+FORMAT = click.option(
+    "--format", "style", default="simple", show_default=True, metavar="NAME", help=f"One of {', '.join(FORMATS)}."
+)
+
+
+def where(example: str) -> object:
+    """The option ``--where`` with an example in its help."""
+    return click.option(
+        "--where",
+        metavar="CONDITION",
+        help=f'Only records for which this holds, for example "{example}", as in `harness results list`.',
+    )
+
+
+def check_format(style: str) -> None:
+    """Refuse a format that there is not.
+
+    Raises:
+        HarnessError: It is none of :data:`FORMATS`.
+    """
+    from harness.errors import unknown_name
+
+    if style not in FORMATS:
+        raise unknown_name("value of --format", style, FORMATS)
+
+
+def directions_of(said: Iterable[str]) -> list[str]:
+    """The directions that ``--direction`` names, or the usual two.
+
+    Raises:
+        HarnessError: One is unknown.
+    """
+    from harness.cli.axes import texts
+    from harness.errors import unknown_name
+    from harness.records.facts import DIRECTIONS
+
+    chosen = texts(said) or list(DIRECTIONS[:2])
+    for name in chosen:
+        if name not in DIRECTIONS:
+            raise unknown_name("value of --direction", name, DIRECTIONS)
+    return chosen
+
+
+def print_notes(notes: Iterable[str]) -> None:
+    """Notes on standard error, where standard output is for programs."""
+    for note in notes:
+        click.echo(f"note: {note}", err=True)
