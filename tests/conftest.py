@@ -158,3 +158,14 @@ def prepared(features):
         return job, [declared for declared in registry.all("metric") if declared.name == "map"]
 
     return make
+
+
+@pytest.fixture
+def float64():
+    """New tensors are in double precision meanwhile, and torch's random numbers begin at 0."""
+    import torch
+
+    torch.set_default_dtype(torch.float64)
+    torch.manual_seed(0)
+    yield
+    torch.set_default_dtype(torch.float32)

@@ -122,11 +122,11 @@ def train(teams: Sequence[Team], pairs: TrainingPairs, phases: Sequence[Phase], 
                 step += 1
                 for place, (team, trust) in enumerate(zip(teams, trusts, strict=True)):
                     bad |= outside(trust)
-                    chosen_batch, chosen_trust = _selected(batch, trust) if team.selects else (batch, trust)
-                    if len(chosen_batch) < (smallest if team.selects else 0):
+                    seen, trust = _selected(batch, trust) if team.selects else (batch, trust)
+                    if team.selects and len(seen) < smallest:
                         continue
                     with team.drawing():
-                        losses[place].append(team.learner.step(chosen_batch, chosen_trust))
+                        losses[place].append(team.learner.step(seen, trust))
                     _optional(team.objective, "end_step", step)
             refuse_outside(bad, teams[0].detector_name)
             if not all(losses):

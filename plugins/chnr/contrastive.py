@@ -6,7 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from harness import Batch, Need, PairTrust, Phase, TrainingPairs
+from harness.training.building_blocks.contrast import contrast_within
 from harness.training.building_blocks.networks import TwoNetworks, hash_network, outputs_of_views
+from harness.training.building_blocks.optimisation import has_fused_steps, lower_learning_rate, take_step
 
 
 def quantisation(target: Tensor, *outputs: Tensor) -> Tensor:
@@ -47,7 +49,7 @@ class ContrastiveHasher(TwoNetworks):
     def begin(self, pairs: TrainingPairs, phases, run) -> None:
         """Networks, optimiser, and random target codes."""
         self.make_networks(pairs.image.shape[1], pairs.text.shape[1], run)
-        fused = run.device.type in ("cpu", "cuda")
+        fused = has_fused_steps(run.device)
         self.optimiser = torch.optim.Adam(
             self.network_parameters(), lr=self.learning_rate, weight_decay=self.weight_decay, fused=fused
         )
@@ -90,17 +92,12 @@ class ContrastiveHasher(TwoNetworks):
         with self.run.autocast():
             h_image, h_image_view = outputs_of_views(self.image_network, self._image_views(batch))
             h_text, h_text_view = outputs_of_views(self.text_network, self._text_views(batch))
+        outputs = (h_image, h_image_view, h_text, h_text_view)
         loss = self.objective(h_image, h_text, trust).sum()
-        mean_trust = PairTrust(trust.weight.mean().expand(len(batch)))
-        if self.intra_image:
-            loss = loss + self.intra_image * self.objective(h_image, h_image_view, mean_trust).sum()
-        if self.intra_text:
-            loss = loss + self.intra_text * self.objective(h_text, h_text_view, mean_trust).sum()
+        loss = loss + contrast_within(self.objective, outputs, trust.weight, self.intra_image, self.intra_text)
         slots = self.slot[batch.rows]
-        loss = loss + self.beta * quantisation(self.codes[slots], h_image, h_image_view, h_text, h_text_view)
-        self.optimiser.zero_grad()
-        loss.backward()
-        self.optimiser.step()
+        loss = loss + self.beta * quantisation(self.codes[slots], *outputs)
+        take_step(loss, self.optimiser)
         with torch.no_grad():
             self.outputs[slots] = (h_image + h_image_view + h_text + h_text_view) / 4
             self.trained[batch.rows] = True
@@ -117,5 +114,4 @@ class ContrastiveHasher(TwoNetworks):
         self.codes = self.outputs.sign()
         self.started = True
         if epoch % self.step_epochs == 0:
-            for group in self.optimiser.param_groups:
-                group["lr"] = max(group["lr"] * self.step_factor, self.smallest_learning_rate)
+            lower_learning_rate(self.optimiser, self.step_factor, self.smallest_learning_rate)

@@ -10,18 +10,10 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import normalize
 
 from harness import Batch, PairTrust, TrainingPairs
-from harness.training.building_blocks.networks import TwoNetworks, hash_network
-
-
-class UnitLength(nn.Module):
-    """Rows of length 1; a row of zeros stays."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(b, d) to (b, d)."""
-        return normalize(x)
+from harness.training.building_blocks.networks import TwoNetworks, UnitLength, hash_network
+from harness.training.building_blocks.optimisation import has_fused_steps, take_step
 
 
 class PlainNetworks(TwoNetworks):
@@ -43,9 +35,8 @@ class PlainNetworks(TwoNetworks):
     def begin(self, pairs: TrainingPairs, phases, run) -> None:
         """Networks and optimiser."""
         self.make_networks(pairs.image.shape[1], pairs.text.shape[1], run)
-        fused = run.device.type in ("cpu", "cuda")
         self.optimiser = torch.optim.Adam(
-            self.network_parameters(), lr=self.learning_rate, betas=(0.5, 0.999), fused=fused
+            self.network_parameters(), lr=self.learning_rate, betas=(0.5, 0.999), fused=has_fused_steps(run.device)
         )
         self.run = run
 
@@ -56,9 +47,7 @@ class PlainNetworks(TwoNetworks):
         with self.run.autocast():
             outputs = self.image_network(batch.image), self.text_network(batch.text)
         loss = self.objective(*(output.float() for output in outputs), trust).mean()
-        self.optimiser.zero_grad()
-        loss.backward()
-        self.optimiser.step()
+        take_step(loss, self.optimiser)
         return loss.detach()
 
     def pair_losses(self, batch: Batch) -> Tensor:

@@ -14,6 +14,7 @@ from torch.nn.functional import normalize
 
 from harness import Batch, HarnessError, PairTrust, Phase, TrainingPairs
 from harness.training.building_blocks.networks import TwoNetworks
+from harness.training.building_blocks.optimisation import has_fused_steps
 from harness.training.building_blocks.structure import weighted_mean
 
 NEGATIVES = 4096
@@ -130,7 +131,7 @@ class UCCH(TwoNetworks):
     def begin(self, pairs: TrainingPairs, phases, run) -> None:
         """Networks, optimiser, and a bank of random codes."""
         self.make_networks(pairs.image.shape[1], pairs.text.shape[1], run)
-        fused = run.device.type in ("cpu", "cuda")
+        fused = has_fused_steps(run.device)
         self.optimiser = torch.optim.Adam(
             self.network_parameters(), lr=self.learning_rate, weight_decay=self.weight_decay, fused=fused
         )

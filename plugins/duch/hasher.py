@@ -7,7 +7,9 @@ from harness_plugins.duch.discriminator import adversarial_loss, discriminator_l
 from torch import Tensor, nn
 
 from harness import Batch, PairTrust, TrainingPairs
+from harness.training.building_blocks.contrast import contrast_within
 from harness.training.building_blocks.networks import TwoNetworks, hash_network, outputs_of_views
+from harness.training.building_blocks.optimisation import has_fused_steps, lower_learning_rate
 
 
 def quantisation(target: Tensor, outputs: tuple[Tensor, ...], weight: Tensor) -> Tensor:
@@ -65,7 +67,7 @@ class DuchHasher(TwoNetworks):
         self.run = run
         self.make_networks(pairs.image.shape[1], pairs.text.shape[1], run)
         self.discriminator = hash_discriminator(run.n_bits).to(run.device)
-        fused = run.device.type in ("cpu", "cuda")
+        fused = has_fused_steps(run.device)
         self.optimiser = torch.optim.Adam(
             self.network_parameters(), lr=self.learning_rate, weight_decay=self.weight_decay, fused=fused
         )
@@ -108,12 +110,8 @@ class DuchHasher(TwoNetworks):
             weight: (b,).
         """
         h_image, h_image_view, h_text, h_text_view = outputs
-        mean_trust = PairTrust(weight.mean().expand(len(weight)))
         loss = self.inter * self.objective(h_image, h_text, PairTrust(weight)).sum()
-        if self.intra_image:
-            loss = loss + self.intra_image * self.objective(h_image, h_image_view, mean_trust).sum()
-        if self.intra_text:
-            loss = loss + self.intra_text * self.objective(h_text, h_text_view, mean_trust).sum()
+        loss = loss + contrast_within(self.objective, outputs, weight, self.intra_image, self.intra_text)
         if self.alpha:
             pushed = (h_image, h_image_view) if self.adversarial_codes == "image" else (h_text, h_text_view)
             loss = loss + self.alpha * sum(adversarial_loss(self.discriminator, output) for output in pushed)
@@ -142,5 +140,4 @@ class DuchHasher(TwoNetworks):
         """New target codes; the networks' learning rate falls after epochs 0, 50, 100."""
         self.codes = self.next_codes.clone()
         if epoch % self.step_epochs == 0:
-            for group in self.optimiser.param_groups:
-                group["lr"] = max(group["lr"] * self.step_factor, self.smallest_learning_rate)
+            lower_learning_rate(self.optimiser, self.step_factor, self.smallest_learning_rate)

@@ -10,6 +10,7 @@ from torch.nn.functional import normalize
 from harness import Batch, Need, PairTrust, Phase, TrainingPairs
 from harness.training.building_blocks.mixed_similarity import MixedSimilarity, neighbour_count
 from harness.training.building_blocks.networks import TwoNetworks, hash_network
+from harness.training.building_blocks.optimisation import has_fused_steps, take_step
 from harness.training.building_blocks.structure import cosines, shares_of_pairs, weighted_mean, weighted_mean_square
 
 MIX = (0.7, 0.2, 0.1)
@@ -133,7 +134,7 @@ class Cirh(TwoNetworks):
         d_image, d_text = pairs.image.shape[1], pairs.text.shape[1]
         self.make_networks(d_image, d_text, run)
         self.joint_network = JointNetwork(d_image, d_text, run.n_bits, self.width).to(run.device)
-        fused = run.device.type in ("cpu", "cuda")
+        fused = has_fused_steps(run.device)
         self.code_optimiser = torch.optim.Adam(
             self.joint_network.parameters(), lr=self.learning_rate_codes, fused=fused
         )
@@ -179,7 +180,7 @@ class Cirh(TwoNetworks):
         image, text, weight = batch.image, batch.text, trust.weight
         structure = self.structure(batch.rows)
         loss_codes, codes = self.code_loss(image, text, structure, weight)
-        _update(self.code_optimiser, loss_codes)
+        take_step(loss_codes, self.code_optimiser)
 
         if self.at_position is not None:
             structure = self.structure(self.at_position[self.position : self.position + len(batch)])
@@ -189,7 +190,7 @@ class Cirh(TwoNetworks):
         outputs = self.image_network(normalize(image)), self.text_network(normalize(text))
         own, differences = function_terms(*outputs, codes, structure)
         loss = weighted_mean(own, weight) + self.beta * sum(weighted_mean_square(d, weight) for d in differences)
-        _update(self.optimiser, loss)
+        take_step(loss, self.optimiser)
         return (loss_codes + loss).detach()
 
     def pair_losses(self, batch: Batch) -> Tensor:
@@ -205,9 +206,3 @@ class Cirh(TwoNetworks):
             self.encode_image(batch.image), self.encode_text(batch.text), codes, structure
         )
         return own + self.beta * sum(map(shares_of_pairs, differences))
-
-
-def _update(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
-    optimiser.zero_grad()
-    loss.backward()
-    optimiser.step()

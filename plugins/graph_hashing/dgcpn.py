@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from harness import Batch, PairTrust, TrainingPairs
 from harness.training.building_blocks.mixed_similarity import MixedSimilarity, neighbour_count
 from harness.training.building_blocks.networks import TwoNetworks, hash_network
+from harness.training.building_blocks.optimisation import has_fused_steps, take_step
 from harness.training.building_blocks.structure import cosines, shares_of_pairs, weighted_mean, weighted_mean_square
 
 SCALE = 4000 / 5000
@@ -98,7 +99,7 @@ class Dgcpn(TwoNetworks):
     def begin(self, pairs: TrainingPairs, phases, run) -> None:
         """Networks, one optimiser for both (the program's two have the same settings), and the graph."""
         self.make_networks(pairs.image.shape[1], pairs.text.shape[1], run)
-        fused = run.device.type in ("cpu", "cuda")
+        fused = has_fused_steps(run.device)
         self.optimiser = torch.optim.SGD(self.network_parameters(), **self.optimisation, fused=fused)
         self.graph = Graph(pairs, **self.graph_settings)
 
@@ -124,19 +125,14 @@ class Dgcpn(TwoNetworks):
         self.image_network.train()
         self.text_network.train()
         loss = self.loss(self.image_network(image), self.text_network(text), targets, trust.weight)
-        self._update(loss)
+        take_step(loss, self.optimiser)
         # Half real, half binary: the image network against the captions' signs, then the caption network against the
         # images' signs. Both start from the same outputs and neither's gradient reaches the other: one backward pass.
         z_image, z_text = self.image_network(image), self.text_network(text)
         half_image = self.loss(z_image, z_text.detach().sign(), targets, trust.weight)
         half_text = self.loss(z_image.detach().sign(), z_text, targets, trust.weight)
-        self._update(half_image + half_text)
+        take_step(half_image + half_text, self.optimiser)
         return loss.detach()
-
-    def _update(self, loss: Tensor) -> None:
-        self.optimiser.zero_grad()
-        loss.backward()
-        self.optimiser.step()
 
     def pair_losses(self, batch: Batch) -> Tensor:
         """Each pair's own term and its shares in the matrices' mean squares, fully trusted."""

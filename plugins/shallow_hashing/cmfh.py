@@ -18,7 +18,7 @@ from torch import Tensor
 from harness.training.building_blocks.canonical import centred
 from harness.training.building_blocks.counted_rows import counted_rows
 from harness.training.building_blocks.linear import LinearCodes
-from harness.training.building_blocks.ridge import RELATIVE, RidgeRegression, ridge_shift, scatter_of
+from harness.training.building_blocks.ridge import ABSOLUTE, RELATIVE, RidgeRegression
 
 
 def update_bases(views, factor: Tensor, weight: Tensor, gamma: float) -> list[Tensor]:
@@ -97,13 +97,9 @@ class CollectiveMatrixFactorization(LinearCodes):
         image, text, weight = counted_rows(pairs, trust)
         views, self.means = zip(*(centred(view, weight) for view in (image, text)), strict=True)
         shares = (self.image_share, 1 - self.image_share)
-        shifts = [
-            ridge_shift(scatter_of(view, weight), self.ridge, RELATIVE)
-            if self.ridge_unit == RELATIVE
-            else self.gamma / self.mu
-            for view in views
-        ]
-        regressions = [RidgeRegression(view, weight, shift) for view, shift in zip(views, shifts, strict=True)]
+        ridge, unit = (self.ridge, RELATIVE) if self.ridge_unit == RELATIVE else (self.gamma / self.mu, ABSOLUTE)
+        regressions = [RidgeRegression(view, weight, ridge, unit) for view in views]
+        shifts = [regression.shift for regression in regressions]
         generator = run.generator("cmfh")
 
         def draw(*shape: int) -> Tensor:  # numbers in [0, 1), as in the program

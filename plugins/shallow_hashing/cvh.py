@@ -10,11 +10,8 @@ import torch
 
 from harness.training.building_blocks.counted_rows import centred_if, counted_rows
 from harness.training.building_blocks.linear import LinearCodes
-from harness.training.building_blocks.more_bits import turned_copies
+from harness.training.building_blocks.more_bits import kept_directions, turned_copies
 from harness.training.building_blocks.ridge import Spectrum, ridge_shift, scatter_of
-
-SMALLEST = 1e-9
-"""Singular values below this share of the largest are rounding; their directions would be arbitrary."""
 
 
 class CrossViewHashing(LinearCodes):
@@ -38,7 +35,7 @@ class CrossViewHashing(LinearCodes):
         # With T = Cxx^-1/2 Cxy Cyy^-1/2 = U S V', the eigenvectors are Cxx^-1/2 U and rho = S. The released program
         # has Cyy where its inverse belongs, which is T = Cxx^-1/2 Cxy Cyy^1/2.
         left, values, _ = torch.linalg.svd(xx.power(-0.5) @ cross @ yy.power(-0.5 if self.inverse else 0.5))
-        kept = max(1, min(run.n_bits, int((values > SMALLEST * values[0]).sum())))
+        kept = kept_directions(values, run.n_bits)
         directions_x = xx.power(-0.5) @ left[:, :kept]
         directions_y = yy.power(-1.0) @ cross.T @ directions_x / values[:kept].clamp(min=1e-300)
         spread = turned_copies(kept, run.n_bits, run)

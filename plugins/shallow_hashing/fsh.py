@@ -14,7 +14,7 @@ from torch import Tensor
 from harness.training.building_blocks.canonical import centred
 from harness.training.building_blocks.counted_rows import counted_rows
 from harness.training.building_blocks.linear import LinearCodes
-from harness.training.building_blocks.ridge import RidgeRegression, ridge_shift, scatter_of
+from harness.training.building_blocks.ridge import RidgeRegression
 
 
 def unit_rows(view: Tensor) -> Tensor:
@@ -96,10 +96,7 @@ class FusionSimilarityHashing(LinearCodes):
         anchors = self.choose_anchors(views, weight, run)
         kernels = [anchor_kernel(anchor, self.squared) for anchor in anchors]
         parts = fusion_similarities(views, anchors, kernels, min(self.neighbours, len(anchors[0])))
-        regressions = [
-            RidgeRegression(view, weight, ridge_shift(scatter_of(view, weight), self.ridge, self.ridge_unit))
-            for view in views
-        ]
+        regressions = [RidgeRegression(view, weight, self.ridge, self.ridge_unit) for view in views]
         generator = run.generator("fsh")
         functions = [
             torch.randn(view.shape[1], run.n_bits, generator=generator, device=run.device).double() for view in views

@@ -23,7 +23,7 @@ from sklearn.neighbors import kneighbors_graph
 
 from harness.training.building_blocks.counted_rows import centred_if, counted_rows
 from harness.training.building_blocks.more_bits import turned_copies
-from harness.training.building_blocks.ridge import RidgeRegression, ridge_shift, scatter_of
+from harness.training.building_blocks.ridge import RidgeRegression
 from harness.training.building_blocks.thresholds import ThresholdedCodes, weighted_median
 
 DENSE = 600
@@ -94,10 +94,7 @@ class InterMediaHashing(ThresholdedCodes):
         """One eigenproblem; pairs count with their weight."""
         image, text, weight = counted_rows(pairs, trust)
         views, self.means = zip(*(centred_if(view, weight, self.centring) for view in (image, text)), strict=True)
-        regressions = [
-            RidgeRegression(view, weight, ridge_shift(scatter_of(view, weight), self.ridge, self.ridge_unit))
-            for view in views
-        ]
+        regressions = [RidgeRegression(view, weight, self.ridge, self.ridge_unit) for view in views]
         kept = max(1, min(run.n_bits, *(regression.spectrum.rank for regression in regressions)))
         thin = torch.cat(
             [

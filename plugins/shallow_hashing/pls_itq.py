@@ -7,10 +7,8 @@ import torch
 from harness.training.building_blocks.canonical import centred
 from harness.training.building_blocks.counted_rows import counted_rows
 from harness.training.building_blocks.linear import LinearCodes
+from harness.training.building_blocks.more_bits import kept_directions
 from harness.training.building_blocks.rotation import itq_rotation, random_rotation
-
-SMALLEST = 1e-9
-"""Singular values below this share of the largest are rounding; their directions would be arbitrary."""
 
 
 class PlsItq(LinearCodes):
@@ -26,7 +24,7 @@ class PlsItq(LinearCodes):
         y, mean_y = centred(y, weight)
         self.means = (mean_x, mean_y)
         left, values, right = torch.linalg.svd((x * weight[:, None]).T @ y, full_matrices=False)
-        kept = max(1, min(run.n_bits, int((values > SMALLEST * values[0]).sum())))
+        kept = kept_directions(values, run.n_bits)
         scale = (values[:kept] / values[0].clamp(min=1e-300)) ** self.power
         projections, spread = [], []
         for view, directions in ((x, left), (y, right.T)):

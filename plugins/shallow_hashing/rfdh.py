@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from harness.training.building_blocks.counted_rows import centred_if, counted_rows
-from harness.training.building_blocks.ridge import RidgeRegression, ridge_shift, scatter_of
+from harness.training.building_blocks.ridge import RidgeRegression
 from harness.training.building_blocks.thresholds import ThresholdedCodes
 
 SMALLEST = 1e-6
@@ -164,10 +164,7 @@ class RobustFlexibleDiscreteHashing(ThresholdedCodes):
         rotation, latent, offsets = draw(k, k), draw(len(weight), k), [draw(k), draw(k)]
         if self.rotation == "orthogonal":
             rotation = torch.linalg.qr(rotation)[0]
-        regressions = [
-            RidgeRegression(view, weight, ridge_shift(scatter_of(view, weight), self.ridge, self.ridge_unit))
-            for view in views
-        ]
+        regressions = [RidgeRegression(view, weight, self.ridge, self.ridge_unit) for view in views]
         functions = []
         for _ in range(self.function_iterations):
             functions = [regression(latent + offset) for regression, offset in zip(regressions, offsets, strict=True)]

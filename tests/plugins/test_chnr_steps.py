@@ -13,13 +13,7 @@ from reference import chnr as reference
 from harness.context import RunContext
 from harness.interfaces import PairTrust, Phase, TrainingPairs
 
-
-@pytest.fixture(autouse=True)
-def float64():
-    torch.set_default_dtype(torch.float64)
-    torch.manual_seed(0)
-    yield
-    torch.set_default_dtype(torch.float32)
+pytestmark = pytest.mark.usefixtures("float64")
 
 
 def make_pairs(n: int = 20, d_image: int = 7, d_text: int = 5, text_view: bool = True) -> TrainingPairs:

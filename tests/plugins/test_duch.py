@@ -21,12 +21,7 @@ RUN = RunContext(6, torch.device("cpu"))
 RELEASED = {"augmented_text": "ignore", "adversarial_codes": "text", "bit_balance": "codes"}
 
 
-@pytest.fixture(autouse=True)
-def float64():
-    torch.set_default_dtype(torch.float64)
-    torch.manual_seed(0)
-    yield
-    torch.set_default_dtype(torch.float32)
+pytestmark = pytest.mark.usefixtures("float64")
 
 
 def make_pairs(n: int = 16, views: bool = True) -> TrainingPairs:

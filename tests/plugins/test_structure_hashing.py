@@ -28,12 +28,7 @@ JDSH = {**FACTORS, "mu": 1.5, "intra": 0.1, "left_scales": 2.0, "right_scales": 
 DSAH = {"alpha": 0.9, "k": 1.5, "eta": 0.1, "symmetry": 2.0}
 
 
-@pytest.fixture(autouse=True)
-def float64():
-    torch.set_default_dtype(torch.float64)
-    torch.manual_seed(0)
-    yield
-    torch.set_default_dtype(torch.float32)
+pytestmark = pytest.mark.usefixtures("float64")
 
 
 def make(name: str, **changed):

@@ -6,7 +6,8 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from harness.report.tables.legend import legend
-from harness.report.tables.table import BEST, SECOND, Cell, Table
+from harness.report.tables.markup import Markup
+from harness.report.tables.table import Table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,7 +41,7 @@ def as_html(table: Table) -> str:
 def _frame(table: Table) -> pd.DataFrame:
     import pandas as pd
 
-    cells = [[_cell(table.cells[row, column]) for column in table.columns] for row in table.rows]
+    cells = [[MARKUP.cell(table.cells[row, column]) for column in table.columns] for row in table.rows]
     rows = [_labels(table.row_label(row), table.row_marks.get(row, [])) for row in table.rows]
     columns = [_labels(table.column_label(column), table.column_marks.get(column, [])) for column in table.columns]
     return pd.DataFrame(
@@ -68,12 +69,4 @@ def _mark(mark: str) -> str:
     return f"<sup>{escape(mark)}</sup>" if mark else ""
 
 
-def _cell(cell: Cell) -> str:
-    text = escape(cell.text())
-    if cell.grey:
-        text = f'<span style="color: #767676">{text}</span>'
-    if cell.place == BEST:
-        text = f"<b>{text}</b>"
-    elif cell.place == SECOND:
-        text = f"<u>{text}</u>"
-    return text + "".join(_mark(mark) for mark in [*cell.significance, *cell.marks])
+MARKUP = Markup(escape, _mark, grey=r'<span style="color: #767676">%s</span>', best=r"<b>%s</b>", second=r"<u>%s</u>")

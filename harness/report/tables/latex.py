@@ -10,7 +10,8 @@ import unicodedata
 from collections.abc import Sequence
 
 from harness.report.tables.legend import legend
-from harness.report.tables.table import BEST, SECOND, Cell, Key, Table
+from harness.report.tables.markup import Markup
+from harness.report.tables.table import Key, Table
 from harness.report.tables.titles import columns_told
 
 _SPECIAL = {
@@ -125,7 +126,7 @@ def _body(table: Table) -> list[str]:
                 shown.append("")
             else:
                 shown.append(_spanning(label, _length(table.rows, number, level)))
-        cells = [_cell(table.cells[row, column]) for column in table.columns]
+        cells = [MARKUP.cell(table.cells[row, column]) for column in table.columns]
         lines.append(" & ".join([*shown, *cells]) + r" \\")
     return lines
 
@@ -144,12 +145,4 @@ def _mark(mark: str) -> str:
     return rf"\textsuperscript{{{shown}}}" if mark else ""
 
 
-def _cell(cell: Cell) -> str:
-    text = escape(cell.text())
-    if cell.grey:
-        text = rf"\textcolor{{gray}}{{{text}}}"
-    if cell.place == BEST:
-        text = rf"\textbf{{{text}}}"
-    elif cell.place == SECOND:
-        text = rf"\underline{{{text}}}"
-    return text + "".join(_mark(mark) for mark in [*cell.significance, *cell.marks])
+MARKUP = Markup(escape, _mark, grey=r"\textcolor{gray}{%s}", best=r"\textbf{%s}", second=r"\underline{%s}")

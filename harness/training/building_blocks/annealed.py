@@ -6,17 +6,9 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import normalize
 
-from harness.training.building_blocks.networks import TwoNetworks, hash_network
-
-
-class UnitLength(nn.Module):
-    """(b, d) to rows of length 1."""
-
-    def forward(self, features: Tensor) -> Tensor:
-        """A row of zeros stays one."""
-        return normalize(features)
+from harness.training.building_blocks.networks import TwoNetworks, UnitLength, hash_network
+from harness.training.building_blocks.optimisation import has_fused_steps, take_step
 
 
 class AnnealedNetworks(TwoNetworks):
@@ -55,7 +47,7 @@ class AnnealedNetworks(TwoNetworks):
                 momentum=self.momentum,
                 weight_decay=self.weight_decay,
                 nesterov=self.nesterov,
-                fused=run.device.type in ("cpu", "cuda"),
+                fused=has_fused_steps(run.device),
             )
             for modules, rate in zip(self.sides(), self.learning_rates, strict=True)
         ]
@@ -92,11 +84,7 @@ class AnnealedNetworks(TwoNetworks):
         h_image = (self.slope * self.image_network(batch.image)).tanh()
         h_text = (self.slope * self.text_network(batch.text)).tanh()
         loss = self.loss(h_image, h_text, batch, trust.weight)
-        for optimiser in self.optimisers:
-            optimiser.zero_grad()
-        loss.backward()
-        for optimiser in self.optimisers:
-            optimiser.step()
+        take_step(loss, *self.optimisers)
         return loss.detach()
 
     def pair_losses(self, batch) -> Tensor:

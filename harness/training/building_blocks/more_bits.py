@@ -5,6 +5,19 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+SMALLEST = 1e-9
+"""Singular values below this share of the largest are rounding; their directions would be arbitrary."""
+
+
+def kept_directions(values: Tensor, n_bits: int) -> int:
+    """How many directions to keep: one for each bit, but none that is only rounding, and at least one.
+
+    Args:
+        values: (k,) singular values of the directions, in descending order.
+        n_bits: Number of bits.
+    """
+    return max(1, min(n_bits, int((values > SMALLEST * values[0]).sum())))
+
 
 def turned_copies(k: int, n_bits: int, run) -> Tensor:
     """A matrix that makes n_bits columns of k columns: the k themselves, then copies of them turned at random.

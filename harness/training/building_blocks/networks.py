@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import batch_norm
+from torch.nn.functional import batch_norm, normalize
+
+
+class UnitLength(nn.Module):
+    """(b, d) to rows of length 1."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        """A row of zeros stays one."""
+        return normalize(features)
 
 
 def hash_network(

@@ -56,18 +56,25 @@ class Spectrum:
 class RidgeRegression:
     """The matrix W that makes sum_i w_i ||t_i - x_i W||^2 + shift ||W||^2 smallest, for one X and many T.
 
+    Attributes:
+        shift: What was added to the diagonal of the scatter matrix.
+        spectrum: That matrix.
+
     Without a shift and with a singular scatter matrix it is the smallest of the best W.
     """
 
-    def __init__(self, view: Tensor, weight: Tensor, shift: float) -> None:
+    def __init__(self, view: Tensor, weight: Tensor, ridge: float, unit: str = ABSOLUTE) -> None:
         """
         Args:
             view: X, (n, d) float64.
             weight: (n,) float64.
-            shift: At least 0, see :func:`ridge_shift`.
+            ridge: At least 0, in the unit of :func:`ridge_shift`.
+            unit: :data:`RELATIVE` or :data:`ABSOLUTE`.
         """
         self.weighed = view * weight[:, None]
-        self.spectrum = Spectrum(self.weighed.T @ view, shift)
+        scatter = self.weighed.T @ view
+        self.shift = ridge_shift(scatter, ridge, unit)
+        self.spectrum = Spectrum(scatter, self.shift)
         self.inverse = self.spectrum.power(-1.0)
 
     def __call__(self, targets: Tensor) -> Tensor:
