@@ -77,6 +77,36 @@ def path_below(folder: Path, name: str, what: str) -> Path:
     return path
 
 
+def pattern_parts(pattern: str, what: str) -> tuple[str, ...]:
+    """The parts of a relative path in which ``*`` stands for any name within a folder.
+
+    Raises:
+        HarnessError: As :func:`relative_parts`, or it is empty or has ``**``, which would search whole trees.
+    """
+    parts = relative_parts(pattern, what)
+    if not parts or "**" in pattern:
+        raise HarnessError(f"{what}: {pattern[:200]!r} is no path or pattern; '*' stands for any name within a folder.")
+    return parts
+
+
+def file_name(name: str, what: str) -> str:
+    """A name of one file in a folder, which is not hidden.
+
+    Args:
+        name: The name; other than a plain name it may hold blanks and letters of any language.
+        what: Where it was found, for the message.
+
+    Returns:
+        The name.
+
+    Raises:
+        HarnessError: It is empty, begins with ``.``, or is no single part as of :func:`relative_parts`.
+    """
+    if name.startswith(".") or relative_parts(name, what) != (name,):
+        raise HarnessError(f"{what}: {name[:200]!r} is no plain name of a file; give one without folders.")
+    return name
+
+
 def plain_name(name: str, what: str) -> str:
     """A name that may be the name of a folder on every system.
 

@@ -12,6 +12,7 @@ from harness.declarations import MetricDeclaration
 from harness.errors import HarnessError
 from harness.npz_file import read_npz
 from harness.records.run_files import array_bytes, read_files
+from harness.records.run_paths import run_place
 from harness.records.schema import RunRecord
 from harness.records.store import RunStore, StoredRun, record_bytes
 from harness.records.verdict import NOTE as NOT_VALID
@@ -123,13 +124,14 @@ def write_rescored(rescored: Rescored) -> None:
     from safetensors import SafetensorError, deserialize
 
     folder, record = rescored.folder.absolute(), rescored.record
-    store = RunStore(folder.parents[3])
     method, dataset = record.cell.method, record.cell.dataset
-    if store.folder(method, dataset, record.hash) != folder:
+    place = run_place(method, dataset, record.hash)
+    if not folder.as_posix().endswith(f"/runs/{place}"):
         raise HarnessError(
             f"run {record.hash}: {folder} is not where runs are kept (RESULTS/runs/METHOD/DATASET/HASH): move it there "
             "first."
         )
+    store = RunStore(folder.parents[3])
     try:
         files = read_files(folder)
         if "model.safetensors" in files:

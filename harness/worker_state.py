@@ -140,10 +140,16 @@ class Reporter:
 
 
 def read_workers(folder: Path) -> Iterator[WorkerState]:
-    """The workers whose files lie in a folder, dead ones too, sorted by name; unreadable files are passed over."""
+    """The workers whose files lie in a folder, dead ones too, sorted by name.
+
+    Files that cannot be read, or are not called as their worker's is, are passed over: what removes or reads a worker's
+    files goes by its name.
+    """
     for path in sorted(folder.glob("*.json")):
         try:
             content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            yield WorkerState(**content)
+            worker = WorkerState(**content)
+            if worker.file_name == path.name:
+                yield worker
         except (OSError, ValueError, TypeError):
             continue

@@ -62,7 +62,13 @@ def command(
             for one in findings:
                 click.echo(f"{card.name}: {one.kind}: {one.text}")
             if wrong and card.sources:
-                click.echo(f"{card.name}: `harness data fetch {card.name}` gets what can be downloaded")
+                by_hand = all(source.by_hand for source in card.sources)
+                command = f"harness data fetch {card.name}"
+                click.echo(
+                    f"{card.name}: `{command} --dry-run` says how to get it by hand"
+                    if by_hand
+                    else f"{card.name}: `{command}` gets what can be downloaded"
+                )
     if as_json:
         click.echo(json.dumps(found, indent=1))
     ctx.exit(1 if harmful else 0)

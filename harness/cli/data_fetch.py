@@ -32,7 +32,8 @@ def command(
     """Download the files of data sets into the data root, check and unpack them.
 
     An interrupted download goes on where it stopped. What has no public address is named, with the place where it
-    belongs; the exit code is then 1. Please mind the licences that `harness data info NAME` shows.
+    belongs; the exit code is then 1, and so is that of a dry run that could fetch nothing. Please mind the licences
+    that `harness data info NAME` shows.
     """
     from harness.cli.bars import bars_shown
     from harness.cli.features import size_shown
@@ -56,7 +57,10 @@ def command(
             click.echo(f"{card.name}: made on the spot, there is nothing to fetch")
             continue
         if dry_run:
-            for step in plan(card, root, again=again):
+            steps = plan(card, root, again=again)
+            states = {step.state for step in steps}
+            by_hand += "by hand" in states and not states & {"fetch", "put"}
+            for step in steps:
                 size = f" ({size_shown(step.source.size)})" if step.source.size else ""
                 said = {
                     "there": f"{step.name or step.source.address} is there already",

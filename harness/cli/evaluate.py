@@ -86,7 +86,7 @@ def command(
     from harness.records.store import RunStore
     from harness.records.verdict import verdict, violation_notes
     from harness.request_checks import check_shares_and_seeds
-    from harness.retrieval.code_file import code_table
+    from harness.retrieval.code_file import ARRAYS, code_table
     from harness.retrieval.evaluate import definitions, evaluate, failure_notes
     from harness.runner import evaluation_arrays
 
@@ -96,7 +96,7 @@ def command(
     metric_ids = metric_ids_of(registry, metrics)
     store = RunStore(results)
     frame = _by_labels(_frame(cell, store)) if cell else None
-    arrays = read_npz(codes, "--codes")
+    arrays = read_npz(codes, "--codes", ARRAYS.__contains__)
     table = code_table(arrays, f"--codes {codes}", None if frame is None else _labels_by_id(frame))
     facts = _facts(said, frame, table, name or codes.stem, seed)
     identity = {
@@ -156,14 +156,17 @@ def _frame(cell: str, store: Any) -> dict[str, Any]:
     """Facts, ids and labels of the cell that codes belong to."""
     import numpy as np
 
-    from harness.data.export import header_of
+    from harness.data.export import HEADER, header_of
     from harness.data.query_blocks import blocks_of_captions
     from harness.errors import HarnessError
     from harness.npz_file import read_npz
+    from harness.retrieval.code_file import ARRAYS
 
     path = Path(cell)
     if path.suffix == ".npz":
-        arrays = read_npz(path, "--cell")
+        arrays = read_npz(
+            path, "--cell", (HEADER, "split", "labels", "captions", "text", "caption_choice").__contains__
+        )
         header = header_of(arrays)
         if header is None:
             raise HarnessError(f"--cell {cell} is no file of `harness data export`.")
@@ -176,7 +179,7 @@ def _frame(cell: str, store: Any) -> dict[str, Any]:
         }
     stored = store.lookup(cell)
     record = stored.record
-    arrays = read_npz(stored.folder / "arrays.npz", "--cell")
+    arrays = read_npz(stored.folder / "arrays.npz", "--cell", ARRAYS.__contains__)
     return {
         **record.cell.model_dump(),
         "data": record.identity.get("data"),

@@ -66,6 +66,7 @@ def _doomed(results: Path, limited: bool, old_code: bool) -> list[Doomed]:
     """The runs that the options mean, each once."""
     from harness.records.index import open_index
     from harness.records.prune import doom
+    from harness.records.run_paths import run_folder
 
     wanted: dict[str, str] = {}
     with open_index(results) as index:
@@ -81,4 +82,4 @@ def _doomed(results: Path, limited: bool, old_code: bool) -> list[Doomed]:
 
         for folder in superseded(load_records(results, metrics=(), more=("folder",)))["folder"]:
             wanted.setdefault(folder, "old code")
-    return [doom(results / "runs" / folder, why) for folder, why in wanted.items()]
+    return [doom(run_folder(results / "runs", folder), why) for folder, why in wanted.items()]

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 log = logging.getLogger(__name__)
 
-UNREADABLE = (OSError, ValueError, KeyError, TypeError, EOFError)
+UNREADABLE = (OSError, ValueError, KeyError, TypeError, EOFError, RecursionError, MemoryError)
 """What is raised where an entry is not there, damaged, or of another key."""
 
 

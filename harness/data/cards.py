@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
 from harness.errors import HarnessError, unknown_name
+from harness.paths_below import file_name, pattern_parts, plain_name, relative_parts
 from harness.toml_lines import line_of, read_toml
+from harness.unpack import is_archive
+
+
+def _checked_by(check: Callable[[str, str], object]) -> AfterValidator:
+    """A validator that says what the check says, without the place, which the reader of the card knows."""
+
+    def validate(text: str) -> str:
+        try:
+            check(text, "")
+        except HarnessError as error:
+            raise PydanticCustomError("name", "{said}", {"said": str(error).removeprefix(": ").rstrip(".")}) from error
+        return text
+
+    return AfterValidator(validate)
+
 
 Count = Annotated[int, Field(ge=1)]
+Name = Annotated[str, _checked_by(plain_name)]
+PathBelow = Annotated[str, _checked_by(relative_parts)]
+Pattern = Annotated[str, _checked_by(pattern_parts)]
 Parameter = bool | int | str | list[str]
 
 
@@ -22,7 +42,7 @@ class _Strict(BaseModel):
 class Expected(_Strict):
     """A file or folder of the layout, for `harness data check`."""
 
-    path: str
+    path: Pattern
     """Below the data set's folder; ``*`` stands for any name within a folder."""
     kind: Literal["file", "folder"] = "file"
     count: Count | None = None
@@ -36,17 +56,17 @@ class Expected(_Strict):
 class Layout(_Strict):
     """Where the files of a data set lie below the data root."""
 
-    folder: str
-    """Folder below the data root."""
-    other_folders: tuple[str, ...] = ()
+    folder: PathBelow
+    """Folder below the data root; it may be a link that the user made."""
+    other_folders: tuple[PathBelow, ...] = ()
     """Names that the folder also has, as archives are unpacked."""
-    annotations: str = ""
+    annotations: PathBelow = ""
     """File with captions and labels, below ``folder``."""
-    other_annotations: tuple[str, ...] = ()
+    other_annotations: tuple[PathBelow, ...] = ()
     """Names that the file also has."""
-    images: str = ""
+    images: PathBelow = ""
     """Folder of the images, below ``folder``."""
-    other_images: tuple[str, ...] = ()
+    other_images: tuple[PathBelow, ...] = ()
     """Names that the folder of the images also has."""
     files: tuple[Expected, ...] = ()
     """All that is expected below ``folder``."""
@@ -62,11 +82,32 @@ class Source(_Strict):
     """Of the file, where the publisher or several independent copies agree on it; "" where nobody knows."""
     size: Count | None = None
     """Bytes."""
-    unpack: str = ""
+    unpack: PathBelow = ""
     """Folder, below the data set's, into which an archive is unpacked; "" for the data set's own."""
     kind: Literal["file", "page"] = "file"
     """"page" where a person has to click: a cloud drive, a form."""
     remark: str = ""
+
+    @property
+    def by_hand(self) -> bool:
+        """Whether no program can get it."""
+        return self.kind == "page" or not self.address
+
+    @property
+    def file_name(self) -> str:
+        """Name of the file that it gives; "" for a page that gives several."""
+        name = self.file or self.address.partition("?")[0].rstrip("/").rpartition("/")[2]
+        return "" if self.by_hand and not self.file and not is_archive(name) else name
+
+    @model_validator(mode="after")
+    def _has_a_file_name(self) -> Source:
+        if self.file_name or not self.by_hand:
+            try:
+                file_name(self.file_name, "")
+            except HarnessError as error:
+                said = str(error).removeprefix(": ").rstrip(".")
+                raise PydanticCustomError("name", "{said} as 'file'", {"said": said}) from error
+        return self
 
 
 class Part(_Strict):
@@ -97,7 +138,7 @@ class Backbones(_Strict):
 class DatasetCard(_Strict):
     """Facts about a data set and the reader for its layout."""
 
-    name: str
+    name: Name
     title: str
     paper: str
     licence: str

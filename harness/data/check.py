@@ -10,14 +10,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.data.dataset_folder import alternatives, find_folder, names_of_folder
+from harness.data.dataset_folder import LAYOUT, alternatives, find_folder, found_below, names_of_folder, own_folder
 from harness.data.decoding import undecodable
-from harness.data.unpack import is_archive
 from harness.errors import HarnessError
+from harness.paths_below import path_below
+from harness.unpack import is_archive
 from harness.wording import counted
 
 if TYPE_CHECKING:
-    from harness.data.cards import DatasetCard, Expected, Source
+    from harness.data.cards import DatasetCard, Expected
     from harness.plugins import Registry
 
 IMAGES = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".gif", ".webp"}
@@ -89,7 +90,7 @@ def check(
             return [Finding("missing", root, f"there is no folder {root}")]
         names = " or ".join(names_of_folder(layout))
         text = f"the folder {names} is missing below {root}; it holds {wanted(card)}"
-        return [Finding("missing", root / card.layout.folder, text)]
+        return [Finding("missing", own_folder(root, card.layout.folder), text)]
     findings = [] if card.layout.folder == "." else missing(card, folder)  # its reader says what a table may be called
     findings += _of_sources(card, folder, watch)
     findings += _unreadable_json(folder, card)
@@ -118,7 +119,7 @@ def missing(card: DatasetCard, folder: Path) -> list[Finding]:
 
 def _share(folder: Path, entry: Expected) -> float:
     """How much of an expected file or folder is there, from 0 to 1."""
-    number = sum(1 for _ in folder.glob(entry.path))
+    number = sum(1 for _ in found_below(folder, entry.path))
     return min(number / ((entry.count or 1) if "*" in entry.path else 1), 1.0)
 
 
@@ -157,9 +158,9 @@ def _missing(card: DatasetCard, folder: Path, entry: Expected) -> Iterable[Findi
         return
     remark = f" ({entry.remark})" if entry.remark else ""
     paths = alternatives(card.layout.model_dump(), entry.path)
-    places = [folder / path for path in paths]
+    places = [path_below(folder, path, LAYOUT) for path in paths]
     if "*" in entry.path:
-        number = sum(1 for _ in folder.glob(entry.path))
+        number = sum(1 for _ in found_below(folder, entry.path))
         if number < (entry.count or 1):
             wanted = f"{entry.count} of them" if entry.count else "at least one"
             yield Finding("missing", places[0], f"{entry.path}: {number} found in {folder}, expected {wanted}{remark}")
@@ -181,8 +182,8 @@ def _missing(card: DatasetCard, folder: Path, entry: Expected) -> Iterable[Findi
 def _of_sources(card: DatasetCard, folder: Path, watch: Watch) -> Iterable[Finding]:
     """Files that the card knows size or sha256 of."""
     for source in card.sources:
-        name = name_of(source)
-        path = folder / source.unpack / name
+        name = source.file_name
+        path = path_below(folder, f"{source.unpack}/{name}".lstrip("/"), "[[sources]] of a dataset card")
         if source.kind != "file" or is_archive(name) or not path.is_file():
             continue
         size = path.stat().st_size
@@ -196,16 +197,13 @@ def _of_sources(card: DatasetCard, folder: Path, watch: Watch) -> Iterable[Findi
                 yield Finding("wrong", path, f"{path} is not the published file: its sha256 is {found}")
 
 
-def name_of(source: Source) -> str:
-    """Name of the file that a source gives."""
-    return source.file or source.address.partition("?")[0].rstrip("/").rpartition("/")[2]
-
-
 def _unreadable_json(folder: Path, card: DatasetCard) -> list[Finding]:
     assert card.layout is not None
     names = {card.layout.annotations, *card.layout.other_annotations, *(entry.path for entry in card.layout.files)}
     found = []
-    for path in sorted(folder / name for name in names if name.endswith(".json") and "*" not in name):
+    for path in sorted(
+        path_below(folder, name, LAYOUT) for name in names if name.endswith(".json") and "*" not in name
+    ):
         if path.is_file():
             try:
                 json.loads(path.read_text(encoding="utf-8"))
@@ -219,13 +217,13 @@ def _unreadable_json(folder: Path, card: DatasetCard) -> list[Finding]:
 def _absent_images(card: DatasetCard, folder: Path) -> Finding | None:
     """Images that a JSON of Karpathy's form names and that are not there: all of them, not the first alone."""
     assert card.layout is not None
-    images = next(
-        (folder / name for name in (card.layout.images, *card.layout.other_images) if (folder / name).is_dir()), None
-    )
+    names = (card.layout.images, *card.layout.other_images)
+    images = next((path for name in names if (path := path_below(folder, name, LAYOUT)).is_dir()), None)
     if not card.layout.annotations.endswith(".json") or not card.layout.images or images is None:
         return None
-    names = alternatives(card.layout.model_dump(), card.layout.annotations)
-    annotations = next((folder / name for name in names if (folder / name).is_file()), folder / names[0])
+    listed = alternatives(card.layout.model_dump(), card.layout.annotations)
+    places = [path_below(folder, name, LAYOUT) for name in listed]
+    annotations = next((path for path in places if path.is_file()), places[0])
     try:
         content = json.loads(annotations.read_text(encoding="utf-8"))
         named = [

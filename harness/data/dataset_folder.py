@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from harness.errors import HarnessError
+from harness.paths_below import path_below, pattern_parts, relative_parts
+
+LAYOUT = "[layout] of a dataset card"
+"""Where names of files and folders come from, for messages."""
 
 
 def card_content(path: Path) -> dict[str, Any]:
@@ -18,8 +22,17 @@ def card_content(path: Path) -> dict[str, Any]:
     """
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise HarnessError(f"dataset card {path} cannot be read: {' '.join(str(error).split())}.") from error
+
+
+def own_folder(root: Path, name: str) -> Path:
+    """The folder of a data set by one of its names; the user may have made it a link to wherever the data are.
+
+    Raises:
+        HarnessError: The name is no relative path.
+    """
+    return root.joinpath(*relative_parts(name, LAYOUT))
 
 
 def names_of_folder(layout: Mapping[str, Any]) -> list[str]:
@@ -36,20 +49,36 @@ def find_folder(layout: Mapping[str, Any], root: Path | None) -> Path | None:
 
     Returns:
         The folder; None if it is not there.
+
+    Raises:
+        HarnessError: A name in the card is no path below the root.
     """
     if root is None:
         return None
     for name in names_of_folder(layout):
-        if (root / name).is_dir():
-            return root / name
+        if (folder := own_folder(root, name)).is_dir():
+            return folder
     annotations = str(layout.get("annotations", ""))
     files = [str(entry.get("path", "")) for entry in layout.get("files", ())]
-    own = [path for path in (annotations, *files) if path and "*" not in path and (root / path).is_file()]
+    own = [
+        path for path in (annotations, *files) if path and "*" not in path and path_below(root, path, LAYOUT).is_file()
+    ]
     return root if own or (root.name in names_of_folder(layout) and root.is_dir()) else None
 
 
 def found_word(card: Mapping[str, Any], root: Path | None) -> str:
-    """``made on the spot``, ``any folder``, ``yes``, ``in part``, ``no`` or ``no data root``: are the files there?"""
+    """``made on the spot``, ``any folder``, ``yes``, ``in part``, ``no`` or ``no data root``: are the files there?
+
+    Raises:
+        HarnessError: The layout is not as a card's should be.
+    """
+    try:
+        return _found_word(card, root)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise HarnessError(f"{LAYOUT} is not as it should be: `harness data info` says what is wrong.") from error
+
+
+def _found_word(card: Mapping[str, Any], root: Path | None) -> str:
     layout = card.get("layout")
     if layout is None:
         return "made on the spot"
@@ -63,6 +92,16 @@ def found_word(card: Mapping[str, Any], root: Path | None) -> str:
     found = [_share(folder, names) for names in _wanted(layout)]
     best = max(found, default=1.0)
     return "yes" if best == 1 else "in part" if best > 0 else "no"
+
+
+def found_below(folder: Path, pattern: str) -> Iterator[Path]:
+    """What there is of a path of the layout, in which ``*`` stands for any name within a folder.
+
+    Raises:
+        HarnessError: It leads out of the folder.
+    """
+    path_below(folder, "/".join(pattern_parts(pattern, LAYOUT)), LAYOUT)
+    return folder.glob(pattern)
 
 
 def alternatives(layout: Mapping[str, Any], path: str) -> list[str]:
@@ -88,5 +127,5 @@ def _wanted(layout: Mapping[str, Any]) -> list[list[list[str]]]:
 
 def _share(folder: Path, wanted: list[list[str]]) -> float:
     """How much of what is wanted is there, from 0 to 1."""
-    there = [any(next(folder.glob(name), None) is not None for name in names) for names in wanted]
+    there = [any(next(found_below(folder, name), None) is not None for name in names) for names in wanted]
     return sum(there) / len(there) if there else 1.0

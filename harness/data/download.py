@@ -28,6 +28,9 @@ TEMPORARY = {408, 425, 429, 500, 502, 503, 504}
 PIECE = 1 << 16
 """Bytes taken from the network at a time."""
 
+MOST = 1 << 36
+"""Bytes of a file whose size the card does not say (64 GiB); the largest of the field, COCO's images, have 13 GB."""
+
 WORTH = 1 << 20
 """Bytes that a try must bring to count as no failure."""
 
@@ -71,6 +74,7 @@ def download(
     sha256: str = "",
     patience: Patience | None = None,
     watch: Watch = ignore_bytes,
+    most: int = MOST,
 ) -> None:
     """Download a file.
 
@@ -84,6 +88,7 @@ def download(
         sha256: Of the file, where known.
         patience: How long to wait.
         watch: Progress.
+        most: Bytes that a file of unknown size may have.
 
     Raises:
         HarnessError: It cannot be had; one sentence says why, and what to do.
@@ -99,7 +104,7 @@ def download(
         while True:
             before = part.size
             try:
-                _fetch_rest(session, address, part, size, sha256, patience, watch)
+                _fetch_rest(session, address, part, size, most, sha256, patience, watch)
             except _AgainError as again:
                 failures = 1 if part.size - before >= WORTH else failures + 1
                 if failures >= patience.tries:
@@ -163,6 +168,7 @@ def _fetch_rest(
     address: str,
     part: _Part,
     size: int | None,
+    most: int,
     sha256: str,
     patience: Patience,
     watch: Watch,
@@ -180,7 +186,7 @@ def _fetch_rest(
         return
     response = _ask(session, address, have, part.validator, patience)
     with response:
-        total = _check_answer(response, address, part, have, size)
+        total = _check_answer(response, address, part, have, size, most)
         if total is not None and total == have:
             return
         resuming = response.status_code == HTTPStatus.PARTIAL_CONTENT
@@ -197,7 +203,7 @@ def _fetch_rest(
                 )
             if not resuming:
                 part.begin(_validator(response))
-            _receive(response, part, have, total, size, patience, watch)
+            _receive(response, part, have, total, size, most, patience, watch)
         except OSError as error:
             raise HarnessError(f"{part.path} cannot be written: {error.strerror or error}.") from error
     if total is not None and part.size < total:
@@ -229,18 +235,20 @@ def _ask(session: requests.Session, address: str, have: int, validator: str, pat
         raise HarnessError(f"{address}: this is no address that can be fetched ({_short(error)}).") from error
 
 
-def _check_answer(response: requests.Response, address: str, part: _Part, have: int, size: int | None) -> int | None:
+def _check_answer(
+    response: requests.Response, address: str, part: _Part, have: int, size: int | None, most: int
+) -> int | None:
     """The size of the whole file, where the server says it."""
     status = response.status_code
     if status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
         whole = re.fullmatch(r"bytes \*/(\d+)", response.headers.get("Content-Range", ""))
-        if whole and int(whole[1]) == have:
+        if whole and _number(whole[1]) == have:
             return have
         part.discard()
         raise _AgainError("the file is shorter than what had arrived of it", pause=0.0)
     if status in TEMPORARY:
-        asked = response.headers.get("Retry-After", "")
-        raise _AgainError(f"the server answers {_status(status)}", float(asked) if asked.isdigit() else None)
+        asked = _number(response.headers.get("Retry-After", ""))
+        raise _AgainError(f"the server answers {_status(status)}", None if asked is None else float(asked))
     if status not in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
         gone = status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
         raise HarnessError(
@@ -253,17 +261,28 @@ def _check_answer(response: requests.Response, address: str, part: _Part, have: 
     total: int | None = None
     if status == HTTPStatus.PARTIAL_CONTENT:
         found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
-        if not found or int(found[1]) != have:
+        if not found or _number(found[1]) != have:
             part.discard()
             raise _AgainError("the server sends another piece than was asked for", pause=0.0)
-        total = None if found[2] == "*" else int(found[2])
-    elif response.headers.get("Content-Length", "").isdigit():
-        total = int(response.headers["Content-Length"])
+        total = _number(found[2])
+    else:
+        total = _number(response.headers.get("Content-Length", ""))
     if total is not None and size is not None and total != size:
         raise HarnessError(
             f"{address}: the server has {total} bytes, the card says {size}: it is another version of the file."
         )
+    if total is not None and size is None and total > most:
+        raise HarnessError(_too_large(address, most))
     return total
+
+
+def _number(text: str) -> int | None:
+    """A number of a header; None for anything else."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else None
+
+
+def _too_large(address: str, most: int) -> str:
+    return f"{address}: the server sends more than {most} bytes, and the card does not say so: give 'size' in the card."
 
 
 def _receive(
@@ -272,6 +291,7 @@ def _receive(
     have: int,
     total: int | None,
     size: int | None,
+    most: int,
     patience: Patience,
     watch: Watch,
 ) -> None:
@@ -294,9 +314,11 @@ def _receive(
                 raise HarnessError(_is_a_page(part.address, part.target.name))
             opened.write(piece)
             have += len(piece)
-            if size is not None and have > size:
+            if have > (most if size is None else size):
                 opened.close()
                 part.discard()
+                if size is None:
+                    raise HarnessError(_too_large(part.address, most))
                 raise HarnessError(f"{part.address}: the server sends more than the {size} bytes that the card says.")
             watch(have, total or size)
             now = time.monotonic()

@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.data.export import header_of
+from harness.data.export import HEADER, header_of
 from harness.data.splits import check_split
 from harness.data.table import FeatureTable, check_captions_cover
 from harness.errors import HarnessError
-from harness.npz_file import read_npz
+from harness.npz_file import names_in_npz, read_npz
 
 log = logging.getLogger(__name__)
 
@@ -45,8 +45,10 @@ def read_feature_file(path: Path) -> FeatureTable:
         HarnessError: Something is missing, of the wrong shape, not finite, or contradictory; one sentence says what.
     """
     where = f"--features {path}"
-    arrays = read_npz(path, "--features", expected=_join(REQUIRED))
-    unused = [name for name in arrays if name not in (*REQUIRED, *OPTIONAL) and not name.startswith(("plan_", "cell_"))]
+    names = names_in_npz(path, "--features", expected=_join(REQUIRED))
+    known = (*REQUIRED, *OPTIONAL, HEADER)
+    arrays = read_npz(path, "--features", known.__contains__)
+    unused = [name for name in names if name not in known and not name.startswith(("plan_", "cell_"))]
     if unused:
         log.warning("%s: not used: %s (known are %s).", where, _join(unused), _join((*REQUIRED, *OPTIONAL)))
     header = header_of(arrays)
@@ -56,7 +58,7 @@ def read_feature_file(path: Path) -> FeatureTable:
     return replace(
         table,
         origin=str(header.get("data", "")),
-        holds_plan="plan_header" in arrays,
+        holds_plan="plan_header" in names,
         limited=limit if isinstance(limit, int) else None,
         shared_space=header.get("shared_space") is True,
     )

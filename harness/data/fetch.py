@@ -2,7 +2,8 @@
 
 Everything unfinished lies in ``.fetch-NAME`` below the data root: parts of downloads, archives, what is being unpacked.
 A process may be killed at any moment; the next one goes on from there. A data set's folder that was not there before
-appears at the end, with everything in it.
+appears at the end, with everything in it. Nothing is written through a link that leads out of the data root, and
+nothing is removed but what lies in ``.fetch-NAME``.
 """
 
 from __future__ import annotations
@@ -17,17 +18,19 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
-from harness.data.check import missing, name_of
-from harness.data.dataset_folder import find_folder, names_of_folder
+from harness.data.check import missing
+from harness.data.dataset_folder import find_folder, names_of_folder, own_folder
 from harness.data.download import Patience, download
-from harness.data.unpack import Limits, is_archive, unpack
 from harness.errors import HarnessError
+from harness.paths_below import path_below, plain_name
+from harness.unpack import ArchiveError, Limits, is_archive, unpack
+from harness.whole_file import replace_text
 
 if TYPE_CHECKING:
     from harness.data.cards import DatasetCard, Source
 
 MARK = ".harness-fetched.json"
-"""In a data set's folder: which sources it holds."""
+"""In a data set's folder: which sources it holds. Archives that bring one are not believed."""
 
 Watch = Callable[[str, int, int | None], None]
 """Called with what is done, the bytes that are done, and all bytes where that is known."""
@@ -83,7 +86,7 @@ def plan(card: DatasetCard, root: Path, *, again: bool = False) -> list[Step]:
         A step for each source of the card.
 
     Raises:
-        HarnessError: The card has no sources, or one of them has no usable file name.
+        HarnessError: The card has no sources, or a file would be written through a link out of the data root.
     """
     if card.layout is None:
         return []
@@ -91,26 +94,24 @@ def plan(card: DatasetCard, root: Path, *, again: bool = False) -> list[Step]:
         see = f": see {card.source}" if card.source else ""
         raise HarnessError(f"data set {card.name!r}: its card names no source to fetch{see}.")
     found = find_folder(card.layout.model_dump(), root)
-    target = found or root / card.layout.folder
+    target = found or own_folder(root, card.layout.folder)
     complete = found is not None and not missing(card, found)
     staged = _stage(root, card) / "new"
     marked = _marked(staged) if again else _marked(target) | _marked(staged)
     steps = []
     for source in card.sources:
-        is_page = source.kind == "page" or not source.address
-        name = name_of(source)
-        if is_page and not source.file and not is_archive(name):
-            name = ""  # the page is no file
-        if not (name or is_page) or Path(name).name != name or name.startswith("."):
-            raise HarnessError(f"dataset card {card.name!r}: source {source.address!r} needs a plain name as 'file'.")
-        place = target / source.unpack
+        name = source.file_name
+        place = path_below(target, source.unpack, f"dataset card {card.name!r}: key 'unpack'")
         brought = next((path / name for path in (place, target, root) if name and (path / name).is_file()), None)
-        if complete or _identity(source) in marked or (brought == place / name and not is_archive(name)):
+        held = _identity(source) in marked if is_archive(name) else brought == place / name
+        if complete or (name and held):
             state = "there"
         elif brought is not None:
             state = "put"
         else:
-            state = "by hand" if is_page else "fetch"
+            state = "by hand" if source.by_hand else "fetch"
+        if state in ("fetch", "put"):
+            path_below(root, place.relative_to(root).as_posix(), f"data set {card.name!r}")
         steps.append(Step(source, name, place, state, brought))
     return steps
 
@@ -146,8 +147,11 @@ def fetch(
     stage = _stage(root, card)
     try:
         stage.mkdir(parents=True, exist_ok=True)
+        links = [path for path in (stage, *stage.iterdir()) if path.is_symlink()]
     except OSError as error:
         raise HarnessError(f"--data-root {root} cannot be written: {error.strerror}.") from error
+    if links:
+        raise HarnessError(f"{links[0]} is a link, and unfinished downloads are never written through one: remove it.")
     try:
         with FileLock(stage / "lock", timeout=0):
             try:
@@ -175,12 +179,13 @@ def _fetch_all(
 ) -> list[Step]:
     assert card.layout is not None
     steps = plan(card, root, again=again)
-    target = find_folder(card.layout.model_dump(), root) or root / card.layout.folder
+    target = find_folder(card.layout.model_dump(), root) or own_folder(root, card.layout.folder)
     folder = target if target.exists() else stage / "new"
     for number, step in enumerate(steps):
         if step.state in ("fetch", "put"):
-            _one(card, step, stage, number, folder, patience, limits, watch)
+            _one(card, step, stage, number, root, folder, patience, limits, watch)
     if folder != target and folder.exists() and any(folder.iterdir()):
+        path_below(root, target.relative_to(root).as_posix(), f"data set {card.name!r}")
         target.parent.mkdir(parents=True, exist_ok=True)
         folder.rename(target)
     return steps
@@ -191,6 +196,7 @@ def _one(
     step: Step,
     stage: Path,
     number: int,
+    root: Path,
     folder: Path,
     patience: Patience | None,
     limits: Limits | None,
@@ -199,33 +205,33 @@ def _one(
     """Download and place one source."""
     source = step.source
     file = step.file or stage / step.name
-    if step.file is None and not file.is_file():
-        download(
-            source.address,
-            file,
-            size=source.size,
-            sha256=source.sha256,
-            patience=patience,
-            watch=lambda done, total: watch(step.name, done, total),
-        )
     unpacked = stage / f"unpacked-{number}"
     if not unpacked.exists():
         half = stage / f"unpacking-{number}"
         shutil.rmtree(half, ignore_errors=True)
+        kept = step.file is None and file.is_file()
+        if step.file is None and not kept:
+            _download(step, file, patience, watch)
         if step.archive:
-            unpack(file, half, limits, lambda done, total: watch(f"unpacking {step.name}", done, total))
+            try:
+                _unpack(step, file, half, limits, watch)
+            except ArchiveError:
+                if not kept:
+                    raise
+                _download(step, file, patience, watch)  # what an earlier command left may be cut
+                _unpack(step, file, half, limits, watch)
         else:
             half.mkdir()
             try:
-                (half / step.name).hardlink_to(file)
+                (half / step.name).hardlink_to(file.resolve())
             except OSError:  # a file system without, or another one
                 shutil.copy2(file, half / step.name)
         half.rename(unpacked)
     content = unpacked
     if step.archive and not source.unpack:
         content = _without_outer_folder(card, unpacked)
-    place = folder / source.unpack
-    clash = next(_clashes(content, place), None)
+    place = path_below(folder, source.unpack, f"dataset card {card.name!r}: key 'unpack'")
+    clash = next(_clashes(content, place, root), None)
     if clash is not None:
         raise HarnessError(
             f"{clash} is there already, with another content than that in {step.name}: move it away, and fetch again."
@@ -237,6 +243,28 @@ def _one(
         file.unlink(missing_ok=True)
 
 
+def _download(step: Step, file: Path, patience: Patience | None, watch: Watch) -> None:
+    source = step.source
+    download(
+        source.address,
+        file,
+        size=source.size,
+        sha256=source.sha256,
+        patience=patience,
+        watch=lambda done, total: watch(step.name, done, total),
+    )
+
+
+def _unpack(step: Step, file: Path, folder: Path, limits: Limits | None, watch: Watch) -> None:
+    """Unpack an archive; one that was downloaded and cannot be unpacked is not kept, so that it is fetched again."""
+    try:
+        unpack(file, folder, limits, lambda done, total: watch(f"unpacking {step.name}", done, total), ignored=(MARK,))
+    except ArchiveError:
+        if step.file is None:
+            file.unlink(missing_ok=True)
+        raise
+
+
 def _without_outer_folder(card: DatasetCard, unpacked: Path) -> Path:
     """Archives often hold the data set's folder itself; then its content is meant."""
     assert card.layout is not None
@@ -245,12 +273,17 @@ def _without_outer_folder(card: DatasetCard, unpacked: Path) -> Path:
     return entries[0] if len(entries) == 1 and entries[0].is_dir() and entries[0].name in names else unpacked
 
 
-def _clashes(source: Path, target: Path) -> Iterator[Path]:
-    """Files that would be replaced by others."""
+def _clashes(source: Path, target: Path, root: Path) -> Iterator[Path]:
+    """Files that would be replaced by others.
+
+    Raises:
+        HarnessError: Something would be written through a link that leads out of the data root.
+    """
+    path_below(root, target.relative_to(root).as_posix(), "a file to fetch")
     for entry in source.iterdir():
         place = target / entry.name
         if entry.is_dir() and place.is_dir():
-            yield from _clashes(entry, place)
+            yield from _clashes(entry, place, root)
         elif place.exists() and (entry.is_dir() or place.is_dir() or not filecmp.cmp(entry, place, shallow=False)):
             yield place
 
@@ -267,7 +300,7 @@ def _move(source: Path, target: Path) -> None:
 
 
 def _stage(root: Path, card: DatasetCard) -> Path:
-    return root / f".fetch-{card.name}"
+    return root / f".fetch-{plain_name(card.name, 'dataset card')}"
 
 
 def _identity(source: Source) -> str:
@@ -276,12 +309,10 @@ def _identity(source: Source) -> str:
 
 def _marked(folder: Path) -> set[str]:
     try:
-        return set(json.loads((folder / MARK).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+        return {str(source) for source in json.loads((folder / MARK).read_text(encoding="utf-8"))}
+    except (OSError, ValueError, TypeError, RecursionError):
         return set()
 
 
 def _mark(folder: Path, source: Source) -> None:
-    temporary = folder / f"{MARK}.new"
-    temporary.write_text(json.dumps(sorted(_marked(folder) | {_identity(source)}), indent=1), encoding="utf-8")
-    temporary.replace(folder / MARK)
+    replace_text(folder / MARK, json.dumps(sorted(_marked(folder) | {_identity(source)}), indent=1))

@@ -23,6 +23,7 @@ from harness.declarations import BOTH, STANDARD
 from harness.errors import HarnessError
 from harness.interfaces import Run
 from harness.parameters import read_values
+from harness.paths_below import relative_parts
 from harness.plugins import Registry
 
 SHARED_FROM_BYTES = 2**20
@@ -196,7 +197,7 @@ def card_of(registry: Registry, name: str) -> DatasetCard:
             the path of a card, which ends in ``.toml``.
 
     Raises:
-        HarnessError: Unknown name, or the card is wrong.
+        HarnessError: Unknown name, the card is wrong, or FILE is no path below the data root.
     """
     if name.endswith(".toml") and ":" not in name:
         return read_card(Path(name))
@@ -209,6 +210,7 @@ def card_of(registry: Registry, name: str) -> DatasetCard:
             f"--dataset {name}: data set {base!r} takes no file; its files are those of its card, as "
             f"`harness info {base}` shows."
         )
+    relative_parts(file, f"--dataset {base}:FILE")
     return card.model_copy(update={"layout": Layout(**{**card.layout.model_dump(), "annotations": file})})
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import HarnessError
+from harness.npz_file import read_npy
 
 INDEX_FILE = "index-file"
 """Name of the protocol that a plan from such a file carries."""
@@ -42,15 +43,10 @@ def read_index_file(
             or not the one in its name.
     """
     where = f"--noise-plan {path}"
-    try:
-        index = np.load(path, allow_pickle=False)
-    except FileNotFoundError:
-        raise HarnessError(f"{where}: there is no such file.") from None
-    except (OSError, ValueError, EOFError) as error:
-        raise HarnessError(f"{where} is no npy file of numbers: {error}.") from error
+    index = read_npy(path, "--noise-plan")
     n = len(train)
     captions = np.flatnonzero(np.isin(caption_image, train))  # of training images, in order
-    if not isinstance(index, np.ndarray) or index.ndim != 1 or index.dtype.kind not in "iu":
+    if index.ndim != 1 or index.dtype.kind not in "iu":
         raise HarnessError(f"{where} must hold one row of whole numbers.")
     if len(index) not in (n, len(captions)) or not n:
         raise HarnessError(

@@ -176,12 +176,18 @@ def put_back(folder: Path) -> None:
 
 def abandoned(runs: Path) -> Iterator[Path]:
     """Everything below ``runs`` that killed processes left: unfinished runs, and runs that have a successor."""
-    for folder in sorted(runs.glob("*/*/.*.new-*")):
+    for folder in _hidden(runs, ".*.new-*"):
         if is_abandoned(folder):
             yield folder
-    for aside in sorted(runs.glob("*/*/.*.old")):
+    for aside in _hidden(runs, ".*.old"):
         if _place_of(aside).exists():
             yield from (run for run in _waiting(aside) if is_abandoned(run))
+
+
+def _hidden(runs: Path, pattern: str) -> list[Path]:
+    """Folders beside the runs, sorted; none behind a link out of ``runs``, where anything may be called so."""
+    root = runs.resolve()
+    return sorted(path for path in runs.glob(f"*/*/{pattern}") if path.resolve().is_relative_to(root))
 
 
 def remove_abandoned(runs: Path) -> int:
@@ -190,7 +196,7 @@ def remove_abandoned(runs: Path) -> int:
     Returns:
         How many were removed.
     """
-    for aside in runs.glob("*/*/.*.old"):
+    for aside in _hidden(runs, ".*.old"):
         put_back(_place_of(aside))
     removed = 0
     for path in abandoned(runs):
@@ -199,7 +205,7 @@ def remove_abandoned(runs: Path) -> int:
             removed += 1
         else:
             removed += _discard(path, _place_of(path if path.name.endswith(".old") else path.parent))
-    for aside in runs.glob("*/*/.*.old"):
+    for aside in _hidden(runs, ".*.old"):
         with contextlib.suppress(OSError):  # in use; and a writer makes it again where it goes too early
             aside.rmdir()
     return removed

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import io
-import zipfile
+import filecmp
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING
 from harness.errors import HarnessError
 from harness.records.index import open_index
 from harness.records.run_files import read_files
+from harness.records.run_paths import FILES, HASH, run_folder, run_place
 from harness.records.store import RunStore
 
 if TYPE_CHECKING:
     import numpy as np
+
+log = logging.getLogger(__name__)
 
 COLUMNS = ("folder", "hash", "status", "method", "dataset", "limit", "data", "noise_plan")
 
@@ -36,13 +39,17 @@ class _Known:
     noise_plan: str | None
 
     @property
-    def cell(self) -> tuple[str, str, str]:
-        """What may be there once."""
-        return self.method, self.dataset, self.hash
+    def place(self) -> str:
+        """Where it belongs below ``runs``, and what may be there once.
+
+        Raises:
+            HarnessError: Its hash is none of this program's.
+        """
+        return run_place(self.method, self.dataset, self.hash)
 
     @property
     def path(self) -> Path:
-        return self.results / "runs" / self.folder
+        return run_folder(self.results / "runs", self.folder)
 
     @property
     def data_name(self) -> tuple[str, int | None]:
@@ -97,7 +104,7 @@ def merge(sources: Sequence[tuple[str, Path]], destination: Path, *, dry_run: bo
             raise HarnessError(f"{shown} is no results folder: it holds no folder runs.")
         if source.resolve() == destination.resolve():
             raise HarnessError(f"{shown} is the destination itself; name the folders whose runs it shall take in.")
-    standing = {known.cell: known for known in _known(str(destination), destination)}
+    standing = {known.folder: known for known in _known(str(destination), destination)}
     arriving = [_known(shown, source) for shown, source in sources]
     _check_data(list(standing.values()), arriving)
     _check_plans(list(standing.values()), arriving)
@@ -107,21 +114,34 @@ def merge(sources: Sequence[tuple[str, Path]], destination: Path, *, dry_run: bo
     merged = Merged()
     for records in arriving:
         for record in records:
-            kind = _fate(record, standing.get(record.cell))
+            kind = _fate(record, standing.get(record.place))
             getattr(merged, kind).append(record.folder)
             if kind in ("added", "better"):
-                standing[record.cell] = record
+                standing[record.place] = record
                 if not dry_run:
                     _copy(record, store)
     return merged
 
 
 def _known(shown: str, results: Path) -> list[_Known]:
-    """The records of a folder, in its order. Nothing is left there."""
+    """The records of a folder, in its order; those that lie under another hash than their own are left out with a note.
 
+    Nothing is left there.
+    """
     with open_index(results, in_memory=True) as index:
         columns = index.read(COLUMNS)
-    return [_Known(results, shown, *row) for row in zip(*columns.values(), strict=True)]
+    found = []
+    for record in (_Known(results, shown, *row) for row in zip(*columns.values(), strict=True)):
+        if HASH.fullmatch(record.hash) and record.folder.endswith(f"/{record.hash}"):
+            found.append(record)
+        else:
+            log.warning(
+                "%s: runs/%s is left out: its record has the hash %.80r; expected 12 hex digits, as its folder is called",
+                shown,
+                record.folder,
+                record.hash,
+            )
+    return found
 
 
 def _fate(record: _Known, there: _Known | None) -> str:
@@ -184,27 +204,24 @@ def _check_plans(standing: list[_Known], arriving: list[list[_Known]]) -> None:
 def _same_codes(one: Path, other: Path) -> bool:
     """Whether two finished runs have equal codes; without arrays, whether they have equal metrics."""
     paths = (one / "arrays.npz", other / "arrays.npz")
-    try:
-        first, second = (path.read_bytes() for path in paths)
-        if first == second:
-            return True
-        return _equal(_codes(first), _codes(second))
-    except FileNotFoundError:
-        if any(path.exists() for path in paths):
-            return False
+    there = [path.is_file() for path in paths]
+    if not any(there):
         from harness.records.store import read_record
 
         metrics = [read_record(folder / "record.json").metrics for folder in (one, other)]
         return metrics[0] == metrics[1]
-    except (OSError, ValueError, zipfile.BadZipFile):
+    if not all(there):
+        return False
+    try:
+        return filecmp.cmp(*paths, shallow=False) or _equal(*map(_codes, paths))
+    except (OSError, HarnessError):
         return False  # damaged arrays are no codes that anything equals
 
 
-def _codes(content: bytes) -> dict[str, np.ndarray]:
-    import numpy as np
+def _codes(path: Path) -> dict[str, np.ndarray]:
+    from harness.npz_file import read_npz
 
-    with np.load(io.BytesIO(content), allow_pickle=False) as stored:
-        return {name: stored[name] for name in stored.files if name.endswith("_codes")}
+    return read_npz(path, "run", lambda name: name.endswith("_codes"))
 
 
 def _equal(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> bool:
@@ -215,7 +232,7 @@ def _equal(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> bool:
 
 def _copy(record: _Known, store: RunStore) -> None:
     try:
-        files = read_files(record.path)
+        files = read_files(record.path, FILES)
     except OSError as error:
         raise HarnessError(
             f"{record.path} cannot be read: {error.strerror or error}; what was copied before stays, so repeat the "

@@ -45,7 +45,7 @@ def prune(doomed: Iterable[Doomed]) -> tuple[int, list[Path]]:
     """
     removed, kept = 0, []
     for run in doomed:
-        if signature_of(run.folder / "record.json") != run.signature:
+        if run.signature is None or signature_of(run.folder / "record.json") != run.signature:
             kept.append(run.folder)
             continue
         try:

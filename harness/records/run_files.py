@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,11 +68,12 @@ def sync_folder(path: Path) -> None:
         os.close(descriptor)
 
 
-def read_files(folder: Path) -> dict[str, bytes]:
-    """All files of a run folder, of one and the same run also where it is replaced meanwhile.
+def read_files(folder: Path, names: Collection[str] = ()) -> dict[str, bytes]:
+    """The files of a run folder, of one and the same run also where it is replaced meanwhile.
 
     Args:
         folder: The run folder.
+        names: Those that are wanted; all of them where none is named.
 
     Returns:
         Path below the folder, with ``/``, to content, sorted; links are left out.
@@ -85,7 +86,7 @@ def read_files(folder: Path) -> dict[str, bytes]:
         try:
             files = {
                 path.relative_to(folder).as_posix(): path.read_bytes()
-                for path in sorted(folder.rglob("*"))
+                for path in (map(folder.__truediv__, sorted(names)) if names else sorted(folder.rglob("*")))
                 if path.is_file() and not path.is_symlink()
             }
         except FileNotFoundError:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from harness.errors import HarnessError
 from harness.records.leftovers import clear_aside, is_near, put_back, remove_abandoned, step_aside, temporary_for
 from harness.records.run_files import array_bytes, model_bytes, sync_folder, write_file
+from harness.records.run_paths import run_folder, run_place
 from harness.records.walk import walk
 
 if TYPE_CHECKING:
@@ -83,8 +84,12 @@ class RunStore:
         remove_abandoned(self.runs)
 
     def folder(self, method: str, dataset: str, cell_hash: str) -> Path:
-        """Where the run of a cell belongs."""
-        return self.runs / _path_name(method) / _path_name(dataset) / cell_hash
+        """Where the run of a cell belongs.
+
+        Raises:
+            HarnessError: As :func:`harness.records.run_paths.run_place` and ``run_folder``.
+        """
+        return run_folder(self.runs, run_place(method, dataset, cell_hash))
 
     def find(self, method: str, dataset: str, cell_hash: str) -> StoredRun | None:
         """The stored run of a cell, or None. For many cells see :func:`harness.records.ends.ends_of`."""
@@ -281,14 +286,6 @@ def short(error: Exception) -> str:
     """An error's message on one line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return " ".join(lines[:3])
-
-
-def _path_name(name: str) -> str:
-    """A name that is safe as a folder on every system."""
-    return (
-        "".join(character if character.isalnum() or character in "-_." else "-" for character in name).lstrip(".")
-        or "unnamed"
-    )
 
 
 def _is_hash(name: str) -> bool:

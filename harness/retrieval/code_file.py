@@ -13,6 +13,12 @@ from harness.retrieval.evaluate import CodeTable
 
 PARTS = ("query", "database")
 MODALITIES = ("image", "text")
+ARRAYS = frozenset(
+    ["n_bits", "query_blocks"]
+    + [f"{part}_{modality}{suffix}" for part in PARTS for modality in MODALITIES for suffix in ("", "_codes")]
+    + [f"{part}_{kind}" for part in PARTS for kind in ("labels", "ids")]
+)
+"""All that a file of codes may hold and that is used; nothing else in it is read."""
 
 
 def code_table(

@@ -16,7 +16,15 @@ from pathlib import Path
 import numpy as np
 from harness_plugins.layouts.class_names import label_matrix
 from harness_plugins.layouts.hashing_matrices import read_matrices
-from harness_plugins.layouts.places import first_there, folder_of, images_of, images_there, read_text, refuse_missing
+from harness_plugins.layouts.places import (
+    first_there,
+    folder_of,
+    images_of,
+    images_there,
+    place_of,
+    read_text,
+    refuse_missing,
+)
 from numpy.typing import NDArray
 
 from harness import HarnessError
@@ -50,7 +58,7 @@ def read_iaprtc12(card, root: Path | None) -> RawDataset | FeatureTable:
     matrices = read_matrices(card, folder, images)
     if matrices is not None:
         return matrices
-    texts, images = folder / TEXTS, images or folder / card.layout.images
+    texts, images = folder / TEXTS, images or place_of(folder, card.layout.images)
     refuse_missing(card, root, (path for path in (texts, images) if not path.is_dir()), WANTED)
     files = sorted(texts.glob("*/*.eng"))
     if not files:

@@ -21,6 +21,7 @@ from harness_plugins.layouts.places import (
     folder_of,
     images_of,
     images_there,
+    place_of,
     read_json,
     refuse_missing,
 )
@@ -94,8 +95,8 @@ def _places(card: Any, root: Path | None) -> tuple[Path, Path]:
     layout = card.layout
     folder = folder_of(card, root, () if layout is None else (layout.annotations, *layout.other_annotations))
     names = [layout.annotations, *layout.other_annotations]
-    annotations = _only_json(card, folder) if not names[0] else first_there(folder, names) or folder / names[0]
-    images = images_of(card, folder) or folder / layout.images
+    annotations = _only_json(card, folder) if not names[0] else first_there(folder, names) or place_of(folder, names[0])
+    images = images_of(card, folder) or place_of(folder, layout.images)
     there = ((annotations, annotations.is_file()), (images, images.is_dir()))
     refuse_missing(card, root, (path for path, found in there if not found))
     return annotations, images
@@ -104,7 +105,7 @@ def _places(card: Any, root: Path | None) -> tuple[Path, Path]:
 def _that_holds(images: Path, card: Any, name: str) -> Path:
     """Of the folders of images the one that holds an image: archives unpack into a second folder of their name."""
     folder = images.parent if images.name == card.layout.images else None
-    others = [] if folder is None else [folder / other for other in card.layout.other_images]
+    others = [] if folder is None else [place_of(folder, other) for other in card.layout.other_images]
     return next((place for place in (images, *others) if (place / name).is_file()), images)
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 from harness_plugins.layouts.hashing_matrices import read_matrices
-from harness_plugins.layouts.places import folder_of, images_of, images_there, read_text, refuse_missing
+from harness_plugins.layouts.places import folder_of, images_of, images_there, place_of, read_text, refuse_missing
 from numpy.typing import NDArray
 
 from harness import HarnessError
@@ -53,7 +53,7 @@ def read_nuswide(card, root: Path | None) -> RawDataset | FeatureTable:
     matrices = read_matrices(card, folder, images, prefix)
     if matrices is not None:
         return matrices
-    images = images or folder / card.layout.images
+    images = images or place_of(folder, card.layout.images)
     needed = (*(folder / name for name in (LIST, LABELS, TAGS, TAG_NAMES)), images)
     refuse_missing(card, root, (path for path in needed if not path.exists()), WANTED)
     names = _lines(folder / LIST)

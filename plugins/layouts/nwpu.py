@@ -11,7 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from harness_plugins.layouts.places import folder_of, images_of, images_there, names_in, read_json, refuse_missing
+from harness_plugins.layouts.places import (
+    folder_of,
+    images_of,
+    images_there,
+    names_in,
+    place_of,
+    read_json,
+    refuse_missing,
+)
 
 from harness import HarnessError
 from harness.data.raw import ImageFiles, RawDataset, first_twice
@@ -37,8 +45,8 @@ def read_nwpu(card, root: Path | None) -> RawDataset:
     card.reader_parameters({})
     layout = card.layout
     folder = folder_of(card, root, (layout.annotations,))
-    annotations = folder / layout.annotations
-    images = images_of(card, folder) or folder / layout.images
+    annotations = place_of(folder, layout.annotations)
+    images = images_of(card, folder) or place_of(folder, layout.images)
     there = ((annotations, annotations.is_file()), (images, images.is_dir()))
     refuse_missing(card, root, (path for path, found in there if not found))
     entries = _entries(annotations)

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 from harness_plugins.layouts.class_names import label_matrix, single_labels
-from harness_plugins.layouts.places import folder_of, names_in, read_text
+from harness_plugins.layouts.places import folder_of, names_in, place_of, read_text
 from numpy.typing import NDArray
 
 from harness import HarnessError
@@ -104,7 +104,7 @@ def _table(card: Any, root: Path | None) -> Path:
     wanted = f"{{folder}}/ a table such as {NAMES[0]} or {NAMES[1]} and the images that it names"
     folder = folder_of(card, root, (), wanted)
     if card.layout.annotations:
-        path = folder / card.layout.annotations
+        path = place_of(folder, card.layout.annotations)
         if not path.is_file():
             raise HarnessError(f"dataset {card.name!r}: {path} is missing.")
         return path

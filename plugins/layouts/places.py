@@ -9,6 +9,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from harness import HarnessError
+from harness.data.dataset_folder import LAYOUT, found_below, own_folder
+from harness.paths_below import path_below
 
 ANY = "."
 """A layout whose data root is the data set's own folder."""
@@ -27,7 +29,7 @@ def folder_of(card: Any, root: Path | None, needed: Sequence[str] = (), remark: 
         The folder.
 
     Raises:
-        HarnessError: There is no root, or none of the folders is there.
+        HarnessError: There is no root, or the card names something that leads out of it.
     """
     layout = card.layout
     if layout is None:
@@ -40,11 +42,11 @@ def folder_of(card: Any, root: Path | None, needed: Sequence[str] = (), remark: 
         )
     names = [layout.folder, *layout.other_folders]
     for name in names:
-        if (root / name).is_dir():
-            return root / name
-    if root.is_dir() and any(next(root.glob(name), None) for name in needed if name):
+        if (folder := own_folder(root, name)).is_dir():
+            return folder
+    if root.is_dir() and any(next(found_below(root, name), None) for name in needed if name):
         return root
-    return root / layout.folder
+    return own_folder(root, layout.folder)
 
 
 def wanted_of(card: Any, remark: str = "") -> str:
@@ -57,9 +59,22 @@ def wanted_of(card: Any, remark: str = "") -> str:
     return f"{below}{layout.annotations} and {below}{layout.images}/{number}"
 
 
+def place_of(folder: Path, name: str) -> Path:
+    """Where a file or folder is that a card names.
+
+    Raises:
+        HarnessError: It leads out of the data set's folder.
+    """
+    return path_below(folder, name, LAYOUT)
+
+
 def first_there(folder: Path, names: Iterable[str]) -> Path | None:
-    """The first of some files or folders that is there."""
-    return next((folder / name for name in names if (folder / name).exists()), None)
+    """The first of some files or folders that is there.
+
+    Raises:
+        HarnessError: One of them leads out of the folder.
+    """
+    return next((place for name in names if (place := place_of(folder, name)).exists()), None)
 
 
 def images_of(card: Any, folder: Path) -> Path | None:

@@ -61,7 +61,7 @@ def test_a_file_by_caption_makes_the_same_pairs_wrong(tmp_path):
         (lambda: shuffled(N + 1, 0.4), None, "noise_inx_0.4.npy", ["201 entries", "200 training images"]),
         (lambda: shuffled(N, 0.4) + 1, None, "noise_inx_0.4.npy", ["names image 200"]),
         (lambda: shuffled(N, 0.4) * 1.0, None, "noise_inx_0.4.npy", ["whole numbers"]),
-        (lambda: np.array([{"a": 1}], dtype=object), None, "x.npy", ["no npy file of numbers"]),
+        (lambda: np.array([{"a": 1}], dtype=object), None, "x.npy", ["holds Python objects"]),
     ],
 )
 def test_files_that_do_not_fit_are_refused(tmp_path, make, rate, name, words):

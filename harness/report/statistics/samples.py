@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from harness.errors import HarnessError
+from harness.records.run_paths import run_folder, run_place
 from harness.report.statistics.bootstrap import BlockSums
 from harness.report.statistics.per_query import QueryValues, common_blocks, read_queries
 
@@ -130,11 +131,8 @@ def _folder(row: Mapping[str, Any], runs: Path | None) -> Path | None:
     """Where a record is: as the index says, or by the rule of the store."""
     if runs is None:
         return None
-    if isinstance(row.get("folder"), str):
-        return runs / row["folder"]
-    from harness.records.store import RunStore
-
-    return RunStore(runs.parent).folder(row["method"], row["dataset"], row["hash"])
+    place = row.get("folder")
+    return run_folder(runs, place if isinstance(place, str) else run_place(row["method"], row["dataset"], row["hash"]))
 
 
 def by_data_seed(seeds: Collection[Seeds]) -> dict[Any, list[Seeds]]:

@@ -9,8 +9,8 @@ import zipfile
 
 import pytest
 
-from harness.data.unpack import Limits, is_archive, unpack
 from harness.errors import HarnessError
+from harness.unpack import Limits, is_archive, unpack
 
 FILES = {"set/imgs/1.jpg": b"one", "set/imgs/2.jpg": b"two" * 1000, "set/dataset.json": b"{}"}
 
