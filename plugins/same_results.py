@@ -13,5 +13,6 @@ from __future__ import annotations
 FEATURES = {
     "2e9e57398eea289d": "98a9ad301d51af56",  # torchvision
     "fbdaec5f53db2883": "151ec49183dbc323",  # transformers
+    "d691eb4a0a02a590": "04839e3e3be2577c",  # sentence-transformers: paths in modules.json are checked, nothing else
     "e9ed8b39daf39e9d": "95909d7e63f830a6",  # handcrafted and tfidf-svd
 }

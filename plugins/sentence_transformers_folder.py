@@ -17,6 +17,7 @@ from harness_plugins.transformers_loading import load_network, load_tokenizer
 
 from harness import HarnessError
 from harness.data.loading import Rows, autocast, encode_texts_in_batches
+from harness.paths_below import relative_parts
 from harness.weights import first_line, fit_into, read_state
 
 HINT = "Give a folder that sentence-transformers saved: modules.json, an encoder, 1_Pooling/config.json."
@@ -59,16 +60,16 @@ class SentenceTransformersFolder:
                 f"{OPTION} {self.weights}: modules.json begins with {' and '.join(kinds[:2]) or 'nothing'}; the "
                 "harness reads folders that begin with Transformer and Pooling."
             )
-        encoder = folder / modules[0].get("path", "")
+        encoder = self._place(folder, modules[0].get("path", ""))
         settings = _read(encoder / "sentence_bert_config.json", optional=True)
         prompts = _read(folder / "config_sentence_transformers.json", optional=True)
         prompt = (prompts.get("prompts") or {}).get(prompts.get("default_prompt_name"), "")
-        pooling = _read(folder / modules[1].get("path", "1_Pooling") / "config.json")
+        pooling = _read(self._place(folder, modules[1].get("path", "1_Pooling")) / "config.json")
         modes = pooling_modes(pooling)
         if prompt and not pooling.get("include_prompt", True):
             raise HarnessError(f"{OPTION} {self.weights}: a prompt that is left out of pooling is not supported.")
         steps = [
-            self._step(kind, folder / module.get("path", ""))
+            self._step(kind, self._place(folder, module.get("path", "")))
             for kind, module in zip(kinds[2:], modules[2:], strict=True)
         ]
         tokenizer = load_tokenizer(str(encoder), OPTION, HINT)
@@ -89,6 +90,14 @@ class SentenceTransformersFolder:
             return features
 
         return encode_texts_in_batches(raw, forward, run, batch_size=self.batch_size)
+
+    def _place(self, folder: Path, path: object) -> Path:
+        """The folder of a step, as modules.json names it.
+
+        Raises:
+            HarnessError: It is none below the folder of the weights.
+        """
+        return folder.joinpath(*relative_parts(str(path), f"{OPTION} {self.weights}: modules.json"))
 
     def _step(self, kind: str, folder: Path) -> Step:
         """One step after pooling.

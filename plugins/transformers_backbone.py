@@ -43,6 +43,7 @@ def register_backbones(register):
         paper="Reimers and Gurevych, Sentence-BERT, EMNLP 2019",
         weights="required",
         whole_folder=True,
+        same_results=FEATURES,
         parameters=[Parameter("batch_size", 128, "Captions per batch.", minimum=1), BF16],
     )
     register(

@@ -10,7 +10,7 @@ import zipfile
 import pytest
 
 from harness.errors import HarnessError
-from harness.unpack import Limits, is_archive, unpack
+from harness.unpack import ArchiveError, Limits, is_archive, unpack
 
 FILES = {"set/imgs/1.jpg": b"one", "set/imgs/2.jpg": b"two" * 1000, "set/dataset.json": b"{}"}
 
@@ -64,7 +64,18 @@ def test_leftovers_of_file_managers_are_left_out(tmp_path):
     assert content(tmp_path / "out") == FILES
 
 
-OUTSIDE = ["../evil", "set/../../evil", "/tmp/evil", "..\\evil", "C:/evil", "C:\\evil", "\\evil", "set/.."]
+OUTSIDE = [
+    "a\x1b[2J",
+    "x" * 300,
+    "../evil",
+    "set/../../evil",
+    "/tmp/evil",
+    "..\\evil",
+    "C:/evil",
+    "C:\\evil",
+    "\\evil",
+    "set/..",
+]
 
 
 @pytest.mark.parametrize("name", OUTSIDE)
@@ -123,6 +134,42 @@ def test_too_many_members_are_refused(tmp_path):
     archive = zipped(tmp_path / "a.zip", {f"{number}": b"" for number in range(20)})
     with pytest.raises(HarnessError, match="more than 10 files"):
         unpack(archive, tmp_path / "out", Limits(members=10))
+
+
+def test_attributes_of_a_member_are_bounded(tmp_path):
+    """tarfile reads them into the memory, however much they are."""
+    path = tmp_path / "a.tar.gz"
+    with tarfile.open(path, "w:gz", format=tarfile.PAX_FORMAT) as opened:
+        member = tarfile.TarInfo("a")
+        member.pax_headers = {"comment": "x" * 3_000_000}
+        opened.addfile(member)
+    with pytest.raises(ArchiveError, match="bytes of attributes"):
+        unpack(path, tmp_path / "out")
+
+
+@pytest.mark.parametrize("pack", [zipped, tarred])
+def test_names_that_contradict_each_other_are_the_archive_s_fault(tmp_path, pack):
+    archive = pack(tmp_path / "a", {"a": b"file", "a/b": b"below it"})
+    with pytest.raises(ArchiveError, match="cannot be unpacked"):
+        unpack(archive, tmp_path / "out")
+
+
+def test_names_to_be_left_out_are_left_out_in_any_case(tmp_path):
+    archive = zipped(tmp_path / "a.zip", {**FILES, ".mark": b"x", "set/.MARK": b"x"})
+    unpack(archive, tmp_path / "out", ignored=[".Mark"])
+    assert content(tmp_path / "out") == FILES
+
+
+def test_a_full_disk_is_not_the_archive_s_fault(tmp_path, monkeypatch):
+    from collections import namedtuple
+
+    usage = namedtuple("usage", "total used free")
+    archive = zipped(tmp_path / "a.zip")
+    monkeypatch.setattr("shutil.disk_usage", lambda path: usage(1, 1, 2))
+    with pytest.raises(HarnessError, match="more than the disk has free") as caught:
+        unpack(archive, tmp_path / "out")
+    assert not isinstance(caught.value, ArchiveError)
+    assert not (tmp_path / "out").exists()
 
 
 DAMAGED = {

@@ -105,7 +105,7 @@ def merge(sources: Sequence[tuple[str, Path]], destination: Path, *, dry_run: bo
         if source.resolve() == destination.resolve():
             raise HarnessError(f"{shown} is the destination itself; name the folders whose runs it shall take in.")
     standing = {known.folder: known for known in _known(str(destination), destination)}
-    arriving = [_known(shown, source) for shown, source in sources]
+    arriving = [_in_place(_known(shown, source)) for shown, source in sources]
     _check_data(list(standing.values()), arriving)
     _check_plans(list(standing.values()), arriving)
     store = RunStore(destination)
@@ -124,20 +124,22 @@ def merge(sources: Sequence[tuple[str, Path]], destination: Path, *, dry_run: bo
 
 
 def _known(shown: str, results: Path) -> list[_Known]:
-    """The records of a folder, in its order; those that lie under another hash than their own are left out with a note.
-
-    Nothing is left there.
-    """
+    """The records of a folder, in its order. Nothing is left there."""
     with open_index(results, in_memory=True) as index:
         columns = index.read(COLUMNS)
+    return [_Known(results, shown, *row) for row in zip(*columns.values(), strict=True)]
+
+
+def _in_place(records: list[_Known]) -> list[_Known]:
+    """Those that lie under their own hash; the others are left out with a note."""
     found = []
-    for record in (_Known(results, shown, *row) for row in zip(*columns.values(), strict=True)):
+    for record in records:
         if HASH.fullmatch(record.hash) and record.folder.endswith(f"/{record.hash}"):
             found.append(record)
         else:
             log.warning(
-                "%s: runs/%s is left out: its record has the hash %.80r; expected 12 hex digits, as its folder is called",
-                shown,
+                "%s: runs/%s is left out: its record has the hash %.80r; expected the 12 hex digits of its folder",
+                record.shown,
                 record.folder,
                 record.hash,
             )

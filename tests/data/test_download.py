@@ -120,6 +120,8 @@ def test_a_server_in_trouble_is_asked_again(get, status):
         (Served(BODY), {"sha256": "0" * 64}, r"its sha256 is [0-9a-f]{64}, and the card says 0000"),
         (Served(BODY), {"size": 7}, "the server has 300000 bytes, the card says 7"),
         (Served(BODY, length=0), {"size": 7}, "sends more than the 7 bytes"),
+        (Served(BODY, length=0), {"most": 1000}, "sends more than 1000 bytes, and the card does not say so"),
+        (Served(BODY), {"most": 1000}, "sends more than 1000 bytes, and the card does not say so"),
         (Served(BODY, length=0), {"size": 300_001}, "300000 bytes arrived, and the card says 300001"),
         (Served(b"<p>", kind="text/html; charset=utf-8"), {}, "an HTML page in place of file.bin"),
         (Served(b"\n<!DOCTYPE html><html>"), {}, "an HTML page in place of file.bin"),
@@ -137,6 +139,17 @@ def test_what_goes_wrong_is_one_sentence_and_leaves_no_file(get, tmp_path, serve
     assert str(caught.value).startswith("http://127.0.0.1")
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "new" / "file.bin").exists()
+
+
+def test_the_size_that_a_card_says_overrides_the_limit(get):
+    assert get(Served(BODY, length=0), size=len(BODY), most=1000) == BODY
+
+
+@pytest.mark.parametrize("text", ["\xb2", "9" * 5000, "-1", "1e3", ""])
+def test_numbers_of_headers_that_are_none(text):
+    from harness.data.download import _number
+
+    assert _number(text) is None
 
 
 def test_a_redirect_is_followed(get, tmp_path):

@@ -192,11 +192,66 @@ def test_a_killed_fetch_leaves_no_half_set_and_is_continued(tmp_path):
     assert tree(tmp_path) == WHOLE
 
 
-@pytest.mark.parametrize("file", ["../x", ".hidden", "a/b"])
-def test_a_card_cannot_name_a_file_elsewhere(tmp_path, file):
-    card = card_of("http://x/", sources=[{"address": "http://x/y", "file": file}])
-    with pytest.raises(HarnessError, match="needs a plain name as 'file'"):
+def test_a_truncated_archive_is_not_kept_and_fetched_again(web, tmp_path):
+    """Without Content-Length and checksum nothing else tells that it was cut."""
+    card = card_of(web[0], sources=[{"address": f"{web[0]}images.zip"}, card_of(web[0]).sources[1].model_dump()])
+    web[1]["images.zip"].length, web[1]["images.zip"].cuts = 0, [1000, len(ZIP)]
+    with pytest.raises(HarnessError, match=r"images\.zip"):
+        fetch(card, tmp_path, patience=QUICK)
+    assert tree(tmp_path) == []
+    fetch(card, tmp_path, patience=QUICK)
+    assert tree(tmp_path) == WHOLE
+
+
+def test_a_truncated_archive_of_an_earlier_version_is_fetched_anew_at_once(web, tmp_path):
+    card = card_of(web[0], sources=[{"address": f"{web[0]}images.zip"}, card_of(web[0]).sources[1].model_dump()])
+    (tmp_path / ".fetch-mini").mkdir()
+    (tmp_path / ".fetch-mini" / "images.zip").write_bytes(ZIP[:1000])
+    fetch(card, tmp_path, patience=QUICK)
+    assert tree(tmp_path) == WHOLE
+
+
+def test_an_archive_that_was_brought_by_hand_and_is_damaged_stays(tmp_path):
+    card = card_of("", sources=[{"address": "https://x.example/images.zip", "kind": "page"}])
+    (tmp_path / "images.zip").write_bytes(ZIP[:1000])
+    with pytest.raises(HarnessError, match=r"images\.zip"):
         fetch(card, tmp_path)
+    assert (tmp_path / "images.zip").read_bytes() == ZIP[:1000]
+
+
+def test_an_archive_that_a_full_disk_does_not_take_is_kept(web, tmp_path, monkeypatch):
+    from collections import namedtuple
+
+    usage = namedtuple("usage", "total used free")
+    with monkeypatch.context() as patched:
+        patched.setattr(
+            "shutil.disk_usage", lambda path: usage(1, 1, 10 if path.name.startswith("unpacking") else 1 << 40)
+        )
+        with pytest.raises(HarnessError, match="more than the disk has free"):
+            fetch(card_of(web[0]), tmp_path, patience=QUICK)
+    fetch(card_of(web[0]), tmp_path, patience=QUICK)
+    assert len(web[1]["images.zip"].asked) == 1
+
+
+def test_a_mark_in_an_archive_is_not_believed(web, tmp_path):
+    """It would say that sources are there which never were."""
+    mark = json.dumps([f"{web[0]}dataset.json?download=1 {hashlib.sha256(ANNOTATION).hexdigest()} "]).encode()
+    files = {f"imgs/{name}": content for name, content in IMAGES.items()}
+    web[1]["images.zip"].body = archive({**files, MARK: mark, MARK.upper(): mark, "imgs/" + MARK: mark})
+    card = card_of(web[0], sources=[{"address": f"{web[0]}images.zip"}, card_of(web[0]).sources[1].model_dump()])
+    web[1]["dataset.json?download=1"].statuses = [404]
+    with pytest.raises(HarnessError, match="404"):
+        fetch(card, tmp_path, patience=QUICK)
+    assert [step.state for step in plan(card, tmp_path)] == ["there", "fetch"]
+    fetch(card, tmp_path, patience=QUICK)
+    assert tree(tmp_path) == WHOLE
+
+
+def test_a_file_that_was_fetched_and_removed_is_fetched_again(web, tmp_path):
+    card = card_of(web[0])
+    fetch(card, tmp_path, patience=QUICK)
+    (tmp_path / "mini_set" / "dataset.json").unlink()
+    assert [step.state for step in plan(card, tmp_path)] == ["there", "fetch"]
 
 
 # --- check ---

@@ -172,6 +172,17 @@ def test_unknown_steps_of_sentence_transformers_are_named(tmp_path):
         encoded(SentenceTransformersFolder(weights=str(folder), batch_size=2, precision="fp32"), CAPTIONS, RUN)
 
 
+@pytest.mark.parametrize("path", ["../other", "/etc", "a/../../b"])
+@pytest.mark.parametrize("step", [0, 1])
+def test_steps_outside_of_the_folder_are_refused(tmp_path, step, path):
+    folder = tiny_models.sentence_transformers(tmp_path, {"pooling_mode": "mean"})
+    modules = json.loads((folder / "modules.json").read_text())
+    modules[step]["path"] = path
+    (folder / "modules.json").write_text(json.dumps(modules))
+    with pytest.raises(HarnessError, match=r"modules\.json: .* is no path below its folder"):
+        encoded(SentenceTransformersFolder(weights=str(folder), batch_size=2, precision="fp32"), CAPTIONS, RUN)
+
+
 # --- image encoders ---
 
 

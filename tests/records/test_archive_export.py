@@ -145,7 +145,7 @@ def test_member_that_would_land_outside_refuses_the_archive(tmp_path, member, ki
             info = tarfile.TarInfo(member)
             info.size = 4
             packed.addfile(info, io.BytesIO(b"evil"))
-    with pytest.raises(HarnessError, match=r"is none of this program's archives"), unpacked(path):
+    with pytest.raises(HarnessError, match=r"nothing was copied|none of this program's archives"), unpacked(path):
         pass
     assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
 
@@ -157,7 +157,7 @@ def test_link_or_device_refuses_the_archive(tmp_path, kind):
         info = tarfile.TarInfo("runs/m/d/h/record.json")
         info.type, info.linkname = kind, "/etc/passwd"
         packed.addfile(info)
-    with pytest.raises(HarnessError, match="is a link"), unpacked(path):
+    with pytest.raises(HarnessError, match=r"nothing was copied: evil.* holds a (link|device)"), unpacked(path):
         pass
 
 
@@ -167,7 +167,23 @@ def test_link_in_a_zip_refuses_it(tmp_path):
         info = zipfile.ZipInfo("runs/m/d/h")
         info.external_attr = (stat.S_IFLNK | 0o777) << 16
         packed.writestr(info, "/etc")
-    with pytest.raises(HarnessError, match="is a link"), unpacked(path):
+    with pytest.raises(HarnessError, match=r"nothing was copied: evil.* holds a (link|device)"), unpacked(path):
+        pass
+
+
+@pytest.mark.parametrize("kind", ["tar.gz", "zip"])
+def test_bomb_is_refused_before_it_fills_the_disk(tmp_path, kind):
+    path = tmp_path / f"evil.{kind}"
+    content = bytes(30_000_000)
+    if kind == "zip":
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed:
+            packed.writestr("runs/m/d/0123456789ab/arrays.npz", content)
+    else:
+        with tarfile.open(path, "w:gz") as packed:
+            info = tarfile.TarInfo("runs/m/d/0123456789ab/arrays.npz")
+            info.size = len(content)
+            packed.addfile(info, io.BytesIO(content))
+    with pytest.raises(HarnessError, match=r"nothing was copied: .* refused as a bomb"), unpacked(path):
         pass
 
 
@@ -180,6 +196,16 @@ def test_damaged_archive_is_one_sentence(store, name, how):
     with pytest.raises(HarnessError, match="nothing was copied") as raised, unpacked(path):
         pass
     assert "\n" not in str(raised.value)
+
+
+def test_folders_that_an_index_makes_up_are_not_exported(store, tmp_path):
+    (tmp_path / "secret").mkdir()
+    (tmp_path / "secret" / "record.json").write_text("{}")
+    with open_index(store.results) as index:
+        index.connection.execute("UPDATE runs SET folder = '../../secret' WHERE status = 'failed'")
+        with pytest.raises(HarnessError, match="no path below its folder"):
+            export(index, store.runs, tmp_path / "all.zip", "archive")
+    assert not (tmp_path / "all.zip").exists()
 
 
 def test_links_in_a_run_folder_are_not_followed(store, tmp_path):
