@@ -68,12 +68,11 @@ def write_archive(opened: IO[bytes], name: str, runs: Path, folders: list[str], 
 def _members(runs: Path, folders: list[str], index_csv: str) -> Iterator[tuple[str, bytes]]:
     yield "index.csv", index_csv.encode()
     for folder in folders:
+        run = run_folder(runs, folder)
         try:
-            files = read_files(run_folder(runs, folder), FILES)
+            files = read_files(run, FILES)
         except OSError as error:
-            raise HarnessError(
-                f"{runs / folder} cannot be read: {error.strerror or error}; nothing was written."
-            ) from error
+            raise HarnessError(f"{run} cannot be read: {error.strerror or error}; nothing was written.") from error
         for name, content in files.items():
             yield f"runs/{folder}/{name}", content
 

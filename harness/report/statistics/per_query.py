@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import HarnessError
-from harness.npz_file import read_npz
+from harness.npz_file import names_in_npz, read_npz
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -118,11 +117,7 @@ def _linked(pairs: Ints) -> Ints:
 
 def _kept(path: Path) -> str:
     """Which metrics a run keeps per query, as the end of a sentence."""
-    try:
-        with zipfile.ZipFile(path) as opened:
-            names = [name.removesuffix(".npy") for name in opened.namelist()]
-    except (OSError, zipfile.BadZipFile):
-        return ""
+    names = names_in_npz(path, "the run's")
     kept = sorted({name.removeprefix(PREFIX).partition("_")[2] for name in names if name.startswith(PREFIX)})
     return f", only of {' and '.join(kept)}" if kept else ""
 
