@@ -23,6 +23,7 @@ from pathlib import Path
 
 from harness.cell_log import tail_of
 from harness.errors import HarnessError, unknown_name
+from harness.paths_below import path_below
 from harness.processes import process_exists
 from harness.whole_file import replace_text
 from harness.worker_state import WorkerState, forget_worker, log_beside, read_workers
@@ -142,10 +143,13 @@ def open_state(results: Path, name: str, cells: Sequence[PlannedCell]) -> SweepS
     """The state folder of a sweep, made if it is not there; the same cells under the same name give the same folder.
 
     Raises:
-        HarnessError: It cannot be written.
+        HarnessError: It cannot be written, or a link in it leads out of the results folder.
     """
     digest = hashlib.sha256("\n".join(sorted(cell.hash for cell in cells)).encode()).hexdigest()[:8]
-    state = SweepState(results / FOLDER / f"{name}-{digest}")
+    place = f"{FOLDER}/{name}-{digest}"
+    state = SweepState(path_below(results, place, "state of a sweep"))
+    for part in ("workers", "invocations"):
+        path_below(results, f"{place}/{part}", "state of a sweep")
     try:
         state.workers.mkdir(parents=True, exist_ok=True)
         (state.folder / "invocations").mkdir(exist_ok=True)

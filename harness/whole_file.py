@@ -13,5 +13,6 @@ def replace_text(path: Path, text: str) -> None:
         OSError: It cannot be written.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
+    temporary.unlink(missing_ok=True)  # a link of that name would be followed
     temporary.write_text(text, encoding="utf-8")
     temporary.replace(path)

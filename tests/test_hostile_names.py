@@ -121,8 +121,6 @@ def test_the_light_listing_refuses_them_too(harness, tmp_path, outside):
     )
     (tmp_path / "mini.toml").write_text(toml({**CARD, "layout": {"folder": "../victim", "annotations": "thesis.txt"}}))
     result = harness("data", "list", "--plugin", plugin, "--data-root", tmp_path / "root", "--json")
-    if result.code:
-        pytest.skip(result.err)
     (row,) = [row for row in result.json if row["name"] == "mini"]
     assert "no path below its folder" in row["found"]
 
@@ -331,6 +329,7 @@ def test_folders_that_an_index_names_are_below_the_runs(harness, tmp_path, outsi
     failed = {"status": "failed"} if verb == "prune" else {}
     store.write(record(**failed), {"per_query_i2t_map": np.zeros(2)})
     assert harness("results", "list").code == 0
+    (outside.victim / "record.json").write_text("{}")
     crafted_index(tmp_path / "results", "../../victim")
     before = outside()
     words = {
@@ -376,7 +375,53 @@ def test_runs_behind_links_out_of_the_results_are_neither_written_nor_pruned(har
     assert outside() == before
 
 
+def test_an_index_that_is_a_link_is_not_written(harness, tmp_path, outside, record):
+    store = RunStore(tmp_path / "results")
+    store.check_writable()
+    store.write(record())
+    connection = sqlite3.connect(outside.victim / "mine.sqlite")
+    connection.execute("CREATE TABLE mine (x)")
+    connection.commit()
+    connection.close()
+    (tmp_path / "results" / "index.sqlite").symlink_to(outside.victim / "mine.sqlite")
+    before = outside()
+    assert "0123456789ab" in harness("results", "list").out
+    assert outside() == before
+
+
 # --- state of sweeps ---
+
+
+@pytest.mark.parametrize("link", ["sweeps", "sweeps/{name}", "sweeps/{name}/workers", "sweeps/{name}/invocations"])
+def test_the_state_of_a_sweep_is_written_through_no_link_out_of_the_results(tmp_path, outside, link):
+    """Unfinished files in it are removed by their ending."""
+    from harness.errors import HarnessError
+    from harness.sweep_state import PlannedCell, open_state
+
+    cells = [PlannedCell("h", "m", "d", "t")]
+    name = open_state(tmp_path / "gift", "smoke", cells).name
+    (outside.victim / "draft.new").write_text("mine")
+    os.utime(outside.victim / "draft.new", (1, 1))
+    place = tmp_path / "results" / link.format(name=name)
+    place.parent.mkdir(parents=True)
+    place.symlink_to(outside.victim)
+    before = outside()
+    with pytest.raises(HarnessError, match="is a link that leads out of"):
+        open_state(tmp_path / "results", "smoke", cells)
+    assert outside() == before
+
+
+def test_a_whole_file_is_written_through_no_link(tmp_path, outside):
+    from harness.whole_file import replace_text
+
+    place = tmp_path / "results" / "state.json"
+    place.parent.mkdir()
+    place.with_name(f".state.json.{os.getpid()}.new").symlink_to(outside.victim / "thesis.txt")
+    place.symlink_to(outside.victim / "thesis.txt")
+    before = outside()
+    replace_text(place, "{}")
+    assert place.read_text() == "{}"
+    assert outside() == before
 
 
 def test_a_worker_s_file_names_no_other_file(tmp_path, outside):

@@ -146,7 +146,7 @@ def _columns(connection: sqlite3.Connection) -> tuple[dict[str, type], list[str]
 def _from_file(results: Path) -> sqlite3.Connection:
     """The index beside the records; where that does not work, made again, and at last in memory."""
     path = results / "index.sqlite"
-    if not (results / "runs").is_dir():
+    if path.is_symlink() or not (results / "runs").is_dir():  # what a link leads to is no index of ours to be made anew
         return _in_memory(results)
     for _ in range(2):
         connection = None
