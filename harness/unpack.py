@@ -48,11 +48,13 @@ class Limits:
 
     Attributes:
         ratio: Unpacked bytes for each byte of the archive; images give 1, text 10.
+        least: Unpacked bytes that are allowed whatever the ratio.
         bytes: Unpacked bytes.
         members: Files and folders.
     """
 
     ratio: float = 100.0
+    least: int = 1 << 20
     bytes: int = 1 << 40
     members: int = 5_000_000
 
@@ -183,7 +185,7 @@ def _write(
     archive: Path, folder: Path, limits: Limits, watch: Watch, members: Iterator[_Member], left_out: Collection[str]
 ) -> None:
     """Write members one by one, counting."""
-    most = min(limits.bytes, max(int(limits.ratio * archive.stat().st_size), 1 << 20))
+    most = min(limits.bytes, max(int(limits.ratio * archive.stat().st_size), limits.least))
     written = 0
     for number, member in enumerate(members):
         if number >= limits.members:

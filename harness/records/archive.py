@@ -21,10 +21,13 @@ from typing import IO
 from harness.errors import HarnessError
 from harness.records.run_files import read_files
 from harness.records.run_paths import FILES, run_folder
-from harness.unpack import unpack
+from harness.unpack import Limits, unpack
 
 TAR = (".tar.gz", ".tgz")
 ZIP = (".zip",)
+
+LIMITS = Limits(ratio=200.0, least=1 << 28)
+"""Thousands of records that differ in a seed alone shrink to a hundredth in a tar.gz."""
 
 
 def is_archive(path: Path) -> bool:
@@ -93,7 +96,7 @@ def unpacked(archive: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="harness-merge-") as temporary:
         folder = Path(temporary, "results")
         try:
-            unpack(archive, folder)
+            unpack(archive, folder, LIMITS)
         except HarnessError as error:
             raise HarnessError(f"{archive} cannot be taken in, and nothing was copied: {error}") from error
         foreign = [path.name for path in folder.iterdir() if path.name not in ("runs", "index.csv")]

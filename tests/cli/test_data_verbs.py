@@ -101,3 +101,24 @@ def test_fetch_through_the_command_line(harness, tmp_path):
         Image.fromarray(np.zeros((2, 2, 3), dtype=np.uint8)).save(root / "tiny" / "imgs" / "x.png")
         result = harness(*words)
         assert (result.code, result.out.splitlines()[-1]) == (0, "tiny: in order")
+
+
+def test_a_dry_run_of_fetch_that_can_fetch_nothing_exits_1(harness, tmp_path):
+    """RSICD is behind a page for people; what programs can get is another matter."""
+    result = harness("data", "fetch", "rsicd", "--data-root", tmp_path, "--dry-run")
+    assert result.code == 1
+    assert "by hand from https://github.com/201528014227051/RSICD_optimal" in result.out
+    result = harness("data", "fetch", "wiki", "--data-root", tmp_path, "--dry-run")
+    assert result.code == 0, result.out + result.err
+    assert "wikipedia_dataset.zip would go into" in result.out
+    assert harness("data", "fetch", "rsicd", "wiki", "--data-root", tmp_path, "--dry-run").code == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_check_offers_to_fetch_only_what_can_be_fetched(harness, tmp_path):
+    tmp_path.joinpath("RSICD").mkdir()
+    tmp_path.joinpath("wikipedia_dataset").mkdir()
+    by_hand = harness("data", "check", "rsicd", "--data-root", tmp_path).out
+    assert "rsicd: `harness data fetch rsicd --dry-run` says how to get it by hand" in by_hand
+    assert "gets what can be downloaded" not in by_hand
+    assert "`harness data fetch wiki` gets what" in harness("data", "check", "wiki", "--data-root", tmp_path).out

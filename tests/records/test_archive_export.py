@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import csv
+import dataclasses
 import io
 import stat
 import tarfile
@@ -14,12 +15,13 @@ import pandas as pd
 import pytest
 
 from harness.errors import HarnessError
+from harness.records import archive as archive_module
 from harness.records import export as export_module
 from harness.records.archive import unpacked
 from harness.records.export import export
 from harness.records.index import open_index
 from harness.records.schema import Failure
-from harness.records.store import RunStore
+from harness.records.store import RunStore, record_bytes
 from harness.report import load_records
 
 
@@ -172,7 +174,10 @@ def test_link_in_a_zip_refuses_it(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["tar.gz", "zip"])
-def test_bomb_is_refused_before_it_fills_the_disk(tmp_path, kind):
+def test_bomb_is_refused_before_it_fills_the_disk(tmp_path, kind, monkeypatch):
+    """1.6 MB held 1.5 GB; here it is a fiftieth of that."""
+    assert max(archive_module.LIMITS.ratio * 1_600_000, archive_module.LIMITS.least) < 1_500_000_000 / 3
+    monkeypatch.setattr(archive_module, "LIMITS", dataclasses.replace(archive_module.LIMITS, least=1 << 20))
     path = tmp_path / f"evil.{kind}"
     content = bytes(30_000_000)
     if kind == "zip":
@@ -196,6 +201,21 @@ def test_damaged_archive_is_one_sentence(store, name, how):
     with pytest.raises(HarnessError, match="nothing was copied") as raised, unpacked(path):
         pass
     assert "\n" not in str(raised.value)
+
+
+def test_records_that_are_almost_equal_are_no_bomb(tmp_path, record):
+    """They shrink to a hundredth, as nothing else does."""
+    store = RunStore(tmp_path / "results")
+    store.check_writable()
+    for seed in range(300):
+        one = record(hash=f"{seed:012x}", status="failed", cell={"seed": seed}, notes=["the same long note"] * 300)
+        folder = store.folder(one.cell.method, one.cell.dataset, one.hash)
+        folder.mkdir(parents=True)
+        (folder / "record.json").write_bytes(record_bytes(one))
+    output, number = write(store, "all.tar.gz", "archive")
+    assert sum(path.stat().st_size for path in store.runs.rglob("record.json")) > 50 * output.stat().st_size
+    with unpacked(output) as folder:
+        assert len(list(folder.rglob("record.json"))) == number == 300
 
 
 def test_folders_that_an_index_makes_up_are_not_exported(store, tmp_path):
