@@ -203,6 +203,19 @@ def test_a_link_to_the_folder_of_a_data_set_is_read(harness, tmp_path, outside):
     refused(harness(*features, "-o", tmp_path / "gift.npz"), "is a link that leads out of")
 
 
+def test_links_beside_the_data_sets_are_none_of_ours(harness, tmp_path, outside):
+    """A data root may hold links to other things, which are called as a file of some data set is."""
+    (tmp_path / "root").mkdir()
+    for name in ("images", "annotations", "dataset.json", "imgs", "train2014"):
+        (tmp_path / "root" / name).symlink_to(outside.victim)
+    found = {
+        row["name"]: row["found"] for row in harness("data", "list", "--data-root", tmp_path / "root", "--json").json
+    }
+    assert {found[name] for name in ("ucm", "rsicd", "mscoco", "wiki", "iaprtc12")} == {"no"}
+    for name in ("ucm", "mscoco", "wiki", "iaprtc12"):
+        assert "is missing below" in harness("data", "check", name, "--data-root", tmp_path / "root").out
+
+
 def test_a_card_whose_archive_leads_out_changes_nothing(fetched, tmp_path, outside):
     before = outside()
     for name in ("../../victim/thesis.txt", "m/../../../victim/thesis.txt", str(outside.victim / "thesis.txt")):

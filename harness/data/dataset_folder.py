@@ -60,9 +60,8 @@ def find_folder(layout: Mapping[str, Any], root: Path | None) -> Path | None:
             return folder
     annotations = str(layout.get("annotations", ""))
     files = [str(entry.get("path", "")) for entry in layout.get("files", ())]
-    own = [
-        path for path in (annotations, *files) if path and "*" not in path and path_below(root, path, LAYOUT).is_file()
-    ]
+    # Only looked for: what is read goes through path_below, and a link of that name may belong to something else.
+    own = [path for path in (annotations, *files) if path and "*" not in path and own_folder(root, path).is_file()]
     return root if own or (root.name in names_of_folder(layout) and root.is_dir()) else None
 
 
@@ -94,14 +93,23 @@ def _found_word(card: Mapping[str, Any], root: Path | None) -> str:
     return "yes" if best == 1 else "in part" if best > 0 else "no"
 
 
+def looked_for(root: Path, pattern: str) -> Iterator[Path]:
+    """What there is of a path, in which ``*`` stands for any name within a folder; links may lead anywhere.
+
+    Raises:
+        HarnessError: It is no relative path.
+    """
+    return root.glob("/".join(pattern_parts(pattern, LAYOUT)))
+
+
 def found_below(folder: Path, pattern: str) -> Iterator[Path]:
-    """What there is of a path of the layout, in which ``*`` stands for any name within a folder.
+    """As :func:`looked_for`, in the folder of a data set.
 
     Raises:
         HarnessError: It leads out of the folder.
     """
-    path_below(folder, "/".join(pattern_parts(pattern, LAYOUT)), LAYOUT)
-    return folder.glob(pattern)
+    path_below(folder, pattern, LAYOUT)
+    return looked_for(folder, pattern)
 
 
 def alternatives(layout: Mapping[str, Any], path: str) -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from harness import HarnessError
-from harness.data.dataset_folder import LAYOUT, found_below, own_folder
+from harness.data.dataset_folder import LAYOUT, looked_for, own_folder
 from harness.paths_below import path_below
 
 ANY = "."
@@ -44,7 +44,7 @@ def folder_of(card: Any, root: Path | None, needed: Sequence[str] = (), remark: 
     for name in names:
         if (folder := own_folder(root, name)).is_dir():
             return folder
-    if root.is_dir() and any(next(found_below(root, name), None) for name in needed if name):
+    if root.is_dir() and any(next(looked_for(root, name), None) for name in needed if name):
         return root
     return own_folder(root, layout.folder)
 
