@@ -113,7 +113,7 @@ def download(
                 pause = again.pause if again.pause is not None else patience.pause * 2 ** (failures - 1)
                 time.sleep(min(pause, patience.longest_pause))
                 continue
-            wrong = _what_is_wrong(part, target, size, sha256)
+            wrong = what_is_wrong(part.path, target.name, size, sha256)
             if not wrong:
                 break
             resumed = part.resumed
@@ -328,14 +328,25 @@ def _receive(
                 started, at_start = now, have
 
 
-def _what_is_wrong(part: _Part, target: Path, size: int | None, sha256: str) -> str:
-    """Why the file that arrived is not the one that was meant; "" if it is."""
-    if size is not None and part.size != size:
-        return f"{part.size} bytes arrived, and the card says {size}"
-    with part.path.open("rb") as opened:
+def what_is_wrong(file: Path, name: str, size: int | None, sha256: str) -> str:
+    """Why a file is not the one that was meant; "" if it is.
+
+    Args:
+        file: The file.
+        name: What it is called when it is whole.
+        size: Bytes, where known.
+        sha256: Of the file, where known.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    arrived = file.stat().st_size
+    if size is not None and arrived != size:
+        return f"{arrived} bytes arrived, and the card says {size}"
+    with file.open("rb") as opened:
         beginning = opened.read(512)
-        if looks_like_html(beginning) and target.suffix not in (".html", ".htm"):
-            return _is_a_page("", target.name).removeprefix(": ").rstrip(".")
+        if looks_like_html(beginning) and not name.endswith((".html", ".htm")):
+            return _is_a_page("", name).removeprefix(": ").rstrip(".")
         if sha256:
             opened.seek(0)
             found = hashlib.file_digest(opened, "sha256").hexdigest()

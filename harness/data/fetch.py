@@ -9,6 +9,7 @@ nothing is removed but what lies in ``.fetch-NAME``.
 from __future__ import annotations
 
 import filecmp
+import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterator
@@ -20,7 +21,7 @@ from filelock import FileLock, Timeout
 
 from harness.data.check import missing
 from harness.data.dataset_folder import find_folder, names_of_folder, own_folder
-from harness.data.download import Patience, download
+from harness.data.download import Patience, download, what_is_wrong
 from harness.errors import HarnessError
 from harness.paths_below import path_below, plain_name
 from harness.unpack import ArchiveError, Limits, is_archive, unpack
@@ -181,9 +182,9 @@ def _fetch_all(
     steps = plan(card, root, again=again)
     target = find_folder(card.layout.model_dump(), root) or own_folder(root, card.layout.folder)
     folder = target if target.exists() else stage / "new"
-    for number, step in enumerate(steps):
+    for step in steps:
         if step.state in ("fetch", "put"):
-            _one(card, step, stage, number, root, folder, patience, limits, watch)
+            _one(card, step, stage, root, folder, patience, limits, watch)
     if folder != target and folder.exists() and any(folder.iterdir()):
         path_below(root, target.relative_to(root).as_posix(), f"data set {card.name!r}")
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -195,7 +196,6 @@ def _one(
     card: DatasetCard,
     step: Step,
     stage: Path,
-    number: int,
     root: Path,
     folder: Path,
     patience: Patience | None,
@@ -205,12 +205,17 @@ def _one(
     """Download and place one source."""
     source = step.source
     file = step.file or stage / step.name
-    unpacked = stage / f"unpacked-{number}"
+    digest = hashlib.sha256(_identity(source).encode()).hexdigest()[:12]  # the card may be another one than last time
+    unpacked = stage / f"unpacked-{digest}"
     if not unpacked.exists():
-        half = stage / f"unpacking-{number}"
+        half = stage / f"unpacking-{digest}"
         shutil.rmtree(half, ignore_errors=True)
-        kept = step.file is None and file.is_file()
+        wrong = what_is_wrong(file, step.name, source.size, source.sha256) if file.is_file() else "it is not there"
+        if wrong and step.file is not None:
+            raise HarnessError(f"{file}: {wrong}; remove it, or put what it holds into {step.place} by hand.")
+        kept = step.file is None and not wrong
         if step.file is None and not kept:
+            file.unlink(missing_ok=True)
             _download(step, file, patience, watch)
         if step.archive:
             try:

@@ -219,6 +219,36 @@ def test_an_archive_that_was_brought_by_hand_and_is_damaged_stays(tmp_path):
     assert (tmp_path / "images.zip").read_bytes() == ZIP[:1000]
 
 
+def test_what_an_earlier_card_left_unfinished_is_not_taken_for_another_file(web, tmp_path):
+    (tmp_path / ".fetch-mini").mkdir()
+    (tmp_path / ".fetch-mini" / "images.zip").write_bytes(archive({"mini_set/imgs/0.jpg": b"of another card"}))
+    fetch(card_of(web[0]), tmp_path, patience=QUICK)
+    assert tree(tmp_path) == WHOLE
+    assert (tmp_path / "mini_set" / "imgs" / "0.jpg").read_bytes() == IMAGES["0.jpg"]
+
+
+def test_what_an_earlier_card_unpacked_is_not_taken_for_another_source(web, tmp_path):
+    """A file of the user's stood in the way; meanwhile the card names another archive."""
+    web[1]["other.zip"] = Served(archive({"mini_set/imgs/0.jpg": b"of another card", "mini_set/x": b"x"}))
+    (tmp_path / "mini_set").mkdir()
+    (tmp_path / "mini_set" / "x").write_bytes(b"mine")
+    with pytest.raises(HarnessError, match="is there already"):
+        fetch(card_of(web[0], sources=[{"address": f"{web[0]}other.zip"}]), tmp_path, patience=QUICK)
+    fetch(card_of(web[0]), tmp_path, patience=QUICK)
+    assert tree(tmp_path) == sorted([*WHOLE, "mini_set/x"])
+    assert (tmp_path / "mini_set" / "imgs" / "0.jpg").read_bytes() == IMAGES["0.jpg"]
+
+
+def test_a_file_that_was_brought_by_hand_is_compared_with_the_card(tmp_path):
+    source = {"address": "https://x.example/images.zip", "kind": "page", "sha256": hashlib.sha256(ZIP).hexdigest()}
+    (tmp_path / "images.zip").write_bytes(archive({"mini_set/imgs/0.jpg": b"another"}))
+    with pytest.raises(HarnessError, match=r"images\.zip: its sha256 is .*; remove it, or put what it holds into"):
+        fetch(card_of("", sources=[source]), tmp_path)
+    (tmp_path / "images.zip").write_bytes(ZIP)
+    fetch(card_of("", sources=[source]), tmp_path)
+    assert (tmp_path / "mini_set" / "imgs" / "0.jpg").read_bytes() == IMAGES["0.jpg"]
+
+
 def test_an_archive_that_a_full_disk_does_not_take_is_kept(web, tmp_path, monkeypatch):
     from collections import namedtuple
 
