@@ -41,7 +41,7 @@ class CellRequest:
         image_views, text_views: Numbers of augmented views.
         image_augment, text_augment: How they are made.
         text_augment_data: List of synonyms, or folder of translation models.
-        skip_broken: Leave out images that cannot be decoded.
+        skip_broken: Leave out images that are missing or cannot be decoded.
         backbone_settings: Values of ``--set image_backbone.NAME`` and ``text_backbone.NAME``.
         noise: Noise rate.
         protocol: Noise protocol.

@@ -18,6 +18,18 @@ class CombinationError(HarnessError):
     """Components, options or data that cannot work together; raised from declarations, before anything is computed."""
 
 
+class MissingFilesError(HarnessError):
+    """Files that a data set needs are not there.
+
+    Attributes:
+        files: All of them, where the message names the first few.
+    """
+
+    def __init__(self, message: str, files: Iterable[str] = ()) -> None:
+        super().__init__(message)
+        self.files = tuple(files)
+
+
 class UnsavedError(HarnessError):
     """A record cannot be saved, or is gone: a sweep ends, because whatever else it computed would be lost as well."""
 

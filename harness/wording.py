@@ -8,5 +8,13 @@ def counted(number: int, noun: str, nouns: str = "") -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {nouns or noun + 's'}"
 
 
+def shown(value: object, longest: int = 60) -> str:
+    """A value from a file for a sentence: in one line, not too long, and of lists and objects the kind alone."""
+    if isinstance(value, list | dict):  # they may be nested deeper than Python can write them
+        return "a list" if isinstance(value, list) else "an object"
+    text = repr(value[: 2 * longest] if isinstance(value, str) else value)
+    return text if len(text) <= longest else f"{text[:longest]}..."
+
+
 CANNOT_WEIGH = "cannot weigh pairs"
 """In the note of a record whose hasher was fitted on a selection of the pairs; tables look for it."""

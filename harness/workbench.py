@@ -256,10 +256,11 @@ class Workbench:
         else:
             # Before images are read: a missing file of weights is found at once.
             image, text = backbones_of(self.registry, request, card.backbones, self._source_hash)
+        root = _absolute(request.data_root)
         data, skipped = self._data(request, card)
         if isinstance(data, FeatureTable):
             refuse_backbones(request, MODALITIES, f"{card.name!r}, which comes as ready features")
-            key = (request.dataset, request.data_root, request.limit, seed_of_limit)
+            key = (request.dataset, root, request.limit, seed_of_limit)
             if key not in self._sources:
                 self._sources[key] = ready_source(data, request.limit, request.data_seed, self.shared, card)
             return self._sources[key]
@@ -268,7 +269,7 @@ class Workbench:
             text = None
         assert image is not None
         key = (
-            request.dataset, request.data_root, request.limit, seed_of_limit, request.skip_broken, image.key,
+            request.dataset, root, request.limit, seed_of_limit, request.skip_broken, image.key,
             None if text is None else text.key,
         )  # fmt: skip
         if key not in self._sources:
@@ -278,9 +279,9 @@ class Workbench:
 
     def _data(self, request: CellRequest, card: DatasetCard) -> tuple[RawDataset | FeatureTable, tuple[str, ...]]:
         """The data of a card, read once, and what the record says of broken images that were left out."""
-        key = (request.dataset, request.data_root, request.skip_broken)
+        key = (request.dataset, _absolute(request.data_root), request.skip_broken)
         if key not in self._read:
-            data = read_dataset(self.registry, card, request.data_root)
+            data = read_dataset(self.registry, card, request.data_root, complete=not request.skip_broken)
             raw = isinstance(data, RawDataset) and request.skip_broken
             self._read[key] = without_broken(data) if raw else (data, ())
         return self._read[key]
@@ -337,6 +338,11 @@ class Workbench:
                 "ones: leave out --text-views."
             )
         return Protocol(declaration, rate, _given_trusted(request), request.data_seed, request.standardise)
+
+
+def _absolute(root: Path | None) -> Path | None:
+    """The command of a cell says a data root in full: it is the same data."""
+    return None if root is None else root.absolute()
 
 
 def _given_trusted(request: CellRequest) -> float:

@@ -69,7 +69,8 @@ def harness(capsys, monkeypatch, tmp_path):
         return Result(code if isinstance(code, int) else 1, out, err)
 
     yield run
-    logging.getLogger("harness").handlers.clear()
+    for name in ("harness", "harness_plugins"):
+        logging.getLogger(name).handlers.clear()
 
 
 def feature_arrays(

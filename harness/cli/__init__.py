@@ -87,6 +87,7 @@ def main() -> None:
     logger = logging.getLogger("harness")
     logger.propagate = False
     logger.handlers = [_Notes()]
+    logging.getLogger("harness_plugins").handlers = [_Notes()]  # our own plugins, which readers are, warn as the core
     # OpenMP's threads spin while they wait for each other; where another program has one of the cores, that made the
     # same cell up to ten times as slow (docs/benchmarks.md). It must be said before torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -59,6 +59,7 @@ def command(cells: tuple[str, ...], output: Path, device: str, results: Path, **
     if any(other.data_key != request.data_key for other in requests):
         raise HarnessError("the options name several cells with different data; one file holds one.")
     prepared = Workbench(registry).prepare_data(request)
+    prepared.source.refuse_broken()
     run = RunContext(request.bits, choose_device(device))
     with global_randomness(0, "backbones"):
         table = prepared.source.table(prepared.split, run)

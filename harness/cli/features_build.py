@@ -42,6 +42,7 @@ def command(device: str, rehash: bool, as_json: bool, **options: Any) -> None:
                 job = bench.prepare_data(request)
                 for note in job.notes:
                     listener.noted(note)
+                job.source.refuse_broken()
                 run = RunContext(request.bits, chosen, listener=listener.progressed)
                 with uses_noted() as uses, global_randomness(0, "backbones"):
                     table = job.source.table(job.split, run)

@@ -50,6 +50,7 @@ def command(output: Path, no_split: bool, device: str, rehash: bool, **options: 
             f"--no-split: backbone {fitted[0]!r} was fitted on the training images of one split, which must come with "
             "its features; leave --no-split out, and export once for each --data-seed."
         )
+    source.refuse_broken()
     with uses_noted() as uses, global_randomness(0, "backbones"):
         table = source.table(job.split, RunContext(request.bits, choose_device(device)))
     facts = {

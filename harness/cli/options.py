@@ -72,7 +72,7 @@ CELL_OPTIONS: list[Decorator] = [
           metavar="NAME"),
     click.option("--text-augment-data", metavar="FILE_OR_DIR",
                  help="List of synonyms, or folder of translation models (forward/, back/)."),
-    click.option("--skip-broken", is_flag=True, help="Leave out images that cannot be decoded, and list them."),
+    click.option("--skip-broken", is_flag=True, help="Leave out images that are missing or damaged, and list them."),
     click.option("--features", multiple=True, metavar="FILE", type=click.Path(path_type=Path),
                  help="Ready features: npz, or the CHNR authors' HDF5 folder. Repeat for several."),
     click.option("--noise-plan", metavar="FILE", type=click.Path(path_type=Path),

@@ -182,6 +182,7 @@ def run_requests(
 
         show_plan(sweep, options["as_json"])
         return
+    _refuse_broken(sweep.pending)
     try:
         result = _run(sweep, everything, options, name, shard, in_process)
     except UnsavedError:
@@ -196,6 +197,21 @@ def run_requests(
     if result.unfinished or result.failed:
         click.echo(f"go on with: {resume}", err=True)
     ctx.exit(130 if result.unfinished else 1 if refused or result.failed else 0)
+
+
+def _refuse_broken(jobs: Sequence[Job]) -> None:
+    """Find images that cannot be decoded once, before the grid, and not in each of its cells.
+
+    Raises:
+        HarnessError: There is one.
+    """
+    from functools import partial
+
+    from harness.cli.bars import bars_shown
+
+    with bars_shown("images") as watch:
+        for source in {id(job.data.source): job.data.source for job in jobs}.values():
+            source.refuse_broken(partial(watch, "checking images"))
 
 
 def _run(

@@ -152,7 +152,7 @@ def why_unreachable(entries: list[Entry], registry: Any) -> Iterator[tuple[Entry
             yield entry, entry.damage
             continue
         if "name" not in entry.key:
-            remembered = {"pillow": versions["pillow"], "version": decoding.VERSION}
+            remembered = decoding.decoder_facts()
             if "decodable" in entry.key and any(entry.key.get(name) != now for name, now in remembered.items()):
                 yield entry, "found out with another decoder"
             continue  # features that are given ask for nothing that is installed

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from harness.data.absent import absent_images, said_of_absent
 from harness.data.dataset_folder import LAYOUT, alternatives, find_folder, found_below, names_of_folder, own_folder
-from harness.data.decoding import undecodable
-from harness.errors import HarnessError
+from harness.data.decoding import complaints
+from harness.data.raw import RawDataset, paths_of
+from harness.data.sources import read_dataset
+from harness.errors import HarnessError, MissingFilesError
 from harness.paths_below import path_below
 from harness.unpack import is_archive
 from harness.wording import counted
@@ -93,11 +95,10 @@ def check(
         return [Finding("missing", own_folder(root, card.layout.folder), text)]
     findings = [] if card.layout.folder == "." else missing(card, folder)  # its reader says what a table may be called
     findings += _of_sources(card, folder, watch)
-    findings += _unreadable_json(folder, card)
-    if not findings:
-        findings += _of_reader(registry, card, root, folder, deep, watch)
-    elif images := _absent_images(card, folder):
-        findings.append(images)
+    said = {str(finding.path) for finding in findings}
+    for finding in _of_reader(registry, card, root, folder, deep, watch, bool(findings)):
+        if not finding.files or not said.issuperset(finding.files):
+            findings.append(finding)
     return findings
 
 
@@ -197,67 +198,47 @@ def _of_sources(card: DatasetCard, folder: Path, watch: Watch) -> Iterable[Findi
                 yield Finding("wrong", path, f"{path} is not the published file: its sha256 is {found}")
 
 
-def _unreadable_json(folder: Path, card: DatasetCard) -> list[Finding]:
-    assert card.layout is not None
-    names = {card.layout.annotations, *card.layout.other_annotations, *(entry.path for entry in card.layout.files)}
-    found = []
-    for path in sorted(
-        path_below(folder, name, LAYOUT) for name in names if name.endswith(".json") and "*" not in name
-    ):
-        if path.is_file():
-            try:
-                json.loads(path.read_text(encoding="utf-8"))
-            except UnicodeDecodeError:
-                found.append(Finding("wrong", path, f"{path} is no text in UTF-8"))
-            except (OSError, ValueError) as error:
-                found.append(Finding("wrong", path, f"{path} cannot be read as JSON: {error}"))
-    return found
-
-
-def _absent_images(card: DatasetCard, folder: Path) -> Finding | None:
-    """Images that a JSON of Karpathy's form names and that are not there: all of them, not the first alone."""
-    assert card.layout is not None
-    names = (card.layout.images, *card.layout.other_images)
-    images = next((path for name in names if (path := path_below(folder, name, LAYOUT)).is_dir()), None)
-    if not card.layout.annotations.endswith(".json") or not card.layout.images or images is None:
-        return None
-    listed = alternatives(card.layout.model_dump(), card.layout.annotations)
-    places = [path_below(folder, name, LAYOUT) for name in listed]
-    annotations = next((path for path in places if path.is_file()), places[0])
-    try:
-        content = json.loads(annotations.read_text(encoding="utf-8"))
-        named = [
-            "/".join(part for part in (entry.get("filepath", ""), entry["filename"]) if part)
-            for entry in content["images"]
-        ]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None
-    there = {path.relative_to(images).as_posix() for path in images.rglob("*")}
-    absent = [name for name in named if name not in there and name.rpartition("/")[2] not in there]
-    if not absent:
-        return None
-    return Finding("missing", images, f"{_listed(absent, 'image')} of {len(named)} missing in {images}", tuple(absent))
-
-
 def _of_reader(
-    registry: Registry, card: DatasetCard, root: Path, folder: Path, deep: bool, watch: Watch
+    registry: Registry, card: DatasetCard, root: Path, folder: Path, deep: bool, watch: Watch, incomplete: bool
 ) -> Iterable[Finding]:
-    """What the reader of the data set says, and what can be said of what it read."""
+    """What the reader of the data set says, the same that a run uses, and what can be said of what it read.
+
+    Where files are known to be ``incomplete``, the number of images says nothing new.
+    """
     watch("reading", 0, 1)
     try:
-        data: Any = registry.get("reader", card.reader).load()(card, root)
+        data = read_dataset(registry, card, root, complete=False)
     except HarnessError as error:
-        absent = _absent_images(card, folder)
-        yield absent or Finding("wrong", folder, str(error).rstrip("."))
+        files = error.files if isinstance(error, MissingFilesError) else ()
+        not_decoded = "; no image was decoded, because it is not known which there should be" if deep else ""
+        text = str(error).rstrip(".") + not_decoded
+        yield Finding("missing" if files else "wrong", Path(files[0]) if files else folder, text, files)
         return
-    if card.images and len(data) != card.images:
+    if card.images and len(data) != card.images and not incomplete:
         yield Finding("wrong", folder, f"{folder} has {len(data)} images, the card says {card.images}")
-    paths = [Path(path) for path in getattr(getattr(data, "images", None), "paths", ())]
-    empty = [path for path in paths if path.is_file() and not path.stat().st_size]
+    if isinstance(data, RawDataset):
+        yield from _of_images(data, folder, deep, watch)
+
+
+def _of_images(data: RawDataset, folder: Path, deep: bool, watch: Watch) -> Iterable[Finding]:
+    """Images that are missing, cannot be used, or that nothing names."""
+    paths = paths_of(data.images)
+    left = set(range(len(data)))
+    absent = absent_images(data)
+    if absent:
+        lost = [paths[number] for number in absent]
+        yield Finding("missing", lost[0].parent, said_of_absent(lost, len(data)), tuple(map(str, lost)))
+        left.difference_update(absent)
+    empty = [number for number in sorted(left) if paths and not paths[number].stat().st_size]
     if empty:
-        names = tuple(map(str, empty))
-        yield Finding("damaged", folder, f"{_listed([path.name for path in empty], 'image')} empty (0 bytes)", names)
-    folders = {path.parent for path in paths}
+        text = f"{_listed([paths[number].name for number in empty], 'image')} empty (0 bytes)"
+        yield Finding("damaged", folder, text, tuple(str(paths[number]) for number in empty))
+        left.difference_update(empty)
+    if deep:
+        decoding = partial(watch, "decoding images")
+        for number, text in complaints(data.images.__getitem__, sorted(left), decoding).items():
+            yield Finding("damaged", paths[number] if paths else folder, text.rstrip("."))
+    folders = {path.parent for path in paths if path.parent.is_dir()}
     known = {path.name for path in paths}
     stray = [
         path
@@ -270,10 +251,6 @@ def _of_reader(
         yield Finding(
             "stray", folder, f"{_listed([path.name for path in stray], 'image')} not in the annotation", names
         )
-    if deep:
-        broken = undecodable(getattr(data, "images", ()), partial(watch, "decoding images"))
-        for index, text in broken.items():
-            yield Finding("damaged", paths[index] if paths else Path(str(index)), text.rstrip("."))
 
 
 def _listed(names: list[str], noun: str) -> str:

@@ -23,6 +23,7 @@ from pathlib import Path
 
 from harness.data.cache import cache_folder
 from harness.errors import HarnessError
+from harness.regular_file import require_regular
 
 SETTLED = 2_000_000_000
 """Nanoseconds since its last change after which a file's hash is remembered: longer than any file system's clock."""
@@ -47,13 +48,12 @@ def hash_file(path: Path, what: str = "image") -> str:
         what: What to call it in messages.
 
     Raises:
-        HarnessError: It is missing or cannot be read.
+        HarnessError: It is missing, no regular file, or cannot be read.
     """
+    require_regular(path, what)
     try:
         with path.open("rb") as opened:
             return hashlib.file_digest(opened, "sha256").hexdigest()
-    except FileNotFoundError:
-        raise HarnessError(f"{what} {path} is missing.") from None
     except OSError as error:
         raise HarnessError(f"{what} {path} cannot be read: {error.strerror}.") from error
 

@@ -7,7 +7,8 @@ code does; 16-bit greys keep their upper 8 bits; CMYK is converted by Pillow's f
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,8 @@ import numpy as np
 
 from harness.errors import HarnessError
 from harness.interfaces import ImageSource
+from harness.looks_like import looks_like
+from harness.regular_file import require_regular
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -23,8 +26,23 @@ if TYPE_CHECKING:
 VERSION = 1
 """Raise it when the same file is decoded to other pixels, or another file counts as broken."""
 
+FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "GIF", "WEBP", "JPEG2000", "PPM")
+"""Formats that are read, by Pillow's names, whatever a file is called. Others start programs (EPS starts Ghostscript),
+hold no picture, or are found in no data set.
+"""
+
+# Pillow warns of large images on standard error, and refuses those of twice the size, which becomes a sentence here.
+warnings.filterwarnings("ignore", message="Image size .* could be decompression bomb")
+
 ORIENTATION = 0x0112
 """Number of the EXIF tag."""
+
+
+def decoder_facts() -> dict[str, object]:
+    """What decides which files can be decoded, for keys of the cache."""
+    from PIL import __version__
+
+    return {"pillow": __version__, "version": VERSION, "formats": list(FORMATS)}
 
 
 def decode(path: Path) -> Image:
@@ -37,13 +55,14 @@ def decode(path: Path) -> Image:
         The decoded image.
 
     Raises:
-        HarnessError: It is missing, empty, damaged, of an unknown format, too large, or has pixels without an agreed
-            range; the message names the file.
+        HarnessError: It is missing, no regular file, empty, damaged, of a format that is not read, too large, or has
+            pixels without an agreed range; the message names the file.
     """
     from PIL import Image, UnidentifiedImageError
 
+    require_regular(path, "image")
     try:
-        with Image.open(path) as opened:
+        with Image.open(path, formats=FORMATS) as opened:
             if opened.mode == "F":
                 raise HarnessError(
                     f"image {path} has floating-point pixels, and nobody knows what is black and white in them: "
@@ -53,16 +72,14 @@ def decode(path: Path) -> Image:
             return _upright(_eight_bits(opened).convert("RGB"), opened)
     except HarnessError:
         raise
-    except FileNotFoundError:
-        raise HarnessError(f"image {path} is missing.") from None
     except Image.DecompressionBombError as error:
         raise HarnessError(
             f"image {path} is refused: it unpacks to more than {2 * (Image.MAX_IMAGE_PIXELS or 0)} pixels, which a "
             "small file made to exhaust the memory would do; scale it down."
         ) from error
     except UnidentifiedImageError as error:
-        empty = path.is_file() and path.stat().st_size == 0
-        what = "is empty (0 bytes)" if empty else "is no image, or of a format that Pillow does not know"
+        seen = looks_like(path, "jpeg", "png")
+        what = f"is {seen}" if seen else f"is no image, or of a format other than {', '.join(FORMATS)}"
         raise HarnessError(f"image {path} cannot be decoded: the file {what}.") from error
     except Exception as error:  # Pillow raises OSError, ValueError, SyntaxError and its own kinds for damaged files
         said = " ".join(str(error).split()).rstrip(".") or type(error).__name__
@@ -93,36 +110,46 @@ def _upright(converted: Image, opened: Image) -> Image:
     return ImageOps.exif_transpose(converted)
 
 
-def undecodable(
-    images: ImageSource,
-    watch: Callable[[int, int], None] = lambda done, total: None,
-    *,
-    fingerprints: bool = False,
-) -> dict[int, str]:
+def undecodable(images: ImageSource, watch: Callable[[int, int], None] = lambda done, total: None) -> dict[int, str]:
     """The images that cannot be decoded, each with the sentence that says why.
 
     Args:
         images: The images; every one of them is decoded, several at a time (Pillow decodes outside Python's lock).
         watch: Progress in images.
-        fingerprints: Those that have no fingerprint count as well, which takes another read of each image.
 
     Returns:
         Number of the image to sentence, in ascending order; nothing is kept of those that are well.
     """
+    return complaints(images.__getitem__, range(len(images)), watch)
+
+
+def complaints(
+    use: Callable[[int], object],
+    images: Sequence[int],
+    watch: Callable[[int, int], None] = lambda done, total: None,
+) -> dict[int, str]:
+    """What is said of the images with which something cannot be done.
+
+    Args:
+        use: Does it with one image; called from several threads.
+        images: Numbers of the images.
+        watch: Progress in images.
+
+    Returns:
+        Number of the image to the sentence of the error, in the order of ``images``.
+    """
 
     def complaint(index: int) -> str:
         try:
-            if fingerprints:
-                images.fingerprint(index)
-            images[index]
+            use(index)
         except HarnessError as error:
             return str(error)
         return ""
 
     found = {}
     with ThreadPoolExecutor() as pool:
-        for index, text in enumerate(pool.map(complaint, range(len(images)))):
-            watch(index + 1, len(images))
+        for done, (index, text) in enumerate(zip(images, pool.map(complaint, images), strict=True), start=1):
+            watch(done, len(images))
             if text:
                 found[index] = text
     return found

@@ -130,9 +130,12 @@ def check_raw(raw: RawDataset, reader: str) -> RawDataset:
         The same data.
 
     Raises:
-        HarnessError: Lengths differ, an image has no caption, a file name occurs twice, a pair is trusted and wrong.
+        HarnessError: Lengths differ, an image has no caption, a file name or a file occurs twice, a caption or a name
+            is no text, a pair is trusted and wrong.
     """
     where = f"data set {raw.name!r}, read by {reader!r}"
+    if not _can_be_written(raw.name):
+        raise HarnessError(f"{where}: its name is no valid Unicode; rename the folder that it is taken from.")
     n_images, n_captions = len(raw.images), len(raw.captions)
     if not n_images:
         raise HarnessError(f"{where}: it has no images.")
@@ -144,14 +147,39 @@ def check_raw(raw: RawDataset, reader: str) -> RawDataset:
         raise HarnessError(f"{where}: caption_image has {len(raw.caption_image)} entries for {n_captions} captions.")
     if raw.text_features is not None and len(raw.text_features) != n_captions:
         raise HarnessError(f"{where}: text_features has {len(raw.text_features)} rows for {n_captions} captions.")
+    _refuse_no_text(raw.captions, f"{where}: caption")
+    _refuse_no_text(raw.filenames, f"{where}: name of image")
     check_captions_cover(raw.caption_image, n_images, where)
-    twice = first_twice(raw.filenames)
-    if twice is not None:
-        raise HarnessError(f"{where}: image {twice!r} is there twice.")
+    for names in (raw.filenames, [str(path) for path in paths_of(raw.images)]):
+        twice = first_twice(names)
+        if twice is not None:
+            raise HarnessError(f"{where}: image {twice!r} is there twice.")
     if raw.trusted is not None and raw.wrong is not None and (raw.trusted & raw.wrong).any():
         both = int(np.flatnonzero(raw.trusted & raw.wrong)[0])
         raise HarnessError(f"{where}: image {raw.filenames[both]!r} is both trusted and wrong.")
     return raw
+
+
+def _refuse_no_text(values: Sequence[object], what: str) -> None:
+    """All of them are texts that can be written to a file.
+
+    Raises:
+        HarnessError: One is not; the message has its number.
+    """
+    for number, value in enumerate(values):
+        if not isinstance(value, str):
+            raise HarnessError(f"{what} {number} is {type(value).__name__}, expected text.")
+        if not _can_be_written(value):
+            raise HarnessError(f"{what} {number} is no valid Unicode: {value[:60]!a}.")
+
+
+def _can_be_written(text: str) -> bool:
+    """Whether a text has no halves of characters (surrogates), which no file and no terminal takes."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def first_twice(names: Sequence[str]) -> str | None:
@@ -184,8 +212,16 @@ class SomeImages:
     def fingerprints(self) -> list[str]:
         """Content hash of every image."""
         if isinstance(self.source, ImageFiles):
-            return hash_files([self.source.paths[int(row)] for row in self.rows])
+            return hash_files(paths_of(self))
         return [self.fingerprint(index) for index in range(len(self))]
+
+
+def paths_of(images: ImageSource) -> list[Path]:
+    """The files of images that are files, one for each; none of images from elsewhere."""
+    if isinstance(images, SomeImages):
+        paths = paths_of(images.source)
+        return [paths[int(row)] for row in images.rows] if paths else []
+    return list(images.paths) if isinstance(images, ImageFiles) else []
 
 
 def _some(images: ImageSource, rows: NDArray[np.int64]) -> SomeImages:

@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.data.absent import refuse_absent
 from harness.data.authors_file import read_authors_files
+from harness.data.broken import refuse_broken
 from harness.data.cache import cached_arrays
 from harness.data.cards import DatasetCard, Layout, read_card
 from harness.data.extraction import BackboneChoice, encode_captions, extract
@@ -121,6 +123,18 @@ class DataSource:
             whole=self.whole if self.limited is not None else None,
         )
 
+    def refuse_broken(self, watch: Callable[[int, int], None] = lambda done, total: None) -> None:
+        """Decode all images, unless that was done before: what is wrong is found before anything is computed.
+
+        Args:
+            watch: Progress in images.
+
+        Raises:
+            HarnessError: An image is missing or cannot be decoded.
+        """
+        if self.raw is not None:
+            refuse_broken(self.raw, watch)
+
     def table(self, split: NDArray[np.int8], run: Run) -> FeatureTable:
         """The features; of raw data computed or taken from the cache, once for each split."""
         if self.ready is not None:
@@ -214,8 +228,16 @@ def card_of(registry: Registry, name: str) -> DatasetCard:
     return card.model_copy(update={"layout": Layout(**{**card.layout.model_dump(), "annotations": file})})
 
 
-def read_dataset(registry: Registry, card: DatasetCard, root: Path | None) -> RawDataset | FeatureTable:
+def read_dataset(
+    registry: Registry, card: DatasetCard, root: Path | None, *, complete: bool = True
+) -> RawDataset | FeatureTable:
     """Read a data set in the layout of its card.
+
+    Args:
+        registry: Where the reader is found.
+        card: The card.
+        root: The data root, or the data set's own folder.
+        complete: Whether all images must be there.
 
     Returns:
         Images and captions, or ready features where the set is published as features.
@@ -224,7 +246,12 @@ def read_dataset(registry: Registry, card: DatasetCard, root: Path | None) -> Ra
         HarnessError: Files are missing or damaged; the message says which and where they belong.
     """
     found = registry.get("reader", card.reader).load()(card, root)
-    return check_raw(found, card.reader) if isinstance(found, RawDataset) else found
+    if not isinstance(found, RawDataset):
+        return found
+    check_raw(found, card.reader)
+    if complete:
+        refuse_absent(found)
+    return found
 
 
 def raw_source(

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from harness import HarnessError
 from harness.errors import unknown_name
+from harness.wording import shown
 
 UNLABELLED = ("train", "class", "refuse")
 """Values of the card's parameter ``unlabelled``: images without a class train, but are no queries and no database
@@ -40,7 +41,8 @@ def single_labels(
         (n,) int64, -1 for no class; and which images have none, or None if all have one.
 
     Raises:
-        HarnessError: An image has no class and ``unlabelled`` is "refuse", or that word is unknown.
+        HarnessError: An image has no class and ``unlabelled`` is "refuse", that word is unknown, or a class number
+            is beyond 32 bits.
     """
     if unlabelled not in UNLABELLED:
         raise unknown_name(f"value of 'unlabelled' in dataset card {card.name!r}", unlabelled, UNLABELLED)
@@ -52,6 +54,9 @@ def single_labels(
         )
     known = sorted({name for name in classes if name is not None}, key=lambda name: (isinstance(name, str), name))
     number = {name: place for place, name in enumerate(known)}
+    large = next((name for name in known if isinstance(name, int) and not -(2**31) <= name < 2**31), None)
+    if large is not None:
+        raise HarnessError(f"dataset {card.name!r}: {shown(large)} is no number of a class.")
     if all(isinstance(name, int) for name in known):
         number = {name: name for name in known}  # type: ignore[misc]
     nothing = max(number.values(), default=-1) + 1 if unlabelled == "class" else -1

@@ -22,10 +22,10 @@ from typing import Any
 
 import numpy as np
 from harness_plugins.layouts.matlab_file import MatlabImages, read_matlab, variables_of
-from harness_plugins.layouts.places import names_in
 from numpy.typing import NDArray
 
 from harness import HarnessError
+from harness.data.absent import names_in
 from harness.data.feature_file import table_from_arrays
 from harness.data.raw import ImageFiles, RawDataset
 from harness.data.table import FeatureTable
@@ -226,9 +226,13 @@ def _read_paths(card: Any, found: Variables, images: Path | None) -> RawDataset:
 
 
 def _files(card: Any, images: Path, names: list[str]) -> list[Path]:
-    """Paths of images that are named by a path of another machine: as much of its end as is there."""
+    """Paths of images that are named by a path of another machine: as much of its end as is there.
+
+    Raises:
+        HarnessError: A name is blank.
+    """
     listed: dict[str, set[str]] = {}
-    found, absent = [], []
+    found = []
     for name in names:
         parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".", "..")]
         for start in range(max(0, len(parts) - 3), len(parts)):
@@ -239,12 +243,9 @@ def _files(card: Any, images: Path, names: list[str]) -> list[Path]:
                 found.append(images / parent / parts[-1])
                 break
         else:
-            absent.append(name)
-    if absent:
-        raise HarnessError(
-            f"dataset {card.name!r}: {len(absent)} of {len(names)} images are missing in {images}, the first is "
-            f"{absent[0]}."
-        )
+            if not parts:
+                raise HarnessError(f"dataset {card.name!r}: {name!r} is no name of an image.")
+            found.append(images / parts[-1])
     return found
 
 

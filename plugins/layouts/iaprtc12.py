@@ -16,20 +16,23 @@ from pathlib import Path
 import numpy as np
 from harness_plugins.layouts.class_names import label_matrix
 from harness_plugins.layouts.hashing_matrices import read_matrices
+from harness_plugins.layouts.image_names import image_paths
 from harness_plugins.layouts.places import (
     first_there,
     folder_of,
     images_of,
-    images_there,
     place_of,
+    read_lines,
     read_text,
     refuse_missing,
+    whole_number,
 )
 from numpy.typing import NDArray
 
 from harness import HarnessError
 from harness.data.raw import ImageFiles, RawDataset
 from harness.data.table import FeatureTable
+from harness.wording import shown
 
 TEXTS = "annotations_complete_eng"
 REGIONS = ("saiapr_tc-12", "saiapr_tc12ok/benchmark/saiapr_tc-12", "benchmark/saiapr_tc-12")
@@ -64,10 +67,10 @@ def read_iaprtc12(card, root: Path | None) -> RawDataset | FeatureTable:
     if not files:
         raise HarnessError(f"dataset {card.name!r}: {texts} has no files such as 00/25.eng.")
     names = [f"{file.parent.name}/{file.stem}.jpg" for file in files]
-    labels, unlabelled = _labels(folder, [int(file.stem) if file.stem.isdecimal() else -1 for file in files])
+    labels, unlabelled = _labels(folder, [whole_number(file.stem) for file in files])
     return RawDataset(
         name=card.name,
-        images=ImageFiles(images_there(card, images, names)),
+        images=ImageFiles(image_paths(names, [images], texts)),
         captions=[_description(file) for file in files],
         caption_image=np.arange(len(files)),
         labels=labels,
@@ -87,19 +90,21 @@ def _description(path: Path) -> str:
     raise HarnessError(f"{path} has no caption: neither <DESCRIPTION> nor <TITLE> says anything.")
 
 
-def _labels(folder: Path, numbers: list[int]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+def _labels(folder: Path, numbers: list[int | None]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """(n, concepts), and which images have none."""
-    place = {number: row for row, number in enumerate(numbers)}
+    place = {number: row for row, number in enumerate(numbers) if number is not None}
     regions = first_there(folder, REGIONS)
     pairs: set[tuple[int, int]] = set()
     for path in sorted(regions.glob("*/labels.txt")) if regions is not None else ():
-        for line, text in enumerate(read_text(path).splitlines(), start=1):
+        for line, text in enumerate(read_lines(path), start=1):
             fields = text.split()
             if not fields:
                 continue
-            if len(fields) != 3 or not all(field.isdecimal() for field in fields):
-                raise HarnessError(f"{path}, line {line}: expected image, region and concept, not {text!r}.")
-            if int(fields[0]) in place:
-                pairs.add((place[int(fields[0])], int(fields[2])))
+            numbers_said = [whole_number(field) for field in fields]
+            if len(fields) != 3 or None in numbers_said:
+                raise HarnessError(f"{path}, line {line}: expected image, region and concept, not {shown(text)}.")
+            image, _, concept = numbers_said
+            if image in place:
+                pairs.add((place[image], concept))
     labels = label_matrix(len(numbers), pairs)
     return labels, ~labels.any(axis=1)

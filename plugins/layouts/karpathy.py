@@ -9,28 +9,25 @@ release has blank sentences), Sydney-Captions (``dataset.json``, ``imgs/``); and
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from harness_plugins.layouts.captions import Captions
 from harness_plugins.layouts.class_names import class_of_name, single_labels
+from harness_plugins.layouts.image_names import image_paths, name_of_image
 from harness_plugins.layouts.places import (
     ANY,
     first_there,
     folder_of,
-    images_of,
-    images_there,
     place_of,
     read_json,
     refuse_missing,
 )
 
 from harness import HarnessError
-from harness.data.raw import ImageFiles, RawDataset, first_twice
+from harness.data.raw import ImageFiles, RawDataset
 from harness.errors import unknown_name
-
-log = logging.getLogger(__name__)
+from harness.wording import shown
 
 PARAMETERS = {"classes": "classcode", "unlabelled": "train"}
 """``classes``: where the class is: "classcode" (every entry has one), "file-name", or "any" (a class code if every
@@ -55,34 +52,21 @@ def read_karpathy(card, root: Path | None) -> RawDataset:
     parameters = card.reader_parameters(PARAMETERS)
     if parameters["classes"] not in CLASSES:
         raise unknown_name(f"value of 'classes' in dataset card {card.name!r}", parameters["classes"], CLASSES)
-    annotations, images = _places(card, root)
+    annotations, folders = _places(card, root)
     entries = _entries(annotations, parameters["classes"])
-    images = _that_holds(images, card, _name(entries[0]))
     if parameters["classes"] == "classcode" and card.classes:
         _refuse_out_of_range(entries, card, annotations)
-    filenames = [_name(entry) for entry in entries]
-    twice = first_twice(filenames)
-    if twice is not None:
-        raise HarnessError(f"{annotations}: image {twice!r} is there twice.")
-    captions, caption_image = [], []
-    blank = 0
+    filenames = [_name(entry, f"{annotations}: images[{number}]") for number, entry in enumerate(entries)]
+    captions = Captions(annotations)
     for number, entry in enumerate(entries):
-        texts = [str(sentence["raw"]).strip() for sentence in entry["sentences"]]
-        kept = [text for text in texts if text]
-        if not kept:
-            raise HarnessError(f"{annotations}: images[{number}] ({entry['filename']}) has no caption, only blanks.")
-        blank += len(texts) - len(kept)
-        captions += kept
-        caption_image += [number] * len(kept)
-    if blank:
-        log.warning("%s: %d blank sentences are left out.", annotations, blank)
+        captions.add(number, (sentence["raw"] for sentence in entry["sentences"]))
     labels, unlabelled = single_labels(_classes(entries, parameters["classes"]), card, parameters["unlabelled"])
     parts = [entry.get("split") for entry in entries]
     return RawDataset(
         name=card.name if card.layout.folder != ANY else annotations.absolute().parent.name,
-        images=ImageFiles(images_there(card, images, filenames)),
-        captions=captions,
-        caption_image=np.array(caption_image, dtype=np.int64),
+        images=ImageFiles(image_paths(filenames, folders, annotations)),
+        captions=captions.texts,
+        caption_image=captions.caption_image(len(entries), lambda at: f"images[{at}] ({shown(filenames[at])})"),
         labels=labels,
         filenames=filenames,
         parts=tuple(str(part) for part in parts) if all(isinstance(part, str) for part in parts) else None,
@@ -90,23 +74,17 @@ def read_karpathy(card, root: Path | None) -> RawDataset:
     )
 
 
-def _places(card: Any, root: Path | None) -> tuple[Path, Path]:
-    """The JSON file and the folder of the images."""
+def _places(card: Any, root: Path | None) -> tuple[Path, list[Path]]:
+    """The JSON file and the folders of the images: archives unpack into a second folder of their name."""
     layout = card.layout
     folder = folder_of(card, root, () if layout is None else (layout.annotations, *layout.other_annotations))
     names = [layout.annotations, *layout.other_annotations]
     annotations = _only_json(card, folder) if not names[0] else first_there(folder, names) or place_of(folder, names[0])
-    images = images_of(card, folder) or place_of(folder, layout.images)
-    there = ((annotations, annotations.is_file()), (images, images.is_dir()))
+    places = [place_of(folder, name) for name in (layout.images, *layout.other_images)]
+    images = [place for place in places if place.is_dir()]
+    there = ((annotations, annotations.is_file()), (places[0], bool(images)))
     refuse_missing(card, root, (path for path, found in there if not found))
     return annotations, images
-
-
-def _that_holds(images: Path, card: Any, name: str) -> Path:
-    """Of the folders of images the one that holds an image: archives unpack into a second folder of their name."""
-    folder = images.parent if images.name == card.layout.images else None
-    others = [] if folder is None else [place_of(folder, other) for other in card.layout.other_images]
-    return next((place for place in (images, *others) if (place / name).is_file()), images)
 
 
 def _only_json(card: Any, folder: Path) -> Path:
@@ -126,14 +104,15 @@ def _refuse_out_of_range(entries: list[dict[str, Any]], card: Any, annotations: 
     for number, entry in enumerate(entries):
         if not 0 <= entry["classcode"] < card.classes:
             raise HarnessError(
-                f"{annotations}: images[{number}].classcode is {entry['classcode']}, and {card.name!r} has "
+                f"{annotations}: images[{number}].classcode is {shown(entry['classcode'])}, and {card.name!r} has "
                 f"{card.classes} classes (0 to {card.classes - 1})."
             )
 
 
-def _name(entry: dict[str, Any]) -> str:
+def _name(entry: dict[str, Any], where: str) -> str:
     """Name below the folder of the images; Karpathy's COCO has a ``filepath`` (``val2014``) beside it."""
-    return f"{entry['filepath']}/{entry['filename']}" if entry.get("filepath") else str(entry["filename"])
+    name = name_of_image(entry["filename"], f"{where}.filename")
+    return f"{name_of_image(entry['filepath'], f'{where}.filepath')}/{name}" if entry.get("filepath") else name
 
 
 def _classes(entries: list[dict[str, Any]], where: str) -> list[str | int | None]:
@@ -158,11 +137,9 @@ def _entries(annotations: Path, classes: str) -> list[dict[str, Any]]:
                 raise HarnessError(f"{annotations}: images[{number}] lacks {key!r}.")
         if not isinstance(entry["sentences"], list):
             raise HarnessError(f"{annotations}: images[{number}].sentences is no list.")
-        if not entry["sentences"]:
-            raise HarnessError(f"{annotations}: images[{number}] ({entry['filename']}) has no caption.")
         if classes == "classcode" and (not isinstance(entry["classcode"], int) or isinstance(entry["classcode"], bool)):
             raise HarnessError(
-                f"{annotations}: images[{number}].classcode is {entry['classcode']!r}, expected a whole number."
+                f"{annotations}: images[{number}].classcode is {shown(entry['classcode'])}, expected a whole number."
             )
         for place, sentence in enumerate(entry["sentences"]):
             if not isinstance(sentence, dict) or "raw" not in sentence:

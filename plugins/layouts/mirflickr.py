@@ -17,12 +17,16 @@ from typing import Any
 
 import numpy as np
 from harness_plugins.layouts.hashing_matrices import read_matrices
-from harness_plugins.layouts.places import first_there, folder_of, images_there, names_in, read_text
+from harness_plugins.layouts.image_names import image_paths
+from harness_plugins.layouts.places import first_there, folder_of, read_lines, read_text, whole_number
 from numpy.typing import NDArray
 
 from harness import HarnessError
+from harness.data.absent import names_in
 from harness.data.raw import ImageFiles, RawDataset
 from harness.data.table import FeatureTable
+from harness.errors import MissingFilesError
+from harness.wording import shown
 
 PARAMETERS = {"rarest_tag": 20}
 """``rarest_tag``: images that a tag needs to count."""
@@ -91,12 +95,13 @@ def _raw(card: Any, images: Path, tags: Path, concepts: list[Path], numbers: lis
     there = names_in(tags)
     lacking = [number for number in numbers if f"tags{number}.txt" not in there]
     if lacking:
-        raise HarnessError(
+        raise MissingFilesError(
             f"dataset {card.name!r}: {len(lacking)} of {len(numbers)} files of tags are missing in {tags}, the first "
-            f"is tags{lacking[0]}.txt."
+            f"is tags{lacking[0]}.txt.",
+            [str(tags / f"tags{number}.txt") for number in lacking],
         )
     all_tags = [
-        list(dict.fromkeys(line.strip() for line in read_text(tags / f"tags{number}.txt").splitlines() if line.strip()))
+        list(dict.fromkeys(line.strip() for line in read_lines(tags / f"tags{number}.txt") if line.strip()))
         for number in numbers
     ]
     frequency = Counter(tag for own in all_tags for tag in own)
@@ -107,7 +112,7 @@ def _raw(card: Any, images: Path, tags: Path, concepts: list[Path], numbers: lis
     names = [f"im{numbers[row]}.jpg" for row in kept]
     return RawDataset(
         name=card.name,
-        images=ImageFiles(images_there(card, images, names)),
+        images=ImageFiles(image_paths(names, [images], images)),
         captions=[" ".join(common[row]) for row in kept],
         caption_image=np.arange(len(kept)),
         labels=labels[kept],
@@ -118,7 +123,7 @@ def _raw(card: Any, images: Path, tags: Path, concepts: list[Path], numbers: lis
 def _members(path: Path) -> NDArray[np.int64]:
     """Numbers of the images of a concept."""
     words = read_text(path).split()
-    odd = next((word for word in words if not word.isdecimal()), None)
-    if odd is not None:
-        raise HarnessError(f"{path}: {odd!r} is no number of an image.")
-    return np.array([int(word) for word in words], dtype=np.int64)
+    numbers = [whole_number(word) for word in words]
+    if None in numbers:
+        raise HarnessError(f"{path}: {shown(words[numbers.index(None)])} is no number of an image.")
+    return np.array(numbers, dtype=np.int64)

@@ -14,14 +14,17 @@ import re
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from harness_plugins.layouts.captions import Captions
 from harness_plugins.layouts.class_names import label_matrix
 from harness_plugins.layouts.hashing_matrices import read_matrices
-from harness_plugins.layouts.places import first_there, folder_of, images_there, read_json, refuse_missing
+from harness_plugins.layouts.image_names import image_paths, name_of_image
+from harness_plugins.layouts.places import first_there, folder_of, read_json, refuse_missing
 
 from harness import HarnessError
 from harness.data.raw import ImageFiles, RawDataset
 from harness.data.table import FeatureTable
+from harness.regular_file import require_regular
+from harness.wording import shown
 
 YEARS = ("2014", "2017")
 PARTS = ("train", "val")
@@ -59,8 +62,7 @@ def read_mscoco(card, root: Path | None) -> RawDataset | FeatureTable:
     refuse_missing(card, root, (path for path in (*needed, *places.values()) if not path.exists()), WANTED)
     files: list[str] = []
     parts: list[str] = []
-    captions: list[str] = []
-    caption_image: list[int] = []
+    captions = Captions(notes)
     pairs: list[tuple[int, int]] = []
     for part in PARTS:
         categories = _categories(notes / f"instances_{part}{year}.json")
@@ -69,47 +71,60 @@ def read_mscoco(card, root: Path | None) -> RawDataset | FeatureTable:
             if not own:
                 continue
             pairs += [(len(files), category) for category in own]
-            captions += texts
-            caption_image += [len(files)] * len(texts)
+            captions.add(len(files), texts)
             files.append(f"{part}{year}/{name}")
             parts.append(part)
     if not files:
         raise HarnessError(f"dataset {card.name!r}: no image of {notes} has a caption and an instance.")
     return RawDataset(
         name=card.name,
-        images=ImageFiles(images_there(card, images, files)),
-        captions=captions,
-        caption_image=np.array(caption_image, dtype=np.int64),
+        images=ImageFiles(image_paths(files, [images], notes)),
+        captions=captions.texts,
+        caption_image=captions.caption_image(len(files), lambda at: f"image {shown(files[at])}"),
         labels=label_matrix(len(files), pairs),
         filenames=files,
         parts=tuple(parts),
     )
 
 
-def _captions(path: Path) -> list[tuple[str, int, list[str]]]:
-    """File name, id and captions of each image."""
+def _captions(path: Path) -> list[tuple[str, int, list[Any]]]:
+    """File name, id and captions of each image; captions in one line."""
     content = read_json(path)
-    if not isinstance(content, dict) or not isinstance(content.get("images"), list):
-        raise HarnessError(f"{path} has no list 'images'.")
-    texts: dict[int, list[str]] = {}
-    for place, note in enumerate(content.get("annotations", [])):
-        if not isinstance(note, dict) or "image_id" not in note or "caption" not in note:
-            raise HarnessError(f"{path}: annotations[{place}] lacks 'image_id' or 'caption'.")
-        text = " ".join(str(note["caption"]).split())
-        if text:
-            texts.setdefault(note["image_id"], []).append(text)
+    texts: dict[int, list[Any]] = {}
+    for place, note in enumerate(_entries(content, "annotations", ("image_id", "caption"), path)):
+        identity, text = _number(note, "image_id", f"{path}: annotations[{place}]"), note["caption"]
+        texts.setdefault(identity, []).append(" ".join(text.split()) if isinstance(text, str) else text)
     found = []
-    seen: set[Any] = set()
-    for place, image in enumerate(content["images"]):
-        if not isinstance(image, dict) or "id" not in image or "file_name" not in image:
-            raise HarnessError(f"{path}: images[{place}] lacks 'id' or 'file_name'.")
-        if image["id"] in seen:
-            raise HarnessError(f"{path}: image id {image['id']} is there twice.")
-        seen.add(image["id"])
-        if image["id"] not in texts:
-            raise HarnessError(f"{path}: image {image['file_name']} has no caption.")
-        found.append((str(image["file_name"]), image["id"], texts[image["id"]]))
+    seen: set[int] = set()
+    for place, image in enumerate(_entries(content, "images", ("id", "file_name"), path)):
+        identity = _number(image, "id", f"{path}: images[{place}]")
+        name = name_of_image(image["file_name"], f"{path}: images[{place}].file_name")
+        if identity in seen:
+            raise HarnessError(f"{path}: image id {identity} is there twice.")
+        seen.add(identity)
+        if identity not in texts:
+            raise HarnessError(f"{path}: image {shown(name)} has no caption.")
+        found.append((name, identity, texts[identity]))
     return found
+
+
+def _entries(content: Any, name: str, keys: tuple[str, ...], path: Path) -> list[dict[str, Any]]:
+    """A list of the JSON, each of its entries an object with some keys."""
+    entries = content.get(name) if isinstance(content, dict) else None
+    if not isinstance(entries, list):
+        raise HarnessError(f"{path} has no list {name!r}.")
+    for place, entry in enumerate(entries):
+        if not isinstance(entry, dict) or any(key not in entry for key in keys):
+            raise HarnessError(f"{path}: {name}[{place}] lacks {' or '.join(map(repr, keys))}.")
+    return entries
+
+
+def _number(entry: dict[str, Any], key: str, where: str) -> int:
+    """The number of an image or a category."""
+    number = entry[key]
+    if not isinstance(number, int) or isinstance(number, bool):
+        raise HarnessError(f"{where}.{key} is {shown(number)}, expected a whole number.")
+    return number
 
 
 def _categories(path: Path) -> dict[int, set[int]]:
@@ -120,7 +135,7 @@ def _categories(path: Path) -> dict[int, set[int]]:
     read as JSON.
     """
     found: dict[int, set[int]] = {}
-    with path.open("rb") as opened:
+    with require_regular(path).open("rb") as opened:
         if path.stat().st_size:
             with mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as content:
                 number = 0
@@ -129,12 +144,8 @@ def _categories(path: Path) -> dict[int, set[int]]:
                     number += 1
                 if number and number == sum(1 for _ in CATEGORY.finditer(content)):
                     return found
-    content = read_json(path)
-    if not isinstance(content, dict) or not isinstance(content.get("annotations"), list):
-        raise HarnessError(f"{path} has no list 'annotations'.")
     found = {}
-    for place, note in enumerate(content["annotations"]):
-        if not isinstance(note, dict) or "image_id" not in note or "category_id" not in note:
-            raise HarnessError(f"{path}: annotations[{place}] lacks 'image_id' or 'category_id'.")
-        found.setdefault(note["image_id"], set()).add(note["category_id"])
+    for place, note in enumerate(_entries(read_json(path), "annotations", ("image_id", "category_id"), path)):
+        where = f"{path}: annotations[{place}]"
+        found.setdefault(_number(note, "image_id", where), set()).add(_number(note, "category_id", where))
     return found

@@ -16,12 +16,15 @@ from pathlib import Path
 
 import numpy as np
 from harness_plugins.layouts.hashing_matrices import read_matrices
-from harness_plugins.layouts.places import folder_of, images_of, images_there, place_of, read_text, refuse_missing
+from harness_plugins.layouts.image_names import image_paths
+from harness_plugins.layouts.places import folder_of, images_of, place_of, read_lines, refuse_missing
 from numpy.typing import NDArray
 
 from harness import HarnessError
 from harness.data.raw import ImageFiles, RawDataset
 from harness.data.table import FeatureTable
+from harness.regular_file import require_regular
+from harness.wording import shown
 
 PARAMETERS = {"concepts": 21}
 """``concepts``: how many of the 81, the most frequent ones."""
@@ -62,7 +65,7 @@ def read_nuswide(card, root: Path | None) -> RawDataset | FeatureTable:
     chosen = [names[row] for row in kept]
     return RawDataset(
         name=card.name,
-        images=ImageFiles(images_there(card, images, chosen)),
+        images=ImageFiles(image_paths(chosen, [images], folder / LIST)),
         captions=_captions(folder, len(names), kept),
         caption_image=np.arange(len(kept)),
         labels=labels[kept],
@@ -73,7 +76,7 @@ def read_nuswide(card, root: Path | None) -> RawDataset | FeatureTable:
 
 def _lines(path: Path) -> list[str]:
     """Names of images with ``/``, one from each line."""
-    return [line.strip().replace("\\", "/") for line in read_text(path).splitlines() if line.strip()]
+    return [line.strip().replace("\\", "/") for line in read_lines(path) if line.strip()]
 
 
 def _labels(folder: Path, number: int) -> NDArray[np.bool_]:
@@ -83,12 +86,12 @@ def _labels(folder: Path, number: int) -> NDArray[np.bool_]:
         raise HarnessError(f"{folder} has no files Labels_*.txt.")
     labels = np.zeros((number, len(files)), dtype=bool)
     for column, path in enumerate(files):
-        values = path.read_bytes().split()
+        values = require_regular(path).read_bytes().split()
         if len(values) != number:
             raise HarnessError(f"{path} has {len(values)} lines, and {LIST} has {number}.")
         odd = next((row for row, value in enumerate(values) if value not in (b"0", b"1")), None)
         if odd is not None:
-            raise HarnessError(f"{path}, line {odd + 1}: {values[odd].decode('ascii', 'replace')} is no 0 or 1.")
+            raise HarnessError(f"{path}, line {odd + 1}: {shown(values[odd].decode('ascii', 'replace'))} is no 0 or 1.")
         labels[:, column] = np.array(values) == b"1"
     return labels
 
@@ -101,12 +104,12 @@ def _top(labels: NDArray[np.bool_], number: int) -> NDArray[np.bool_]:
 
 def _captions(folder: Path, number: int, kept: NDArray[np.int64]) -> list[str]:
     """Tags of some images between blanks. The file has half a gigabyte, and is read a line at a time."""
-    tags = [line.strip() for line in read_text(folder / TAG_NAMES).splitlines() if line.strip()]
+    tags = [line.strip() for line in read_lines(folder / TAG_NAMES) if line.strip()]
     wanted = np.zeros(number, dtype=bool)
     wanted[kept] = True
     captions: list[str] = []
     row = 0
-    with (folder / TAGS).open("rb") as opened:
+    with require_regular(folder / TAGS).open("rb") as opened:
         for line in opened:
             digits = line.translate(None, b"\t \r\n")
             if not digits:

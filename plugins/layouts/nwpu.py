@@ -6,25 +6,18 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from harness_plugins.layouts.places import (
-    folder_of,
-    images_of,
-    images_there,
-    names_in,
-    place_of,
-    read_json,
-    refuse_missing,
-)
+from harness_plugins.layouts.captions import Captions
+from harness_plugins.layouts.image_names import image_paths, name_of_image
+from harness_plugins.layouts.places import folder_of, images_of, place_of, read_json, refuse_missing
 
 from harness import HarnessError
-from harness.data.raw import ImageFiles, RawDataset, first_twice
-
-log = logging.getLogger(__name__)
+from harness.data.absent import names_in
+from harness.data.raw import ImageFiles, RawDataset
+from harness.wording import shown
 
 SENTENCES = ("raw", "raw_1", "raw_2", "raw_3", "raw_4")
 
@@ -52,48 +45,40 @@ def read_nwpu(card, root: Path | None) -> RawDataset:
     entries = _entries(annotations)
     by_class = names_in(images)
     # In folders of their classes, as the archive has them, or all in one folder.
-    names = [f"{name}/{entry['filename']}" if name in by_class else str(entry["filename"]) for name, entry in entries]
-    twice = first_twice(names)
-    if twice is not None:
-        raise HarnessError(f"{annotations}: image {twice!r} is there twice.")
-    captions, caption_image = [], []
-    for number, (name, entry) in enumerate(entries):
-        texts = [str(entry[key]).strip() for key in SENTENCES if key in entry]
-        kept = [text for text in texts if text]
-        if not kept:
-            raise HarnessError(f"{annotations}: {name!r}, {entry['filename']} has no caption, only blanks.")
-        captions += kept
-        caption_image += [number] * len(kept)
-    classes = sorted({name for name, _ in entries})
+    names = [f"{name}/{file}" if name in by_class else file for name, file, _ in entries]
+    captions = Captions(annotations)
+    for number, (_, _, entry) in enumerate(entries):
+        captions.add(number, (entry[key] for key in SENTENCES if key in entry))
+    classes = sorted({name for name, _, _ in entries})
     code = {name: number for number, name in enumerate(classes)}
-    parts = [entry.get("split") for _, entry in entries]
+    parts = [entry.get("split") for _, _, entry in entries]
     return RawDataset(
         name=card.name,
-        images=ImageFiles(images_there(card, images, names)),
-        captions=captions,
-        caption_image=np.array(caption_image, dtype=np.int64),
-        labels=np.array([code[name] for name, _ in entries], dtype=np.int64),
+        images=ImageFiles(image_paths(names, [images], annotations)),
+        captions=captions.texts,
+        caption_image=captions.caption_image(len(names), lambda at: shown(names[at])),
+        labels=np.array([code[name] for name, _, _ in entries], dtype=np.int64),
         filenames=names,
         parts=tuple(str(part) for part in parts) if all(isinstance(part, str) for part in parts) else None,
     )
 
 
-def _entries(annotations: Path) -> list[tuple[str, dict[str, Any]]]:
-    """Class and entry, each entry with a file name and a first sentence."""
+def _entries(annotations: Path) -> list[tuple[str, str, dict[str, Any]]]:
+    """Class, file name and entry, each entry with a first sentence."""
     content = read_json(annotations)
     if not isinstance(content, dict) or not content:
         raise HarnessError(f"{annotations} holds no classes: expected an object of class name to list of images.")
     found = []
     for name, entries in content.items():
         if not isinstance(entries, list):
-            raise HarnessError(f"{annotations}: {name!r} is no list of images.")
+            raise HarnessError(f"{annotations}: {shown(name)} is no list of images.")
         for number, entry in enumerate(entries):
             if not isinstance(entry, dict):
-                raise HarnessError(f"{annotations}: {name!r}[{number}] is no object.")
+                raise HarnessError(f"{annotations}: {shown(name)}[{number}] is no object.")
             for key in ("filename", "raw"):
                 if key not in entry:
-                    raise HarnessError(f"{annotations}: {name!r}[{number}] lacks {key!r}.")
-            found.append((str(name), entry))
+                    raise HarnessError(f"{annotations}: {shown(name)}[{number}] lacks {key!r}.")
+            found.append((name, name_of_image(entry["filename"], f"{annotations}: {shown(name)}[{number}]"), entry))
     if not found:
         raise HarnessError(f"{annotations} has no images.")
     return found

@@ -9,18 +9,23 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from harness_plugins.layouts.captions import Captions
 from harness_plugins.layouts.class_names import label_matrix, single_labels
-from harness_plugins.layouts.places import folder_of, names_in, place_of, read_text
+from harness_plugins.layouts.image_names import image_paths, name_of_image
+from harness_plugins.layouts.places import folder_of, place_of, read_text
 from numpy.typing import NDArray
 
 from harness import HarnessError
 from harness.data.raw import ImageFiles, RawDataset
+from harness.looks_like import looks_like, why_unreadable
+from harness.wording import shown
 
 PARAMETERS = {"unlabelled": "train"}
 """See :mod:`harness_plugins.layouts.class_names`."""
@@ -63,21 +68,20 @@ def read_pairs(card, root: Path | None) -> RawDataset:
     rows = list(_rows(table))
     if not rows:
         raise HarnessError(f"{table} has no rows.")
-    places: dict[str, int] = {}
-    captions, caption_image = [], []
-    of_image: list[dict[str, tuple[int, Any]]] = []
-    for line, row in rows:
-        image, caption = str(row.get("image") or "").strip(), str(row.get("caption") or "").strip()
-        for name, value in (("image", image), ("caption", caption)):
-            if not value:
-                raise HarnessError(f"{table}, line {line}: the {name} is missing.")
-        if image not in places:
-            places[image] = len(places)
-            of_image.append({})
-        captions.append(caption)
-        caption_image.append(places[image])
-        _merge(of_image[places[image]], row, table, line)
-    filenames = list(places)
+    names = [name_of_image(row.get("image"), f"{table}, line {line}: the image") for line, row in rows]
+    paths = image_paths(names, [table.parent, table.parent / "images"], table)
+    files = list(dict.fromkeys(paths))  # images are files: one may be named in several ways
+    number_of = {path: number for number, path in enumerate(files)}
+    captions = Captions(table)
+    of_image: list[dict[str, tuple[int, Any]]] = [{} for _ in files]
+    first: list[int] = []
+    for place, (line, row) in enumerate(rows):
+        number = number_of[paths[place]]
+        if number == len(first):
+            first.append(place)
+        captions.add(number, [row.get("caption")])
+        _merge(of_image[number], row, table, line)
+    filenames = [names[place] for place in first]
     labels, unlabelled = _labels([own.get("label", (0, []))[1] for own in of_image], card, parameters["unlabelled"])
     masks: dict[str, NDArray[np.bool_] | None] = {
         name: np.array([bool(own[name][1]) for own in of_image]) if any(name in row for _, row in rows) else None
@@ -85,12 +89,14 @@ def read_pairs(card, root: Path | None) -> RawDataset:
     }
     parts = [own.get("split", (0, ""))[1] for own in of_image]
     if any(parts) and not all(parts):
-        raise HarnessError(f"{table}: image {filenames[parts.index('')]} has no split, and others have one.")
+        raise HarnessError(f"{table}: image {shown(filenames[parts.index('')])} has no split, and others have one.")
     return RawDataset(
         name=card.name if card.layout.folder != "." else table.absolute().parent.name,
-        images=ImageFiles(_images(table, filenames)),
-        captions=captions,
-        caption_image=np.array(caption_image, dtype=np.int64),
+        images=ImageFiles(files),
+        captions=captions.texts,
+        caption_image=captions.caption_image(
+            len(files), lambda at: f"line {rows[first[at]][0]} ({shown(names[first[at]])})"
+        ),
         labels=labels,
         filenames=filenames,
         parts=tuple(parts) if all(parts) else None,
@@ -121,6 +127,9 @@ def _table(card: Any, root: Path | None) -> Path:
 def _rows(table: Path) -> Iterator[tuple[int, Row]]:
     """Line and content of each row, by what its columns mean."""
     text = read_text(table)
+    seen = looks_like(table, "text")
+    if seen:
+        raise HarnessError(f"{table} is no table: it is {seen}.")
     if table.suffix.lower() in (".jsonl", ".ndjson", ".json"):
         yield from _json_rows(table, text)
         return
@@ -147,15 +156,17 @@ def _rows(table: Path) -> Iterator[tuple[int, Row]]:
 
 
 def _json_rows(table: Path, text: str) -> Iterator[tuple[int, Row]]:
-    for line, content in enumerate(text.splitlines(), start=1):
+    for line, content in enumerate(text.split("\n"), start=1):
         if not content.strip():
             continue
         try:
             entry = json.loads(content)
+        except RecursionError as error:
+            raise HarnessError(f"{table}, line {line}: no JSON (its brackets are nested too deep).") from error
         except ValueError as error:
-            raise HarnessError(f"{table}, line {line}: no JSON ({error}).") from error
+            raise HarnessError(f"{table}, line {line}: no JSON: {why_unreadable(table, error, 'text')}.") from error
         if not isinstance(entry, dict):
-            raise HarnessError(f"{table}, line {line}: expected an object, not {content.strip()[:40]}.")
+            raise HarnessError(f"{table}, line {line}: expected an object, not {shown(entry)}.")
         keys = list(entry)
         yield line, {name: entry[keys[place]] for place, name in _columns(keys, table).items()}
 
@@ -173,7 +184,7 @@ def _columns(names: list[str], table: Path) -> dict[int, str]:
         if meaning not in found.values():
             raise HarnessError(
                 f"{table} has no column {meaning!r} (or {', '.join(COLUMNS[meaning][1:])}); it has "
-                f"{', '.join(name.strip() for name in names)}."
+                f"{', '.join(map(shown, names[:20]))}."
             )
     return found
 
@@ -186,23 +197,34 @@ def _merge(own: dict[str, tuple[int, Any]], row: Row, table: Path, line: int) ->
         value = _value(name, row[name], table, line)
         if name in own and own[name][1] != value:
             raise HarnessError(
-                f"{table}, line {line}: {name} {row[name]!r} contradicts line {own[name][0]}, a row of the same image."
+                f"{table}, line {line}: {name} {shown(row[name])} contradicts line {own[name][0]}, a row of the same "
+                "image."
             )
         own[name] = (line, value)
 
 
 def _value(name: str, value: Any, table: Path, line: int) -> Any:
     if name == "label":
-        entries = value if isinstance(value, list) else [] if value is None else _SEPARATOR.split(str(value))
-        return list(dict.fromkeys(str(entry).strip() for entry in entries if str(entry).strip()))
-    text = "" if value is None else str(value).strip().lower()
+        entries = value if isinstance(value, list) else _SEPARATOR.split(value) if isinstance(value, str) else [value]
+        if any(isinstance(entry, list | dict) for entry in entries):
+            raise HarnessError(f"{table}, line {line}: the label holds lists or objects, expected texts or numbers.")
+        said = ("" if _says_nothing(entry) else str(entry).strip() for entry in entries)
+        return list(dict.fromkeys(entry for entry in said if entry))
+    text = "" if _says_nothing(value) else str(value).strip().lower()
     if name == "split":
         if text and text not in PARTS:
-            raise HarnessError(f"{table}, line {line}: split {value!r} is none of {', '.join(PARTS)}.")
+            raise HarnessError(f"{table}, line {line}: split {shown(value)} is none of {', '.join(PARTS)}.")
         return text
     if text not in (*YES, *NO):
-        raise HarnessError(f"{table}, line {line}: {name} is {value!r}, expected one of 1, 0, true, false, yes, no.")
+        raise HarnessError(
+            f"{table}, line {line}: {name} is {shown(value)}, expected one of 1, 0, true, false, yes, no."
+        )
     return text in YES
+
+
+def _says_nothing(value: Any) -> bool:
+    """Null and NaN are no value."""
+    return value is None or (isinstance(value, float) and math.isnan(value))
 
 
 def _labels(labels: list[list[str]], card: Any, unlabelled: str) -> tuple[NDArray, NDArray[np.bool_] | None]:
@@ -212,26 +234,3 @@ def _labels(labels: list[list[str]], card: Any, unlabelled: str) -> tuple[NDArra
     found = label_matrix(len(labels), ((row, name) for row, own in enumerate(labels) for name in own))
     missing = ~found.any(axis=1)
     return found, missing if missing.any() else None
-
-
-def _images(table: Path, names: list[str]) -> list[Path]:
-    """Paths of the images: beside the table, or in its folder ``images``."""
-    places = [table.parent, table.parent / "images"]
-    listed: dict[Path, set[str]] = {}
-    found, absent = [], []
-    for name in names:
-        for place in places:
-            path = place / name
-            if path.parent not in listed:
-                listed[path.parent] = names_in(path.parent)
-            if path.name in listed[path.parent]:
-                found.append(path)
-                break
-        else:
-            absent.append(name)
-    if absent:
-        raise HarnessError(
-            f"{table} names {len(names)} images, and {len(absent)} of them are missing, the first is {absent[0]}; "
-            f"names go from {table.parent} or its folder images."
-        )
-    return found

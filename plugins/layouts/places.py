@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from harness import HarnessError
 from harness.data.dataset_folder import LAYOUT, looked_for, own_folder
+from harness.errors import MissingFilesError
+from harness.looks_like import looks_like, why_unreadable
 from harness.paths_below import path_below
+from harness.regular_file import require_regular
 
 ANY = "."
 """A layout whose data root is the data set's own folder."""
@@ -92,98 +94,64 @@ def refuse_missing(card: Any, root: Path | None, missing: Iterable[Path], remark
         remark: What the data root must hold, with ``{folder}``; what the card says of it if it is left out.
 
     Raises:
-        HarnessError: Something is missing.
+        MissingFilesError: Something is missing.
     """
-    absent = " and ".join(map(str, missing))
+    absent = [str(path) for path in missing]
     if absent:
         wanted = remark.replace("{folder}", card.layout.folder) or wanted_of(card)
-        raise HarnessError(f"dataset {card.name!r}: {absent} missing; --data-root {root} must hold {wanted}.")
-
-
-def images_there(card: Any, folder: Path, names: Sequence[str]) -> list[Path]:
-    """Paths of images, each of which is there.
-
-    Args:
-        card: The card, for messages.
-        folder: Folder of the images.
-        names: Their names below it, with ``/``.
-
-    Returns:
-        The paths.
-
-    Raises:
-        HarnessError: A name leads out of the folder, or images are missing; the message counts them and names the
-            first.
-    """
-    listed: dict[str, set[str]] = {}
-    absent = []
-    for name in names:
-        parent, _, last = name.rpartition("/")
-        if parent not in listed:
-            check_inside(card, name, str(folder))
-            listed[parent] = names_in(folder / parent)
-        if last not in listed[parent]:
-            check_inside(card, name, str(folder))
-            absent.append(name)
-    if absent:
-        raise HarnessError(
-            f"dataset {card.name!r}: {len(absent)} of {len(names)} images are missing in {folder}, the first is "
-            f"{absent[0]}."
+        raise MissingFilesError(
+            f"dataset {card.name!r}: {' and '.join(absent)} missing; --data-root {root} must hold {wanted}.", absent
         )
-    return [folder / name for name in names]
-
-
-def check_inside(card: Any, name: str, folder: str) -> None:
-    """A name that a file gives stays within the folder.
-
-    Raises:
-        HarnessError: It leads out of it.
-    """
-    pure = PurePosixPath(name)
-    if pure.is_absolute() or ".." in pure.parts or not pure.name:
-        raise HarnessError(f"dataset {card.name!r}: the image name {name!r} is no file below {folder}.")
-
-
-def names_in(folder: Path) -> set[str]:
-    """Names of all files and folders in a folder; none if it is not there."""
-    try:
-        with os.scandir(folder) as entries:
-            return {entry.name for entry in entries}
-    except (FileNotFoundError, NotADirectoryError):
-        return set()
 
 
 def read_text(path: Path, encoding: str = "utf-8-sig") -> str:
     """A text file; a byte order mark is no part of it.
 
     Raises:
-        HarnessError: It is not there, or in another encoding.
+        HarnessError: It is missing, no regular file, or in another encoding.
     """
     try:
-        return path.read_text(encoding=encoding)
-    except FileNotFoundError:
-        raise HarnessError(f"{path} is missing.") from None
+        return require_regular(path).read_text(encoding=encoding)
     except OSError as error:
         raise HarnessError(f"{path} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:
-        raise HarnessError(f"{path} {not_utf8(error)}.") from error
+        raise HarnessError(f"{path} {not_utf8(path, error)}.") from error
 
 
-def not_utf8(error: UnicodeDecodeError) -> str:
-    """What is wrong with a text in another encoding."""
+def read_lines(path: Path) -> list[str]:
+    """The lines of a text file. They end at line breaks alone, not at what Unicode calls a separator.
+
+    Raises:
+        HarnessError: As :func:`read_text`.
+    """
+    return read_text(path).split("\n")
+
+
+def whole_number(text: str) -> int | None:
+    """The number that digits write; None for other texts, and for numbers that no array can hold."""
+    return int(text) if text.isdecimal() and len(text) <= 18 else None
+
+
+def not_utf8(path: Path, error: UnicodeDecodeError) -> str:
+    """What is wrong with a file in another encoding, or what it is instead of a text."""
+    seen = looks_like(path, "text")
+    if seen:
+        return f"is no text: it is {seen}"
     byte = error.object[error.start]
     return f"is no text in UTF-8 (byte 0x{byte:02x} at position {error.start}): save it in that encoding"
 
 
 def read_json(path: Path) -> Any:
-    """The content of a JSON file.
+    """The content of a JSON file; a byte order mark is no part of it.
 
     Raises:
-        HarnessError: It cannot be read, is in another encoding, or is no JSON.
+        HarnessError: It cannot be read, is in another encoding, or is no JSON; the message says what it looks like
+            instead.
     """
+    text = read_text(path)
     try:
-        return json.loads(path.read_text(encoding="utf-8-sig"))
-    except UnicodeDecodeError as error:
-        raise HarnessError(f"{path} cannot be read as JSON: it {not_utf8(error)}.") from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise HarnessError(f"{path} cannot be read as JSON: {error}.") from error
+        return json.loads(text)
+    except RecursionError as error:
+        raise HarnessError(f"{path} cannot be read as JSON: its brackets are nested too deep.") from error
+    except ValueError as error:
+        raise HarnessError(f"{path} cannot be read as JSON: {why_unreadable(path, error, 'text')}.") from error

@@ -12,13 +12,14 @@ from pathlib import Path
 
 import numpy as np
 from harness_plugins.layouts.matlab_file import read_matlab
-from harness_plugins.layouts.places import folder_of, read_text, refuse_missing
+from harness_plugins.layouts.places import folder_of, read_lines, refuse_missing, whole_number
 from numpy.typing import NDArray
 
 from harness import HarnessError
 from harness.data.feature_file import table_from_arrays
 from harness.data.splits import QUERY, TRAIN_AND_DATABASE
 from harness.data.table import FeatureTable
+from harness.wording import shown
 
 FEATURES = "raw_features.mat"
 LISTS = {"train": "trainset_txt_img_cat.list", "test": "testset_txt_img_cat.list"}
@@ -75,15 +76,16 @@ def read_wikipedia(card, root: Path | None) -> FeatureTable:
 def _list(path: Path, classes: int) -> tuple[list[str], NDArray[np.int64]]:
     """Image ids and categories, from 0."""
     ids, categories = [], []
-    for number, line in enumerate(read_text(path).splitlines(), start=1):
+    for number, line in enumerate(read_lines(path), start=1):
         fields = line.split("\t") if "\t" in line else line.split()
         fields = [entry.strip() for entry in fields if entry.strip()]
         if not fields:
             continue
-        if len(fields) != 3 or not fields[2].isdecimal():
-            raise HarnessError(f"{path}, line {number}: expected text id, image id and category, not {line!r}.")
-        if not 1 <= int(fields[2]) <= classes:
-            raise HarnessError(f"{path}, line {number}: category {fields[2]} is out of range, expected 1 to {classes}.")
+        category = whole_number(fields[-1])
+        if len(fields) != 3 or category is None:
+            raise HarnessError(f"{path}, line {number}: expected text id, image id and category, not {shown(line)}.")
+        if not 1 <= category <= classes:
+            raise HarnessError(f"{path}, line {number}: category {category} is out of range, expected 1 to {classes}.")
         ids.append(fields[1])
-        categories.append(int(fields[2]) - 1)
+        categories.append(category - 1)
     return ids, np.array(categories, dtype=np.int64)

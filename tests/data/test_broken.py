@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from harness.data.broken import without_broken
-from harness.data.raw import ImageFiles, RawDataset
+from harness.data.broken import broken_images, refuse_broken, without_broken
+from harness.data.decoding import decode
+from harness.data.raw import ImageFiles, RawDataset, paths_of
 from harness.errors import HarnessError
 
 N = 40
@@ -44,12 +46,33 @@ def spoil(folder, *numbers):
         file.write_bytes(file.read_bytes()[:200])
 
 
-def test_a_broken_image_stops_the_run_and_is_named(harness, folder):
-    spoil(folder, 7)
+def test_a_broken_image_stops_the_grid_once_before_its_first_cell(harness, folder):
+    spoil(folder, 7, 30)
+    result = run(harness, folder, "--seed", "0-2")
+    assert result.code == 2
+    assert result.err.count("imgs/7.png cannot be decoded: ") == 1
+    assert "(and 1 more of 40)" in result.err
+    assert "add --skip-broken to leave them out" in result.err
+    assert not result.out
+    assert not list((folder / "results").rglob("record.json")), "no cell was begun"
+
+
+def test_a_missing_image_stops_the_run_or_is_left_out_and_listed(harness, folder):
+    for number in (7, 30):
+        (folder / "UCM_captions" / "imgs" / f"{number}.png").unlink()
     result = run(harness, folder)
-    assert result.code == 1
-    assert "imgs/7.png cannot be decoded: " in result.err
-    assert "Traceback" not in result.err
+    assert result.code == 2
+    assert "2 of 40 images are missing: " in result.err
+    assert "a run with --skip-broken leaves it out" in result.err
+    spoil(folder, 8)
+    result = run(harness, folder, "--skip-broken")
+    assert result.code == 0, result.err
+    (record,) = result.json
+    assert sum(record["cell"]["images"][part] for part in ("train", "query", "database")) == N - 3
+    (note,) = [note for note in record["notes"] if "--skip-broken" in note]
+    assert note.startswith("--skip-broken left out 3 of 40 images: ")
+    assert "imgs/7.png is missing. " in note
+    assert "imgs/8.png cannot be decoded" in note
 
 
 def test_broken_images_are_left_out_of_all_parts_and_listed_in_the_record(harness, folder):
@@ -67,6 +90,22 @@ def test_broken_images_are_left_out_of_all_parts_and_listed_in_the_record(harnes
     assert result.err.count("note: --skip-broken left out") == 1
 
 
+@pytest.mark.parametrize(
+    ("verb", "words"), [(("features", "build"), ()), (("features", "export"), ("-o", "x.npz")),
+                        (("data", "export"), ("-o", "x"))],
+)  # fmt: skip
+def test_every_verb_that_needs_features_names_the_option(harness, folder, monkeypatch, verb, words):
+    monkeypatch.chdir(folder)
+    said = (*verb, "--dataset", "ucm", "--data-root", folder, *BACKBONES)
+    spoil(folder, 7)
+    result = harness(*said, *words)
+    assert result.code == 2
+    assert "imgs/7.png cannot be decoded: " in result.err
+    assert "add --skip-broken to leave them out" in result.err
+    result = harness(*said, *words, "--skip-broken")
+    assert result.code == 0, result.err
+
+
 def test_where_nothing_is_broken_the_cell_is_the_same(harness, folder):
     (plain,) = run(harness, folder).json
     result = run(harness, folder, "--skip-broken")
@@ -81,12 +120,40 @@ def test_an_image_that_breaks_later_leaves_the_cache_as_it_was(harness, folder):
     whole = file.read_bytes()
     (first,) = run(harness, folder).json
     spoil(folder, 7)
-    assert run(harness, folder).code == 1
+    assert run(harness, folder).code == 2
     assert run(harness, folder, "--skip-broken").code == 0
     file.write_bytes(whole)
     again = run(harness, folder, "--overwrite", "always")
     assert again.json[0]["metrics"] == first["metrics"]
     assert "images" not in again.err.partition("finished")[0].replace("images (fit)", ""), "nothing was decoded again"
+
+
+def small(tmp_path, number: int = 3) -> RawDataset:
+    paths = [tmp_path / f"{at}.png" for at in range(number)]
+    for path in paths:
+        Image.new("RGB", (8, 8)).save(path)
+    names = [path.name for path in paths]
+    return RawDataset("small", ImageFiles(paths), names, np.arange(number), np.zeros(number, dtype=np.int64), names)
+
+
+def test_which_images_are_broken_is_found_out_once(tmp_path, monkeypatch):
+    raw = small(tmp_path)
+    (tmp_path / "1.png").write_bytes(b"")
+    first = broken_images(raw)
+    decoded = []
+    monkeypatch.setattr(ImageFiles, "__getitem__", lambda self, at: decoded.append(at) or decode(self.paths[at]))
+    assert broken_images(raw) == first == {1: f"image {tmp_path}/1.png cannot be decoded: the file is empty (0 bytes)."}
+    assert decoded == [1], "only for its sentence"
+
+
+def test_a_pipe_among_the_images_is_left_out_and_opened_by_nobody(tmp_path):
+    raw = small(tmp_path)
+    (tmp_path / "1.png").unlink()
+    os.mkfifo(tmp_path / "1.png")
+    assert broken_images(raw) == {1: f"image {tmp_path}/1.png is no file but a pipe."}
+    with pytest.raises(HarnessError, match=r"^data set 'small': image .*1\.png is no file but a pipe; mend it"):
+        refuse_broken(raw)
+    assert [path.name for path in paths_of(without_broken(raw)[0].images)] == ["0.png", "2.png"]
 
 
 def test_data_without_a_single_image_are_refused(tmp_path):

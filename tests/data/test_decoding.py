@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import os
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from harness.data import decoding
+from harness.data.content_hashes import hash_file
 from harness.data.decoding import ORIENTATION, decode, undecodable
 from harness.data.raw import ImageFiles
 from harness.errors import HarnessError
@@ -88,8 +92,11 @@ def truncated() -> bytes:
 BAD = {
     "truncated.jpg": (truncated(), "cannot be decoded: "),
     "zero.jpg": (b"", "cannot be decoded: the file is empty (0 bytes)."),
-    "text.jpg": (b"no image", "cannot be decoded: the file is no image, or of a format that Pillow does not know."),
-    "page.png": (b"<!DOCTYPE html>", "cannot be decoded: the file is no image"),
+    "text.jpg": (b"no image", "cannot be decoded: the file is text that begins with 'no image'."),
+    "page.png": (b"<!DOCTYPE html>", "cannot be decoded: the file is a web page (HTML)"),
+    "noise.png": (b"\x00\x01\x02", "cannot be decoded: the file is no image, or of a format other than JPEG, PNG, "),
+    # Pillow would hand it to Ghostscript, a program with a language of its own.
+    "script.png": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "cannot be decoded: the file is text that"),
 }
 
 
@@ -126,15 +133,22 @@ def test_undecodable_images_are_listed_with_their_reasons(tmp_path):
     assert undecodable(ImageFiles([])) == {}
 
 
-def test_images_without_a_fingerprint_count_as_undecodable_where_that_is_asked_for(tmp_path):
-    path = saved(tmp_path / "0.png", COLOURS)
+@pytest.mark.parametrize("use", [decode, hash_file])
+def test_what_is_no_regular_file_is_never_opened(tmp_path, use):
+    os.mkfifo(tmp_path / "pipe.png")  # to open it would wait for ever
+    (tmp_path / "folder.png").mkdir()
+    (tmp_path / "zeros.png").symlink_to("/dev/zero")
+    for name, kind in (("pipe.png", "a pipe"), ("folder.png", "a folder"), ("zeros.png", "a device")):
+        with pytest.raises(HarnessError, match=rf"^image .*{name} is no file but {kind}\.$"):
+            use(tmp_path / name)
 
-    class Half(ImageFiles):
-        def fingerprint(self, index):
-            raise HarnessError(f"image {path} cannot be read: Input/output error.")
 
-    assert undecodable(Half([path])) == {}
-    assert undecodable(Half([path]), fingerprints=True) == {0: f"image {path} cannot be read: Input/output error."}
+def test_large_images_are_decoded_without_a_word_of_pillow(tmp_path, monkeypatch, recwarn):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 500)
+    with warnings.catch_warnings():
+        importlib.reload(decoding)  # pytest has filters of its own in each test
+        assert decode(saved(tmp_path / "large.png", COLOURS)).size == (30, 20)
+    assert not recwarn.list
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")

@@ -313,8 +313,9 @@ def test_missing_images_are_all_named(registry, mini):
     for name in ("3.jpg", "7.jpg"):
         (mini / "imgs" / name).unlink()
     (finding,) = [one for one in check(registry, card_of(""), mini.parent) if one.files]
-    assert finding.files == ("3.jpg", "7.jpg")
-    assert finding.text == f"2 images (3.jpg, 7.jpg) are of 12 missing in {mini / 'imgs'}"
+    assert finding.files == (str(mini / "imgs" / "3.jpg"), str(mini / "imgs" / "7.jpg"))
+    assert finding.kind == "missing"
+    assert finding.text == f"2 of 12 images are missing: {mini / 'imgs' / '3.jpg'}, {mini / 'imgs' / '7.jpg'}"
 
 
 FAULTS = {

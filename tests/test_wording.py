@@ -1,0 +1,24 @@
+"""Small pieces of English."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.wording import shown
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("a", "'a'"),
+        (None, "None"),
+        (2.5, "2.5"),
+        ("x" * 5000, "'" + "x" * 59 + "..."),
+        ("\x1b[31m\n\ud800", r"'\x1b[31m\n\ud800'"),
+        ([1, 2], "a list"),
+        ({"a": 1}, "an object"),
+    ],
+    ids=ascii,
+)
+def test_values_of_files_are_shown_in_one_short_line(value, said):
+    assert shown(value) == said
