@@ -8,6 +8,9 @@ from pathlib import Path
 HEAD = 4096
 """Bytes at the beginning of a file that are looked at."""
 
+CUT = "its end is missing, so that it was not written, copied or downloaded whole"
+"""What is said of a file that begins as it should and cannot be read."""
+
 HDF5 = b"\x89HDF\r\n\x1a\n"
 
 SIGNATURES = (
