@@ -126,7 +126,7 @@ def _wanted(layout: Mapping[str, Any]) -> list[list[list[str]]]:
     files = [entry for entry in layout.get("files", ()) if not entry.get("optional")]
     if not files:
         files = [{"path": layout[key]} for key in ("annotations", "images") if layout.get(key)]
-    variants = sorted({str(entry.get("layout", "")) for entry in files if entry.get("layout")}) or [""]
+    variants = list(dict.fromkeys(str(entry["layout"]) for entry in files if entry.get("layout"))) or [""]
     return [
         [alternatives(layout, str(entry["path"])) for entry in files if str(entry.get("layout", "")) in ("", variant)]
         for variant in variants
