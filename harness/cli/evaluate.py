@@ -125,6 +125,7 @@ def command(
         plan=frame["plan"] if frame else None,
         notes=[
             f"codes of another program, read from {codes}",
+            *evaluation.remarks,
             *failure_notes(evaluation),
             *violation_notes(evaluation.violations),
         ],
@@ -137,6 +138,8 @@ def command(
         error=error,
     )
     folder = store.write(record, {**evaluation_arrays(table, evaluation), **blocks})
+    for remark in evaluation.remarks:
+        click.echo(f"note: {remark}", err=True)
     if error is not None:
         click.echo(f"{status}: {error.message}", err=True)
     if as_json:

@@ -284,6 +284,32 @@ def test_padding_of_packed_codes_is_refused_or_ignored(harness, codes_file):
     assert result.code == 2 or (result.code == 0 and result.json[0]["metrics"] == clean["metrics"])
 
 
+def test_outputs_of_a_sigmoid_give_equal_codes_which_is_told_and_recorded(harness, codes_file):
+    arrays = {name: 1 / (1 + np.exp(-array)) if name in CODES else array for name, array in foreign().items()}
+    result = harness("evaluate", "--codes", codes_file(**arrays), "--json")
+    said = "all 22 image codes are equal, so that they rank nothing: every output is above 0, so take 0.5 off"
+    assert f"note: {said}" in result.err
+    assert any(note.startswith(said) for note in result.json[0]["notes"])
+    assert "codes are equal" not in harness("evaluate", "--codes", codes_file("plain", **foreign())).err
+
+
+def test_a_column_of_labels_is_scored_as_classes(harness, codes_file):
+    arrays = foreign()
+    plain = harness("evaluate", "--codes", codes_file(**arrays), "--json").json[0]
+    columns = {name: array[:, None] if name.endswith("labels") else array for name, array in arrays.items()}
+    result = harness("evaluate", "--codes", codes_file(**columns), "--json")
+    assert result.json[0]["metrics"] == plain["metrics"]
+    assert "query_labels is one column (7, 1), read as the class of each item" in result.err
+
+
+def test_codes_without_ids_are_scored_again_with_equal_values(harness, codes_file):
+    first = harness("evaluate", "--codes", codes_file(**foreign()), "--json").json[0]
+    again = harness("score", "--all", "--json")
+    assert again.code == 0, again.err
+    assert again.json[0]["metrics"] == first["metrics"]
+    assert again.json[0]["hash"] == first["hash"]
+
+
 def test_evaluation_needs_no_torch(codes_file):
     import subprocess
     import sys
