@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -17,6 +18,10 @@ from harness.looks_like import why_unreadable
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+LARGEST, LARGEST_RATIO = 8 << 30, 100
+"""Bytes (8 GiB) that a variable may fill whatever the size of its file, and how many times that size above them; bags
+of tags are nearly all zeros, and shrink to a thousandth."""
 
 
 def variables_of(path: Path) -> list[str]:
@@ -91,6 +96,16 @@ def _hdf5(path: Path) -> Iterator[Any]:
         raise _not_readable(path, error) from error
 
 
+def _refuse_large(path: Path, said: str, number: int) -> None:
+    """A few bytes can declare more than any memory holds.
+
+    Raises:
+        HarnessError: A variable fills more bytes than a file of this size can be meant to give.
+    """
+    if number > max(LARGEST, LARGEST_RATIO * path.stat().st_size):
+        raise HarnessError(f"{path}: {said} would fill {number:,} bytes, which is refused as a bomb.")
+
+
 def _variable(opened: Any, name: Any, path: Path, said: str) -> Any:
     """A variable that holds its numbers itself; HDF5 could also fetch them from any other file of this machine.
 
@@ -109,9 +124,12 @@ def _variable(opened: Any, name: Any, path: Path, said: str) -> Any:
 
 
 def _read_older(path: Path, names: list[str]) -> dict[str, NDArray]:
-    from scipy.io import loadmat
+    from scipy.io import loadmat, whosmat
     from scipy.sparse import issparse
 
+    for name, shape, _ in whosmat(path):
+        if name in names:
+            _refuse_large(path, name, 8 * math.prod(int(side) for side in shape))
     content = loadmat(path, variable_names=names)
     found = {}
     for name in names:
@@ -143,6 +161,7 @@ def _read_hdf5(path: Path, names: list[str]) -> dict[str, NDArray]:
             if name not in opened:
                 continue
             value = _variable(opened, name, path, name)
+            _refuse_large(path, name, value.nbytes)
             kind = value.attrs.get("MATLAB_class", b"")
             if kind == b"cell":
                 cells = [_characters(_variable(opened, place, path, f"a cell of {name}")) for place in value[()].T.flat]
@@ -228,6 +247,7 @@ def matlab_images(path: Path, name: str) -> MatlabImages:
         value = _variable(opened, name, path, name)
         if len(value.shape) != 4 or value.shape[1] != 3 or not value.size:  # HDF5 has the axes of MATLAB backwards
             raise HarnessError(f"{path}: {name} is {value.shape[::-1]} in MATLAB, expected (height, width, 3, images).")
+        _refuse_large(path, f"an image of {name}", value.nbytes // len(value))
         first = np.asarray(value[0])
         if first.dtype.kind not in "iuf" or (first.dtype != np.uint8 and not _are_pixels(first)):
             raise HarnessError(

@@ -169,3 +169,24 @@ def test_matlab_files_of_no_known_layout_are_listed(tmp_path, caplog):
     assert "not used: XTrain (data.mat), LTrain (data.mat); known are I_tr, T_tr" in caplog.text
     with pytest.raises(HarnessError, match=r"hold XTrain \(data.mat\), LTrain \(data.mat\); expected I_tr, T_tr"):
         read_dataset(REGISTRY, card("hashing-matrices"), tmp_path / "mirflickr25k")
+
+
+def test_a_variable_that_declares_more_than_any_memory_is_refused(tmp_path):
+    import h5py
+    from scipy.io import savemat
+    from scipy.sparse import csc_matrix
+
+    MINIATURES["mirflickr-mat"].write(tmp_path)
+    folder = tmp_path / "mirflickr25k"
+    with h5py.File(folder / "YAll" / "mirflickr25k-yall.mat", "w") as file:
+        file.create_dataset("YAll", (10**6, 10**6), "f8", chunks=(100, 100))
+    with pytest.raises(HarnessError, match="YAll would fill 8,000,000,000,000 bytes, which is refused as a bomb"):
+        read_dataset(REGISTRY, MINIATURES["mirflickr-mat"].card, tmp_path)
+    savemat(folder / "YAll" / "mirflickr25k-yall.mat", {"YAll": csc_matrix((10**6, 10**5))})
+    with pytest.raises(HarnessError, match="YAll would fill 800,000,000,000 bytes, which is refused as a bomb"):
+        read_dataset(REGISTRY, MINIATURES["mirflickr-mat"].card, tmp_path)
+    MINIATURES["mirflickr-mat"].write(tmp_path)
+    with h5py.File(folder / "IAll" / "mirflickr25k-iall.mat", "w") as file:
+        file.create_dataset("IAll", (5, 3, 10**6, 10**6), "u1", chunks=(1, 1, 100, 100))
+    with pytest.raises(HarnessError, match="an image of IAll would fill 3,000,000,000,000 bytes"):
+        read_dataset(REGISTRY, MINIATURES["mirflickr-mat"].card, tmp_path)
