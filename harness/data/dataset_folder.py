@@ -62,6 +62,7 @@ def find_folder(layout: Mapping[str, Any], root: Path | None) -> Path | None:
     files = [str(entry.get("path", "")) for entry in layout.get("files", ())]
     # Only looked for: what is read goes through path_below, and a link of that name may belong to something else.
     own = [path for path in (annotations, *files) if path and "*" not in path and own_folder(root, path).is_file()]
+    own += [path for path in files if path.startswith("*.") and next(found_below(root, path), None)]  # of any name
     return root if own or (root.name in names_of_folder(layout) and root.is_dir()) else None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -155,6 +156,9 @@ def test_matrices_are_in_order_as_a_run_finds_them(harness, tmp_path, name):
     sized = miniature.card.images > 0
     assert result.out.count("\n") == 1 + sized
     assert (f"{miniature.card.images:,} by its card" in result.out) == sized
+    if any(path.is_file() for path in (tmp_path / miniature.card.layout.folder).glob("*.mat")):
+        own = shutil.copytree(tmp_path / miniature.card.layout.folder, tmp_path.parent / f"other {tmp_path.name}")
+        assert harness("data", "check", miniature.card.name, "--data-root", own).code == 0
 
 
 def test_matrices_that_do_not_fit_are_named_by_check_as_by_run(harness, matrices):
