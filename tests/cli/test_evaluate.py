@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
@@ -140,6 +142,40 @@ def test_cell_from_an_export_gives_labels_and_facts_in_whatever_order_the_codes_
     cell = record["cell"]
     assert (cell["dataset"], cell["noise"], cell["protocol"], cell["data_seed"]) == ("small", 0.4, "derangement", 2)
     assert cell["images"] == {"train": 60, "trusted": 12, "query": 12, "database": 48}
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (lambda arrays: {"cell_header": np.array("{}")}, "is damaged: data, plan missing; export the cell"),
+        (lambda arrays: {"cell_header": np.array("[" * 5000)}, "is no file of `harness data export`"),
+        (
+            lambda arrays: {"cell_header": np.array(changed_header(arrays, noise="much"))},
+            "is damaged: noise: Input should",
+        ),
+        (lambda arrays: {"cell_header": np.array(changed_header(arrays, plan=3))}, "is damaged: plan: Input should be"),
+        (
+            lambda arrays: {"split": arrays["split"][:5]},
+            "split (5,), labels (120,) and caption_choice (120,) must have",
+        ),
+        (lambda arrays: {"split": arrays["split"] / 2}, "split must be (n,) integers, not float64 (120,)"),
+        (lambda arrays: {"caption_choice": arrays["caption_choice"] + 240}, "caption_choice names rows of text beyond"),
+        (lambda arrays: {"labels": arrays["labels"][:5]}, "must have one row for each image"),
+        (lambda arrays: {"split": None}, "is damaged: split missing"),
+    ],
+)
+def test_a_damaged_cell_is_named(harness, codes_file, exported, tmp_path, spoil, says):
+    _, arrays = exported
+    spoilt = {name: array for name, array in {**arrays, **spoil(arrays)}.items() if array is not None}
+    np.savez(tmp_path / "spoilt.npz", **spoilt)
+    result = harness("evaluate", "--codes", codes_file(**coded_like(arrays)), "--cell", tmp_path / "spoilt.npz")
+    assert result.code == 2
+    assert f"--cell {tmp_path}/spoilt.npz" in result.err
+    assert says in result.err
+
+
+def changed_header(arrays, **changed) -> str:
+    return json.dumps({**json.loads(str(arrays["cell_header"])), **changed})
 
 
 def test_external_codes_on_an_export_stand_beside_our_own_run(harness, codes_file, exported, features, tiny):
