@@ -8,6 +8,9 @@ from pathlib import Path
 HEAD = 4096
 """Bytes at the beginning of a file that are looked at."""
 
+CUT = "its end is missing, so that it was not written, copied or downloaded whole"
+"""What is said of a file that begins as it should and cannot be read."""
+
 HDF5 = b"\x89HDF\r\n\x1a\n"
 
 SIGNATURES = (
@@ -50,7 +53,7 @@ def looks_like(path: Path, *own: str) -> str:
             head = opened.read(HEAD)
     except OSError:
         return ""
-    kind, words = _kind(head)
+    kind, words = kind_of(head)
     return "" if kind in own else words
 
 
@@ -66,7 +69,13 @@ def why_unreadable(path: Path, error: BaseException, *own: str) -> str:
     return f"it is {words}" if words else " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__
 
 
-def _kind(head: bytes) -> tuple[str, str]:
+def kind_of(beginning: bytes) -> tuple[str, str]:
+    """The kind of a file by its first bytes, of which :data:`HEAD` are looked at, and what is said of it.
+
+    Returns:
+        Such as ("html", "a web page (HTML): ..."); ("", "") where it cannot be told.
+    """
+    head = beginning[:HEAD]
     if not head:
         return "empty", "empty (0 bytes)"
     if any(head[at:].startswith(HDF5) for at in (0, 512, 1024, 2048)):  # MATLAB writes 512 bytes before it
@@ -77,8 +86,6 @@ def _kind(head: bytes) -> tuple[str, str]:
     if not head.strip(b"\0"):
         return "zeros", "nothing but zeros at its beginning: it was not written or downloaded to the end"
     text = head.decode("utf-8-sig", "ignore")
-    if "\0" in text or len(text.encode()) < len(head) - 6:  # a character may be cut, and a mark at the beginning
-        return "", ""
     if text.startswith("version https://git-lfs.github.com/"):
         size = re.search(r"^size (\d{1,18})$", text, re.MULTILINE)
         of = f" of {int(size[1]):,} bytes" if size else ""
@@ -88,6 +95,8 @@ def _kind(head: bytes) -> tuple[str, str]:
         title = re.search(r"<title[^>]*>([^<]*)", text, re.IGNORECASE)
         shown = _shown(title[1] if title else re.sub(r"<[^>]*>", " ", bare))
         return "html", f"a web page (HTML{f', {shown!r}' if shown else ''}): download the file itself"
+    if "\0" in text or len(text.encode()) < len(head) - 6:  # a character may be cut, and a mark at the beginning
+        return "", ""
     return "text", f"text that begins with {_shown(text)!r}"
 
 

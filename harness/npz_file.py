@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import HarnessError
+from harness.looks_like import CUT, looks_like
 
 LONGEST_HEADER = 10_000
 """Bytes of the header of an array; numpy's own bound, below which its parser cannot be led too deep."""
@@ -98,11 +99,13 @@ def _opened(path: Path, option: str, expected: str) -> Iterator[zipfile.ZipFile]
     where = f"{option} {path}"
     try:
         with path.open("rb") as opened:
-            if opened.read(6) == np.lib.format.MAGIC_PREFIX:
+            begins = opened.read(6)
+            if begins == np.lib.format.MAGIC_PREFIX:
                 raise HarnessError(f"{where} is a single array; expected an npz with {expected}.")
             opened.seek(0)
             if not zipfile.is_zipfile(opened):
-                raise HarnessError(f"{where} is no npz file.")
+                said = CUT if begins.startswith(b"PK") else f"it is {looks_like(path) or 'of another kind'}"
+                raise HarnessError(f"{where} is no npz file: {said}.")
             with zipfile.ZipFile(opened) as packed:
                 yield packed
     except FileNotFoundError:

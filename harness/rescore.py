@@ -87,7 +87,7 @@ def rescore(
     arrays.update({name: array for name, array in fresh.items() if name.startswith(("per_query_", "curve_"))})
     mended = tuple(failure_prefix(metric_id) + "," for of_one in evaluation.metrics.values() for metric_id in of_one)
     notes = [note for note in record.notes if not note.startswith(mended)]
-    told = [*failure_notes(evaluation), *violation_notes(evaluation.violations)]
+    told = [*evaluation.remarks, *failure_notes(evaluation), *violation_notes(evaluation.violations)]
     status, error = verdict(evaluation.violations)
     if status == "ok" and record.status == "invalid" and not _all_again(record, evaluation):
         status, error = record.status, record.error  # what was wrong may be in a metric that was not computed now

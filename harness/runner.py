@@ -255,6 +255,7 @@ def run_job(
             *fitted.notes,
             *_noise_notes(data),
             *_query_notes(evaluation),
+            *evaluation.remarks,
             *failure_notes(evaluation),
             *violation_notes(violations),
         ],

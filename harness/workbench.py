@@ -132,7 +132,7 @@ class Workbench:
         )
         parts = source.parts(choice)
         split = parts.split
-        notes: list[str] = [*source.skipped, *notes_on(source.image), *parts.notes]
+        notes: list[str] = [*source.notes, *notes_on(source.image), *parts.notes]
         train = training_images(split)
         protocol = self._protocol(request, source, train, notes)
         if protocol.plan is not None:

@@ -27,7 +27,12 @@ def register_readers(register):
     register("nuswide", LAYOUTS + "nuswide:read_nuswide", summary="NUS-WIDE: lists, tags, ground truth, or .mat")
     register("mscoco", LAYOUTS + "mscoco:read_mscoco", summary="MS COCO: captions and instances, or .mat")
     register("iaprtc12", LAYOUTS + "iaprtc12:read_iaprtc12", summary="IAPR TC-12: .eng files, regions, or .mat")
-    register("wikipedia", LAYOUTS + "wikipedia:read_wikipedia", summary="raw_features.mat and its lists")
+    register("wikipedia", LAYOUTS + "wikipedia:read_wikipedia", summary="raw_features.mat and its lists, or .mat")
+    register(
+        "matrices",
+        LAYOUTS + "hashing_matrices:read_any_matrices",
+        summary="I_tr, T_tr, L_tr, ...; IAll, YAll, LAll; or index, caption, label in .mat files of any set",
+    )
 
 
 @hookimpl

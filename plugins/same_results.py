@@ -12,7 +12,8 @@ from __future__ import annotations
 
 FEATURES = {
     "2e9e57398eea289d": "98a9ad301d51af56",  # torchvision
-    "fbdaec5f53db2883": "151ec49183dbc323",  # transformers
-    "d691eb4a0a02a590": "04839e3e3be2577c",  # sentence-transformers: paths in modules.json are checked, nothing else
+    "b4870fefed8c58d8": "151ec49183dbc323",  # transformers
+    "cf301f8139f04969": "04839e3e3be2577c",  # sentence-transformers
+    "2368075ca306b472": "48704c8bb874c500",  # transformers-clip
     "e9ed8b39daf39e9d": "95909d7e63f830a6",  # handcrafted and tfidf-svd
 }

@@ -18,7 +18,7 @@ from harness_plugins.transformers_loading import load_network, load_tokenizer
 from harness import HarnessError
 from harness.data.loading import Rows, autocast, encode_texts_in_batches
 from harness.paths_below import relative_parts
-from harness.weights import first_line, fit_into, read_state
+from harness.weights import first_line, fit_into, longest_text, read_state
 
 HINT = "Give a folder that sentence-transformers saved: modules.json, an encoder, 1_Pooling/config.json."
 
@@ -74,7 +74,8 @@ class SentenceTransformersFolder:
         ]
         tokenizer = load_tokenizer(str(encoder), OPTION, HINT)
         network = load_network(str(encoder), OPTION, HINT, unused=lies_behind).to(run.device)
-        longest = settings.get("max_seq_length") or getattr(network.config, "max_position_embeddings", 512)
+        asked = settings.get("max_seq_length") or getattr(network.config, "max_position_embeddings", 512)
+        longest = longest_text(network, asked, f"{OPTION} {self.weights}: max_seq_length")
 
         def forward(captions: list[str]) -> torch.Tensor:
             texts = [prompt + caption.strip() for caption in captions]

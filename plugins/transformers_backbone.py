@@ -30,7 +30,12 @@ def register_backbones(register):
                 ("mean", "cls", "last-four", "released"),
             ),
             NORMALISE,
-            Parameter("max_tokens", 64, "Longer captions are cut.", minimum=4),
+            Parameter(
+                "max_tokens",
+                64,
+                "Longer captions are cut; at the positions that the model knows in any case.",
+                minimum=4,
+            ),
             Parameter("batch_size", 128, "Captions per batch.", minimum=1),
             BF16,
         ],
@@ -42,8 +47,8 @@ def register_backbones(register):
         summary="a folder of sentence-transformers, pooled as it says itself (--text-weights: folder or hub name)",
         paper="Reimers and Gurevych, Sentence-BERT, EMNLP 2019",
         weights="required",
-        whole_folder=True,
         same_results=FEATURES,
+        whole_folder=True,
         parameters=[Parameter("batch_size", 128, "Captions per batch.", minimum=1), BF16],
     )
     register(
@@ -72,5 +77,6 @@ def register_backbones(register):
         summary="CLIP or SigLIP of transformers (--pretrained: local folder or hub name)",
         paper="Radford et al., CLIP, ICML 2021; Zhai et al., SigLIP, ICCV 2023",
         weights="required",
+        same_results=FEATURES,
         parameters=[NORMALISE, Parameter("batch_size", 64, "Images or captions per batch.", minimum=1), BF16],
     )

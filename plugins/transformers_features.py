@@ -9,6 +9,7 @@ from harness_plugins.transformers_loading import load_network, load_tokenizer, u
 
 from harness import HarnessError
 from harness.data.loading import Rows, autocast, encode_texts_in_batches
+from harness.weights import longest_text
 
 HINT = (
     "Give the folder of a text encoder with config.json, tokenizer files and model.safetensors, or use --text-backbone "
@@ -69,6 +70,7 @@ class TransformersText:
         """Captions to features; equal captions are encoded once."""
         tokenizer, network = self._load()
         network = network.eval().to(run.device)
+        longest = longest_text(network, self.max_tokens, "text_backbone.max_tokens")
 
         def forward(captions: list[str]) -> torch.Tensor:
             if self.pooling == "released":
@@ -77,7 +79,7 @@ class TransformersText:
                 captions,
                 padding="max_length" if self.pooling == "released" else True,
                 truncation=True,
-                max_length=self.max_tokens,
+                max_length=longest,
                 return_tensors="pt",
             ).to(run.device)
             with autocast(self.precision, run.device):

@@ -7,6 +7,7 @@ import shlex
 from pathlib import Path
 
 import click
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -229,3 +230,18 @@ def test_the_whole_detector_of_the_page_finds_the_wrong_pairs(harness, features,
     found, none = result.json
     assert found["metrics"]["detector"]["auroc"] > 0.75
     assert found["metrics"]["i2t"]["map"] > none["metrics"]["i2t"]["map"]
+
+
+def test_the_codes_of_the_quickstart_are_codes_of_the_cell(harness, features, tmp_path, monkeypatch):
+    """Its ``codes.npz`` holds all that ``harness evaluate`` asks for, by the names of its table."""
+    page = (ROOT / "docs" / "quickstart.md").read_text()
+    (snippet,) = [body for language, body in BLOCK.findall(page) if language == "python" and "cell.npz" in body]
+    monkeypatch.chdir(tmp_path)
+    exported = harness("data", "export", "--features", features(n=60, classes=3), "--noise", "0.4", "-o", "cell.npz")
+    assert exported.code == 0, exported.err
+    exec(snippet, {})
+    for name in np.load("codes.npz").files:
+        assert f"`{name}`" in page
+    result = harness("evaluate", "--codes", "codes.npz", "--cell", "cell.npz", "--json")
+    assert result.code == 0, result.err
+    assert 0 < result.json[0]["metrics"]["i2t"]["map"] < 1

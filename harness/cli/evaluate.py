@@ -76,9 +76,12 @@ def command(
     The file's arrays are described in docs/protocols-and-metrics.md: query_image_codes, query_text_codes,
     database_image_codes, database_text_codes, query_labels, database_labels, query_ids, database_ids.
     """
+    from pydantic import ValidationError
+
     from harness.cells import content_hash
     from harness.cli.running import metric_ids_of
     from harness.environment import environment
+    from harness.errors import HarnessError
     from harness.metric_ids import metrics_with
     from harness.npz_file import read_npz
     from harness.plugins import load_registry
@@ -114,29 +117,39 @@ def command(
     store.check_writable()
     evaluation = evaluate(table, declared)
     status, error = verdict(evaluation.violations)
-    record = RunRecord(
-        hash=content_hash(identity),
-        status=status,
-        cell=CellFacts(**facts),
-        metrics={**evaluation.metrics, "detector": {}, "noise": {"requested": facts["noise"]}},
-        metric_definitions=definitions(declared),
-        queries=evaluation.queries,
-        identity=identity,
-        plan=frame["plan"] if frame else None,
-        notes=[
-            f"codes of another program, read from {codes}",
-            *failure_notes(evaluation),
-            *violation_notes(evaluation.violations),
-        ],
-        timings={},
-        cost={},
-        environment=environment(None),
-        started=started.isoformat(timespec="milliseconds"),
-        finished=datetime.now(UTC).isoformat(timespec="milliseconds"),
-        command="",
-        error=error,
-    )
+    try:
+        record = RunRecord(
+            hash=content_hash(identity),
+            status=status,
+            cell=CellFacts(**facts),
+            metrics={**evaluation.metrics, "detector": {}, "noise": {"requested": facts["noise"]}},
+            metric_definitions=definitions(declared),
+            queries=evaluation.queries,
+            identity=identity,
+            plan=frame["plan"] if frame else None,
+            notes=[
+                f"codes of another program, read from {codes}",
+                *evaluation.remarks,
+                *failure_notes(evaluation),
+                *violation_notes(evaluation.violations),
+            ],
+            timings={},
+            cost={},
+            environment=environment(None),
+            started=started.isoformat(timespec="milliseconds"),
+            finished=datetime.now(UTC).isoformat(timespec="milliseconds"),
+            command="",
+            error=error,
+        )
+    except ValidationError as mistake:  # only what a file says of its cell can have another type
+        first = mistake.errors()[0]
+        raise HarnessError(
+            f"--cell {cell} is damaged: {'.'.join(map(str, first['loc']))}: {first['msg']}; export the cell, or run "
+            "it, again."
+        ) from mistake
     folder = store.write(record, {**evaluation_arrays(table, evaluation), **blocks})
+    for remark in evaluation.remarks:
+        click.echo(f"note: {remark}", err=True)
     if error is not None:
         click.echo(f"{status}: {error.message}", err=True)
     if as_json:
@@ -170,6 +183,9 @@ def _frame(cell: str, store: Any) -> dict[str, Any]:
         header = header_of(arrays)
         if header is None:
             raise HarnessError(f"--cell {cell} is no file of `harness data export`.")
+        _refuse_missing(cell, ("data", "plan"), header)
+        _refuse_missing(cell, ("split", "labels", "text", "caption_choice"), arrays)
+        _refuse_misfit(f"--cell {cell}", arrays)
         query, database = np.flatnonzero(arrays["split"] == 1), np.flatnonzero(arrays["split"] >= 2)
         return {
             **header,
@@ -180,6 +196,7 @@ def _frame(cell: str, store: Any) -> dict[str, Any]:
     stored = store.lookup(cell)
     record = stored.record
     arrays = read_npz(stored.folder / "arrays.npz", "--cell", ARRAYS.__contains__)
+    _refuse_missing(cell, ("query_ids", "query_labels", "database_ids", "database_labels"), arrays)
     return {
         **record.cell.model_dump(),
         "data": record.identity.get("data"),
@@ -189,6 +206,32 @@ def _frame(cell: str, store: Any) -> dict[str, Any]:
         "database": (arrays["database_ids"], arrays["database_labels"]),
         "blocks": arrays.get("query_blocks"),
     }
+
+
+def _refuse_missing(cell: str, names: tuple[str, ...], found: Mapping[str, Any]) -> None:
+    """A cell has all that codes are set against."""
+    from harness.errors import HarnessError
+
+    missing = [name for name in names if name not in found]
+    if missing:
+        raise HarnessError(
+            f"--cell {cell} is damaged: {', '.join(missing)} missing; export the cell, or run it, again."
+        )
+
+
+def _refuse_misfit(where: str, arrays: Mapping[str, Any]) -> None:
+    """The arrays of an exported cell fit each other, as far as codes are set against them."""
+    from harness.data.matrix_shapes import check_rows
+    from harness.errors import HarnessError
+
+    choice = arrays["caption_choice"]
+    check_rows(where, {name: arrays[name] for name in ("split", "labels", "caption_choice")}, "image")
+    check_rows(where, {name: arrays[name] for name in ("text", "captions") if name in arrays}, "caption")
+    for name in ("split", "caption_choice"):
+        if arrays[name].ndim != 1 or arrays[name].dtype.kind not in "iu":
+            raise HarnessError(f"{where}: {name} must be (n,) integers, not {arrays[name].dtype} {arrays[name].shape}.")
+    if len(choice) and not 0 <= choice.min() <= choice.max() < len(arrays["text"]):
+        raise HarnessError(f"{where}: caption_choice names rows of text beyond its {len(arrays['text'])}.")
 
 
 def _by_labels(frame: dict[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from harness.data.feature_file import table_from_arrays
 from harness.data.table import FeatureTable
 from harness.errors import HarnessError
+from harness.looks_like import why_unreadable
 
 KEYS = {"image": "image_emb", "text": "caption_emb"}
 AUGMENTED_MARKS = ("aug_center.h5", "aug_random", "rotation", "blur", "jitter", "_rb", "_bt", "random_crop")
@@ -89,7 +90,7 @@ def _names(file: Path, where: str) -> list[str]:
         with h5py.File(file, "r") as opened:
             return list(opened)
     except OSError as error:
-        raise HarnessError(f"{where}: {file} cannot be read as HDF5: {error}.") from error
+        raise HarnessError(f"{where}: {file} cannot be read as HDF5: {why_unreadable(file, error, 'hdf5')}.") from error
 
 
 def _read(file: Path, key: str, where: str) -> NDArray:
@@ -99,7 +100,9 @@ def _read(file: Path, key: str, where: str) -> NDArray:
         with h5py.File(file, "r") as opened:
             return np.asarray(opened[key][()])
     except (OSError, KeyError, TypeError) as error:  # TypeError: a group, no matrix
-        raise HarnessError(f"{where}: {key!r} cannot be read from {file}: {error}.") from error
+        raise HarnessError(
+            f"{where}: {key!r} cannot be read from {file}: {why_unreadable(file, error, 'hdf5')}."
+        ) from error
 
 
 def _annotations(path: Path, folder: Path, tag: str | None, where: str) -> Any:

@@ -170,6 +170,15 @@ class DatasetCard(_Strict):
     """Parameters of the reader; its module documents them."""
     remark: str = ""
 
+    def other_size(self, images: int) -> str:
+        """A remark on data with other numbers of images than the card says; "" where they agree or it says none."""
+        if not self.images or images == self.images:
+            return ""
+        return (
+            f"data set {self.name!r} has {images:,} images here, and {self.images:,} by its card: these are a part, "
+            "another version, or another data set"
+        )
+
     def reader_parameters(self, known: Mapping[str, Parameter]) -> dict[str, Any]:
         """The parameters of the reader.
 

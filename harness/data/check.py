@@ -38,7 +38,8 @@ class Finding:
     """One thing that is not as it should be.
 
     Attributes:
-        kind: "missing", "wrong" or "damaged"; "stray" for files that nothing asks for, which harm nothing.
+        kind: "missing", "wrong" or "damaged"; "stray" for files that nothing asks for, and "size" for other numbers of
+            images than the card's, which harm nothing.
         path: The file or folder.
         text: One sentence.
         files: All files that it concerns, where it is more than one.
@@ -52,7 +53,7 @@ class Finding:
     @property
     def harmful(self) -> bool:
         """Whether the data set cannot be used as it should because of it."""
-        return self.kind != "stray"
+        return self.kind not in ("stray", "size")
 
 
 def check(
@@ -105,11 +106,11 @@ def check(
 def missing(card: DatasetCard, folder: Path) -> list[Finding]:
     """Files and folders of the card that are not there, or are too few.
 
-    Of a set that comes in several layouts the one counts of which most is there.
+    Of a set that comes in several layouts the one counts of which most is there, the first on its card of equal ones.
     """
     assert card.layout is not None
     expected = card.layout.files or _derived(card)
-    variants = sorted({entry.layout for entry in expected if entry.layout})
+    variants = list(dict.fromkeys(entry.layout for entry in expected if entry.layout))
     common = [finding for entry in expected if not entry.layout for finding in _missing(card, folder, entry)]
     if not variants:
         return common
@@ -128,7 +129,7 @@ def wanted(card: DatasetCard) -> str:
     """What the folder of a data set holds, for people: of several layouts all, between "or"."""
     assert card.layout is not None
     expected = [entry for entry in card.layout.files or _derived(card) if not entry.optional]
-    variants = sorted({entry.layout for entry in expected if entry.layout}) or [""]
+    variants = list(dict.fromkeys(entry.layout for entry in expected if entry.layout)) or [""]
     said = []
     for variant in variants:
         entries = [entry for entry in expected if entry.layout in ("", variant)]
@@ -214,8 +215,9 @@ def _of_reader(
         text = str(error).rstrip(".") + not_decoded
         yield Finding("missing" if files else "wrong", Path(files[0]) if files else folder, text, files)
         return
-    if card.images and len(data) != card.images and not incomplete:
-        yield Finding("wrong", folder, f"{folder} has {len(data)} images, the card says {card.images}")
+    other = "" if incomplete else card.other_size(len(data))
+    if other:
+        yield Finding("size", folder, other)
     if isinstance(data, RawDataset):
         yield from _of_images(data, folder, deep, watch)
 

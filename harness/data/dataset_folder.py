@@ -62,6 +62,7 @@ def find_folder(layout: Mapping[str, Any], root: Path | None) -> Path | None:
     files = [str(entry.get("path", "")) for entry in layout.get("files", ())]
     # Only looked for: what is read goes through path_below, and a link of that name may belong to something else.
     own = [path for path in (annotations, *files) if path and "*" not in path and own_folder(root, path).is_file()]
+    own += [path for path in files if path.startswith("*.") and next(found_below(root, path), None)]  # of any name
     return root if own or (root.name in names_of_folder(layout) and root.is_dir()) else None
 
 
@@ -126,7 +127,7 @@ def _wanted(layout: Mapping[str, Any]) -> list[list[list[str]]]:
     files = [entry for entry in layout.get("files", ()) if not entry.get("optional")]
     if not files:
         files = [{"path": layout[key]} for key in ("annotations", "images") if layout.get(key)]
-    variants = sorted({str(entry.get("layout", "")) for entry in files if entry.get("layout")}) or [""]
+    variants = list(dict.fromkeys(str(entry["layout"]) for entry in files if entry.get("layout"))) or [""]
     return [
         [alternatives(layout, str(entry["path"])) for entry in files if str(entry.get("layout", "")) in ("", variant)]
         for variant in variants

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import HarnessError
+from harness.looks_like import kind_of
 
 if TYPE_CHECKING:
     import requests
@@ -310,7 +311,7 @@ def _receive(
                 raise _AgainError(f"the connection was cut after {at} bytes") from error
             if not piece:
                 return
-            if have == 0 and looks_like_html(piece) and part.target.suffix not in (".html", ".htm"):
+            if have == 0 and kind_of(piece)[0] == "html" and part.target.suffix not in (".html", ".htm"):
                 raise HarnessError(_is_a_page(part.address, part.target.name))
             opened.write(piece)
             have += len(piece)
@@ -345,7 +346,7 @@ def what_is_wrong(file: Path, name: str, size: int | None, sha256: str) -> str:
         return f"{arrived} bytes arrived, and the card says {size}"
     with file.open("rb") as opened:
         beginning = opened.read(512)
-        if looks_like_html(beginning) and not name.endswith((".html", ".htm")):
+        if kind_of(beginning)[0] == "html" and not name.endswith((".html", ".htm")):
             return _is_a_page("", name).removeprefix(": ").rstrip(".")
         if sha256:
             opened.seek(0)
@@ -353,12 +354,6 @@ def what_is_wrong(file: Path, name: str, size: int | None, sha256: str) -> str:
             if found != sha256:
                 return f"its sha256 is {found}, and the card says {sha256}: it is another file, or was damaged"
     return ""
-
-
-def looks_like_html(beginning: bytes) -> bool:
-    """Whether a file begins as an HTML page does."""
-    start = beginning.removeprefix(b"\xef\xbb\xbf").lstrip()[:14].lower()
-    return start.startswith((b"<!doctype html", b"<html"))
 
 
 def _is_a_page(address: str, name: str) -> str:

@@ -115,6 +115,6 @@ def header_of(arrays: Mapping[str, NDArray]) -> dict[str, Any] | None:
         return None
     try:
         header = json.loads(str(arrays[HEADER]))
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         return None
     return header if isinstance(header, dict) else None

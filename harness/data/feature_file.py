@@ -11,7 +11,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.class_labels import classes_of_column
 from harness.data.export import HEADER, header_of
+from harness.data.matrix_shapes import check_numbers, check_rows
 from harness.data.splits import check_split
 from harness.data.table import FeatureTable, check_captions_cover
 from harness.errors import HarnessError
@@ -29,9 +31,10 @@ def read_feature_file(path: Path) -> FeatureTable:
     """Read and check a feature file.
 
     Arrays: ``image`` (n_images, d), ``text`` (n_captions, d), ``caption_image`` (n_captions,) int, ``labels``
-    (n_images,) int or (n_images, n_classes) 0/1; optional ``image_aug`` (n_images, d) and ``text_aug`` (n_captions, d),
-    each also with a leading axis of views, ``split`` (n_images,), ``caption_choice`` (n_images,), ``trusted``,
-    ``wrong`` and ``unlabelled`` (n_images,) bool, ``captions`` (n_captions,) and ``filenames`` (n_images,) strings.
+    (n_images,) int or (n_images, n_classes) 0/1, where a single column of numbers holds classes, too; optional
+    ``image_aug`` (n_images, d) and ``text_aug`` (n_captions, d), each also with a leading axis of views, ``split``
+    (n_images,), ``caption_choice`` (n_images,), ``trusted``, ``wrong`` and ``unlabelled`` (n_images,) bool,
+    ``captions`` (n_captions,) and ``filenames`` (n_images,) strings.
     Arrays whose names start with ``plan_`` are left to ``--noise-plan``; the header of an exported file says whether
     both modalities are of one space.
 
@@ -89,6 +92,8 @@ def table_from_arrays(
     image = _features(arrays["image"], "image", where)
     text = _features(arrays["text"], "text", where)
     n_images, n_captions = len(image), len(text)
+    check_rows(where, {"image": image, "labels": arrays["labels"]}, "image")
+    check_rows(where, {"text": text, "caption_image": arrays["caption_image"]}, "caption")
     caption_image = _integers(
         arrays["caption_image"], "caption_image", (n_captions,), "one image number for each row of text", where
     )
@@ -138,15 +143,7 @@ def _fingerprint(arrays: Mapping[str, NDArray]) -> str:
 
 
 def _features(array: NDArray, name: str, where: str) -> NDArray[np.float32]:
-    if array.ndim != 2 or 0 in array.shape or array.dtype.kind not in "fiu":
-        raise HarnessError(
-            f"{where}: {name} must be a matrix of numbers (items, features), not {array.dtype} {array.shape}."
-        )
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        rows = np.flatnonzero(~np.isfinite(array).all(axis=1))
-        raise HarnessError(
-            f"{where}: {name} has NaN or infinite values in {len(rows)} rows, the first is row {rows[0]}."
-        )
+    check_numbers(array, f"{where}: {name}")
     with np.errstate(over="ignore"):
         features = np.ascontiguousarray(array, dtype=np.float32)
     if not np.isfinite(features).all():
@@ -183,6 +180,7 @@ def _integers(array: NDArray, name: str, shape: tuple[int, ...], meaning: str, w
 
 
 def _labels(array: NDArray, n_images: int, where: str) -> NDArray:
+    array = classes_of_column(array, f"{where}: labels")
     if array.ndim == 2 and array.shape[0] == n_images and array.shape[1] >= 1:
         if array.dtype.kind not in "iubf" or not np.isin(array, (0, 1)).all():
             raise HarnessError(f"{where}: labels of shape {array.shape} must be 0 or 1, one column for each class.")

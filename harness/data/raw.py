@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from harness.data.content_hashes import hash_file, hash_files
 from harness.data.decoding import decode
+from harness.data.matrix_shapes import check_numbers
 from harness.data.table import check_captions_cover
 from harness.errors import HarnessError
 from harness.interfaces import ImageSource
@@ -131,7 +132,7 @@ def check_raw(raw: RawDataset, reader: str) -> RawDataset:
 
     Raises:
         HarnessError: Lengths differ, an image has no caption, a file name or a file occurs twice, a caption or a name
-            is no text, a pair is trusted and wrong.
+            is no text, a pair is trusted and wrong, text features are no finite numbers.
     """
     where = f"data set {raw.name!r}, read by {reader!r}"
     if not _can_be_written(raw.name):
@@ -145,8 +146,10 @@ def check_raw(raw: RawDataset, reader: str) -> RawDataset:
             raise HarnessError(f"{where}: {name} has {len(array)} entries for {n_images} images.")
     if len(raw.caption_image) != n_captions:
         raise HarnessError(f"{where}: caption_image has {len(raw.caption_image)} entries for {n_captions} captions.")
-    if raw.text_features is not None and len(raw.text_features) != n_captions:
-        raise HarnessError(f"{where}: text_features has {len(raw.text_features)} rows for {n_captions} captions.")
+    if raw.text_features is not None:
+        check_numbers(raw.text_features, f"{where}: text_features")
+        if len(raw.text_features) != n_captions:
+            raise HarnessError(f"{where}: text_features has {len(raw.text_features)} rows for {n_captions} captions.")
     _refuse_no_text(raw.captions, f"{where}: caption")
     _refuse_no_text(raw.filenames, f"{where}: name of image")
     check_captions_cover(raw.caption_image, n_images, where)

@@ -72,6 +72,12 @@ class DataSource:
         return len(self.data)
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What the record and the user are told of the data: images left out, and a size that is not the card's."""
+        other = "" if self.card is None or self.whole is None else self.card.other_size(self.whole)
+        return (*self.skipped, other) if other else self.skipped
+
+    @property
     def brings_noise(self) -> bool:
         """The data themselves say that some pairs are wrong."""
         return self.data.wrong is not None and bool(self.data.wrong.any())

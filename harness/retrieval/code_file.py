@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.class_labels import classes_of_column
 from harness.errors import HarnessError
 from harness.retrieval.codes import pack_checked
 from harness.retrieval.evaluate import CodeTable
@@ -29,8 +30,9 @@ def code_table(
     Arrays: ``query_image_codes``, ``query_text_codes``, ``database_image_codes``, ``database_text_codes`` (the suffix
     ``_codes`` may be left out), each (n, n_bits) of -1/1, 0/1, bool or real values (a bit is 1 above 0), or packed
     uint8 of shape (n, ceil(n_bits / 8)), least significant bit first, together with ``n_bits``; ``query_labels`` and
-    ``database_labels``, (n,) integers or (n, n_classes) 0/1; ``query_ids`` and ``database_ids``, (n,) integers. One
-    modality per part is enough for the directions that it allows.
+    ``database_labels``, (n,) integers or (n, n_classes) 0/1, where a single column of numbers holds classes, too;
+    ``query_ids`` and ``database_ids``, (n,) integers, none of them in both; without them the items of each part are
+    numbered from 0. One modality per part is enough for the directions that it allows.
 
     Args:
         arrays: Name to array.
@@ -44,6 +46,19 @@ def code_table(
     Raises:
         HarnessError: Something is missing or does not fit.
     """
+    table = _table(arrays, where, labels)
+    common = np.intersect1d(table.query_ids, table.database_ids)
+    if len(common) and "query_ids" in arrays and "database_ids" in arrays:
+        raise HarnessError(
+            f"{where}: {len(common)} ids are both query and database, the first is {common[0]}; queries must not be in "
+            "the database."
+        )
+    return table
+
+
+def _table(
+    arrays: Mapping[str, NDArray], where: str, labels: Mapping[str, Mapping[int, NDArray]] | None = None
+) -> CodeTable:
     said = _said_bits(arrays, where)
     n_bits = said
     packed: dict[str, dict[str, NDArray[np.uint8]]] = {part: {} for part in PARTS}
@@ -77,12 +92,6 @@ def code_table(
             f"{where}: query_labels and database_labels must both be (n,) classes, or (n, n_classes) with as many "
             "classes."
         )
-    common = np.intersect1d(found["query"][1], found["database"][1])
-    if len(common) and "query_ids" in arrays and "database_ids" in arrays:
-        raise HarnessError(
-            f"{where}: {len(common)} ids are both query and database, the first is {common[0]}; queries must not be in "
-            "the database."
-        )
     return CodeTable(
         n_bits=n_bits,
         query=packed["query"],
@@ -95,7 +104,10 @@ def code_table(
 
 
 def stored_table(arrays: Mapping[str, NDArray], where: str) -> CodeTable:
-    """The codes of one of our own runs, whatever its relevance goes by.
+    """The codes of a record, whatever its relevance goes by.
+
+    Here ids may be in both parts: where a file of another program had none, ``harness evaluate`` numbered the items of
+    each part from 0, and any other file was looked at before its record was made.
 
     Args:
         arrays: The arrays of ``arrays.npz``.
@@ -108,7 +120,7 @@ def stored_table(arrays: Mapping[str, NDArray], where: str) -> CodeTable:
         HarnessError: As :func:`code_table`, or relevant pairs name items that are not there.
     """
     if "relevant_pairs" not in arrays:
-        return code_table(arrays, where)
+        return _table(arrays, where)
     names = [f"query_{modality}_codes" for modality in ("image", "text")]
     missing = [name for name in (*names, "n_bits", "query_labels", "query_ids") if name not in arrays]
     if missing:
@@ -183,6 +195,7 @@ def _labels_and_ids(
         raise HarnessError(
             f"{where}: {part}_labels missing; give labels, or the cell that the codes belong to with --cell."
         )
+    own = classes_of_column(own, f"{where}: {part}_labels")
     if own.ndim not in (1, 2) or len(own) != n or own.dtype.kind not in "biuf":
         raise HarnessError(
             f"{where}: {part}_labels must be ({n},) integers or ({n}, n_classes) of 0/1, not {own.dtype} {own.shape}."

@@ -18,7 +18,7 @@ from harness.retrieval.histograms import DistanceHistogram
 from harness.retrieval.metrics import precision_recall_by_radius
 from harness.retrieval.partners import partner_histogram
 from harness.retrieval.relevance import Relevance
-from harness.retrieval.sanity import contracts, value_violations
+from harness.retrieval.sanity import constant_bits, contracts, value_violations
 from harness.retrieval.self_check import SelfCheck
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ class Evaluation:
         queries: Number of queries, and of those without any relevant item in the database.
         failed: Metric id to why it has no value: its function raised, or returned something else than numbers.
         violations: What must hold of any codes and does not, one sentence each; such numbers are no result.
+        remarks: What is worth knowing of the codes, one sentence each: all of them equal, bits that never change.
     """
 
     metrics: dict[str, dict[str, float | None]] = field(default_factory=dict)
@@ -74,6 +75,7 @@ class Evaluation:
     queries: dict[str, int] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
     violations: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
 
 
 PER_QUERY_KEPT = ("map", "map_relevant@20")
@@ -102,6 +104,9 @@ def evaluate(
         for metric_id, cutoff in zip(declaration.ids, declaration.cutoffs, strict=True)
     }
     result = Evaluation(queries={"total": len(table.query_labels)})
+    for modality in ("image", "text"):
+        parts = [part[modality] for part in (table.query, table.database) if modality in part]
+        result.remarks += constant_bits(modality, parts, table.n_bits)
     directions = {
         name: (query, database)
         for name, (query, database) in DIRECTIONS.items()

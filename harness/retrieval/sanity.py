@@ -1,4 +1,4 @@
-"""What must hold of every query's values, whatever the codes: checked for every record.
+"""What must hold of every query's values, whatever the codes: checked for every record; and what codes should be like.
 
 p@1, hit@1 and mrr@1 ask the same of the first item, and so do map@1, map_hits@1 and ndcg@1; the expectation of average
 precision over the orders of ties lies between its bounds; a metric stays within the limits that it declares, and is a
@@ -150,6 +150,33 @@ def means_not_finite(metrics: Mapping[str, object]) -> list[str]:
         for name, value in values.items()
         if isinstance(value, float) and not np.isfinite(value)
     ]
+
+
+def constant_bits(modality: str, parts: Sequence[NDArray[np.uint8]], n_bits: int) -> list[str]:
+    """A remark on bits that are the same in all codes of a modality, and so say nothing.
+
+    Args:
+        modality: "image" or "text".
+        parts: (n, bytes) packed codes of queries, of the database, or of both.
+        n_bits: Code length.
+
+    Returns:
+        One sentence, or none where every bit varies or there is no more than one code.
+    """
+    number = sum(len(codes) for codes in parts)
+    if number < 2:
+        return []
+    ever = np.bitwise_or.reduce([np.bitwise_or.reduce(codes, axis=0) for codes in parts])
+    always = np.bitwise_and.reduce([np.bitwise_and.reduce(codes, axis=0) for codes in parts])
+    constant = n_bits - int(np.unpackbits(ever ^ always, count=n_bits, bitorder="little").sum())
+    if constant == n_bits:
+        ones = int(np.unpackbits(always, count=n_bits, bitorder="little").sum())
+        why = {
+            n_bits: ": every output is above 0, so take 0.5 off those of a sigmoid first",
+            0: ": no output is above 0",
+        }
+        return [f"all {number} {modality} codes are equal, so that they rank nothing{why.get(ones, '')}"]
+    return [f"{constant} of {n_bits} bits are the same in all {number} {modality} codes"] if constant else []
 
 
 def random_order_moments(n_items: int, relevant: Sequence[int] | NDArray[np.int64]) -> tuple[Floats, Floats]:

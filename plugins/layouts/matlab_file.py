@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,9 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness import HarnessError
+from harness.looks_like import why_unreadable
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+LARGEST, LARGEST_RATIO = 8 << 30, 100
+"""Bytes (8 GiB) that a variable may fill whatever the size of its file, and how many times that size above them; bags
+of tags are nearly all zeros, and shrink to a thousandth."""
 
 
 def variables_of(path: Path) -> list[str]:
@@ -24,9 +31,7 @@ def variables_of(path: Path) -> list[str]:
         HarnessError: It is no MATLAB file.
     """
     if _is_hdf5(path):
-        import h5py
-
-        with h5py.File(path, "r") as opened:
+        with _hdf5(path) as opened:
             return [name for name in opened if not name.startswith("#")]
     from scipy.io import whosmat
 
@@ -74,14 +79,57 @@ def _is_hdf5(path: Path) -> bool:
 
 
 def _not_readable(path: Path, error: Exception) -> HarnessError:
-    said = " ".join(str(error).split()) or type(error).__name__
-    return HarnessError(f"{path} cannot be read as a MATLAB file: {said}.")
+    return HarnessError(f"{path} cannot be read as a MATLAB file: {why_unreadable(path, error, 'matlab', 'hdf5')}.")
+
+
+@contextmanager
+def _hdf5(path: Path) -> Iterator[Any]:
+    """The file, open; what goes wrong while it is means that it cannot be read."""
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as opened:
+            yield opened
+    except HarnessError:
+        raise
+    except Exception as error:  # h5py raises OSError, KeyError, RuntimeError, ... for a damaged file
+        raise _not_readable(path, error) from error
+
+
+def _refuse_large(path: Path, said: str, number: int) -> None:
+    """A few bytes can declare more than any memory holds.
+
+    Raises:
+        HarnessError: A variable fills more bytes than a file of this size can be meant to give.
+    """
+    if number > max(LARGEST, LARGEST_RATIO * path.stat().st_size):
+        raise HarnessError(f"{path}: {said} would fill {number:,} bytes, which is refused as a bomb.")
+
+
+def _variable(opened: Any, name: Any, path: Path, said: str) -> Any:
+    """A variable that holds its numbers itself; HDF5 could also fetch them from any other file of this machine.
+
+    Raises:
+        HarnessError: It is a sparse matrix or a structure, or lies in another file.
+    """
+    import h5py
+
+    link = opened.get(name, getlink=True) if isinstance(name, str) else None  # a cell is named by a reference
+    value = None if isinstance(link, h5py.ExternalLink | h5py.SoftLink) else opened[name]
+    if value is not None and not isinstance(value, h5py.Dataset):
+        raise HarnessError(f"{path}: {said} is a sparse matrix or a structure; save it as a full matrix.")
+    if value is None or value.external or value.is_virtual:
+        raise HarnessError(f"{path}: {said} refers to another place, which is not followed; save it as a full matrix.")
+    return value
 
 
 def _read_older(path: Path, names: list[str]) -> dict[str, NDArray]:
-    from scipy.io import loadmat
+    from scipy.io import loadmat, whosmat
     from scipy.sparse import issparse
 
+    for name, shape, _ in whosmat(path):
+        if name in names:
+            _refuse_large(path, name, 8 * math.prod(int(side) for side in shape))
     content = loadmat(path, variable_names=names)
     found = {}
     for name in names:
@@ -107,19 +155,16 @@ def _is_text(cell: Any) -> bool:
 
 
 def _read_hdf5(path: Path, names: list[str]) -> dict[str, NDArray]:
-    import h5py
-
     found = {}
-    with h5py.File(path, "r") as opened:
+    with _hdf5(path) as opened:
         for name in names:
             if name not in opened:
                 continue
-            value = opened[name]
-            if isinstance(value, h5py.Group):
-                raise HarnessError(f"{path}: {name} is a sparse matrix or a structure; save it as a full matrix.")
+            value = _variable(opened, name, path, name)
+            _refuse_large(path, name, value.nbytes)
             kind = value.attrs.get("MATLAB_class", b"")
             if kind == b"cell":
-                cells = [_characters(opened[reference]) for reference in value[()].T.flat]
+                cells = [_characters(_variable(opened, place, path, f"a cell of {name}")) for place in value[()].T.flat]
                 found[name] = np.array(cells, dtype=np.str_).reshape(value.shape[::-1])
             elif kind == b"char":
                 rows = value[()].T
@@ -140,6 +185,8 @@ def _characters(value: Any) -> str:
 @dataclass
 class MatlabImages:
     """Images in one variable of a version 7.3 file, (height, width, 3, n) in MATLAB's orientation, read one by one.
+
+    Made by :func:`matlab_images`, which looks at the variable first.
 
     Attributes:
         path: The file.
@@ -163,12 +210,14 @@ class MatlabImages:
         import h5py
 
         process = os.getpid()
-        if process not in self._opened:
-            self._opened = {process: h5py.File(self.path, "r")}
         try:
+            if process not in self._opened:
+                self._opened = {process: h5py.File(self.path, "r")}
             return np.asarray(self._opened[process][self.name][index])
-        except OSError as error:
-            raise HarnessError(f"image {index} in {self.path} cannot be read: {error}.") from error
+        except Exception as error:  # as in _hdf5
+            raise HarnessError(
+                f"image {index} in {self.path} cannot be read: {why_unreadable(self.path, error, 'hdf5')}."
+            ) from error
 
     def __getitem__(self, index: int) -> Image:
         from PIL import Image
@@ -180,3 +229,35 @@ class MatlabImages:
         import hashlib
 
         return hashlib.sha256(np.ascontiguousarray(self._pixels(index)).tobytes()).hexdigest()
+
+
+def matlab_images(path: Path, name: str) -> MatlabImages:
+    """The images of a variable, after a look at its shape and at the values of the first of them.
+
+    Args:
+        path: The file.
+        name: The variable.
+
+    Raises:
+        HarnessError: The file is not of version 7.3 or cannot be read, or the variable holds no pixels from 0 to 255.
+    """
+    if not _is_hdf5(path):
+        raise HarnessError(f"{path}: {name} is not of version 7.3 (HDF5), from which images can be read one by one.")
+    with _hdf5(path) as opened:
+        value = _variable(opened, name, path, name)
+        if len(value.shape) != 4 or value.shape[1] != 3 or not value.size:  # HDF5 has the axes of MATLAB backwards
+            raise HarnessError(f"{path}: {name} is {value.shape[::-1]} in MATLAB, expected (height, width, 3, images).")
+        _refuse_large(path, f"an image of {name}", value.nbytes // len(value))
+        first = np.asarray(value[0])
+        if first.dtype.kind not in "iuf" or (first.dtype != np.uint8 and not _are_pixels(first)):
+            raise HarnessError(
+                f"{path}: {name} holds {first.dtype} from {first.min()} to {first.max()} in its first image, expected "
+                "pixels 0 to 255 (uint8)."
+            )
+        return MatlabImages(path, name, value.shape[0])
+
+
+def _are_pixels(image: NDArray) -> bool:
+    """Whether numbers of another type than uint8 are pixels 0 to 255, and neither scaled nor centred."""
+    whole = bool((image == np.round(image)).all())  # NaN is not equal to itself
+    return whole and image.min() >= 0 and image.max() <= 255 and image.max() != 1

@@ -32,8 +32,8 @@ PARAMETERS = {"rarest_tag": 20}
 """``rarest_tag``: images that a tag needs to count."""
 
 WANTED = (
-    "{folder}/ with mirflickr25k-iall.mat, -yall.mat and -lall.mat, or with im1.jpg, ..., meta/tags/tags1.txt, ... "
-    "and the annotations"
+    "{folder}/ with mirflickr25k-iall.mat, -yall.mat and -lall.mat (or other MATLAB files of hashing codes), or with "
+    "im1.jpg, ..., meta/tags/tags1.txt, ... and the annotations"
 )
 IMAGE = re.compile(r"^im(\d+)\.jpg$")
 CONCEPT = re.compile(r"^(?!.*_r1\.txt$)[a-z_]+\.txt$")
@@ -54,7 +54,7 @@ def read_mirflickr(card, root: Path | None) -> RawDataset | FeatureTable:
         HarnessError: Files are missing or damaged; the message says which and where they belong.
     """
     parameters = card.reader_parameters(PARAMETERS)
-    folder = folder_of(card, root, ("mirflickr25k*.mat", "LAll", "meta", "mirflickr", "label.mat"), WANTED)
+    folder = folder_of(card, root, ("*.mat", "LAll", "meta", "mirflickr"), WANTED)
     images = first_there(folder, ["mirflickr", "images"]) or folder
     matrices = read_matrices(card, folder, images, "mirflickr25k")
     if matrices is not None:

@@ -51,7 +51,7 @@ def read_nuswide(card, root: Path | None) -> RawDataset | FeatureTable:
     """
     concepts = card.reader_parameters(PARAMETERS)["concepts"]
     prefix = f"nus-wide-tc{concepts}"
-    folder = folder_of(card, root, ("ImageList", "Groundtruth", f"{prefix}*.mat", "label.mat"), WANTED)
+    folder = folder_of(card, root, ("ImageList", "Groundtruth", "*.mat"), WANTED)
     images = images_of(card, folder)
     matrices = read_matrices(card, folder, images, prefix)
     if matrices is not None:

@@ -4,6 +4,9 @@ Followed here, from ``wikipedia_dataset.zip`` of SVCL, UC San Diego: ``raw_featu
 ``I_te`` (693, 128), bags of SIFT words, and ``T_tr``, ``T_te`` with 10 LDA topics; ``trainset_txt_img_cat.list`` and
 ``testset_txt_img_cat.list``, whose lines are text id, image id and category (1 to 10) between tabs. The texts and the
 images themselves are not read.
+
+Or a MATLAB file with ``L_tr`` and ``L_te`` besides, as codes of hashing methods bring it (``wikiData.mat``): see
+:mod:`harness_plugins.layouts.hashing_matrices`.
 """
 
 from __future__ import annotations
@@ -11,12 +14,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from harness_plugins.layouts.hashing_matrices import join_parts, read_matrices
 from harness_plugins.layouts.matlab_file import read_matlab
 from harness_plugins.layouts.places import folder_of, read_lines, refuse_missing, whole_number
 from numpy.typing import NDArray
 
 from harness import HarnessError
 from harness.data.feature_file import table_from_arrays
+from harness.data.raw import RawDataset
 from harness.data.splits import QUERY, TRAIN_AND_DATABASE
 from harness.data.table import FeatureTable
 from harness.wording import shown
@@ -24,10 +29,10 @@ from harness.wording import shown
 FEATURES = "raw_features.mat"
 LISTS = {"train": "trainset_txt_img_cat.list", "test": "testset_txt_img_cat.list"}
 VARIABLES = {"train": ("I_tr", "T_tr"), "test": ("I_te", "T_te")}
-WANTED = "{folder}/" + FEATURES + ", {folder}/" + " and {folder}/".join(LISTS.values())
+WANTED = "{folder}/" + FEATURES + ", {folder}/" + " and {folder}/".join(LISTS.values()) + "; or {folder}/wikiData.mat"
 
 
-def read_wikipedia(card, root: Path | None) -> FeatureTable:
+def read_wikipedia(card, root: Path | None) -> RawDataset | FeatureTable:
     """Read the features.
 
     Args:
@@ -42,28 +47,27 @@ def read_wikipedia(card, root: Path | None) -> FeatureTable:
         HarnessError: A file is missing or damaged, or does not fit the others; the message says which.
     """
     card.reader_parameters({})
-    folder = folder_of(card, root, (FEATURES,), WANTED)
+    folder = folder_of(card, root, (FEATURES, "*.mat"), WANTED)
     needed = [folder / name for name in (FEATURES, *LISTS.values())]
+    if not needed[0].is_file():
+        matrices = read_matrices(card, folder, None)
+        if matrices is not None:
+            return matrices
     refuse_missing(card, root, (path for path in needed if not path.is_file()), WANTED)
     arrays = read_matlab(folder / FEATURES, [name for names in VARIABLES.values() for name in names])
-    labels, names = [], []
-    for part, (image, text) in VARIABLES.items():
+    parts, names, sizes = [], [], []
+    for part, features in VARIABLES.items():
         ids, categories = _list(folder / LISTS[part], card.classes)
-        for name in (image, text):
-            if arrays[name].ndim != 2 or len(arrays[name]) != len(ids):
-                raise HarnessError(
-                    f"{folder / FEATURES}: {name} is {arrays[name].shape}, and {LISTS[part]} has {len(ids)} lines; "
-                    "there must be one row for each."
-                )
-        labels.append(categories)
+        parts.append({**{name: arrays[name] for name in features}, LISTS[part]: categories[:, None]})
         names += ids
-    sizes = [len(categories) for categories in labels]
+        sizes.append(len(ids))
+    image, text, labels = join_parts(str(folder / FEATURES), *parts)
     return table_from_arrays(
         {
-            "image": np.concatenate([arrays["I_tr"], arrays["I_te"]]),
-            "text": np.concatenate([arrays["T_tr"], arrays["T_te"]]),
+            "image": image,
+            "text": text,
             "caption_image": np.arange(sum(sizes)),
-            "labels": np.concatenate(labels),
+            "labels": labels.reshape(-1),
             "split": np.repeat([TRAIN_AND_DATABASE, QUERY], sizes),
             "filenames": np.array(names, dtype=np.str_),
         },

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
+from layouts.matlab_writer import write_v5
+from layouts.miniatures import MINIATURES
 from PIL import Image
 
 
@@ -122,3 +125,65 @@ def test_check_offers_to_fetch_only_what_can_be_fetched(harness, tmp_path):
     assert "rsicd: `harness data fetch rsicd --dry-run` says how to get it by hand" in by_hand
     assert "gets what can be downloaded" not in by_hand
     assert "`harness data fetch wiki` gets what" in harness("data", "check", "wiki", "--data-root", tmp_path).out
+
+
+@pytest.fixture
+def matrices(tmp_path):
+    """60 pairs as I_tr, ..., L_te in one MATLAB file, below the data root in MIRFlickr's folder."""
+    random = np.random.default_rng(0)
+    classes = np.arange(60) % 3
+    arrays = {
+        f"{kind}_{part}": random.normal(size=(60, width))[rows] + np.eye(width)[classes[rows]] * 2
+        for part, rows in (("tr", slice(0, 45)), ("te", slice(45, 60)))
+        for kind, width in (("I", 8), ("T", 6))
+    }
+    labels = {"L_tr": np.eye(3)[classes[:45]], "L_te": np.eye(3)[classes[45:]]}
+    write_v5(tmp_path / "root" / "mirflickr25k" / "mir_cnn.mat", {**arrays, **labels})
+    return tmp_path / "root"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["mirflickr-mat", "mirflickr-names", "mirflickr-merged", "mirflickr-parts", "nuswide-mat", "paths-mat",
+     "iaprtc12-mat", "wiki", "wiki-matrices", "any-matrices"],
+)  # fmt: skip
+def test_matrices_are_in_order_as_a_run_finds_them(harness, tmp_path, name):
+    miniature = MINIATURES[name]
+    miniature.write(tmp_path)
+    result = harness("data", "check", miniature.card.name, "--data-root", tmp_path)
+    assert result.code == 0, result.out
+    assert result.out.startswith(f"{miniature.card.name}: in order\n")
+    sized = miniature.card.images > 0
+    assert result.out.count("\n") == 1 + sized
+    assert (f"{miniature.card.images:,} by its card" in result.out) == sized
+    if any(path.is_file() for path in (tmp_path / miniature.card.layout.folder).glob("*.mat")):
+        own = shutil.copytree(tmp_path / miniature.card.layout.folder, tmp_path.parent / f"other {tmp_path.name}")
+        assert harness("data", "check", miniature.card.name, "--data-root", own).code == 0
+
+
+def test_matrices_that_do_not_fit_are_named_by_check_as_by_run(harness, matrices):
+    write_v5(matrices / "mirflickr25k" / "mir_cnn.mat",
+             {"I_tr": np.ones((8, 30)), "T_tr": np.ones((6, 30)), "L_tr": np.ones((3, 30)),
+              "I_te": np.ones((8, 10)), "T_te": np.ones((6, 10)), "L_te": np.ones((3, 10))})  # fmt: skip
+    said = "I_tr (8, 30), T_tr (6, 30) and L_tr (3, 30) must have one row for each item; each has 30 columns"
+    checked = harness("data", "check", "mirflickr25k", "--data-root", matrices)
+    ran = harness("run", "--method", "cca-itq", "--dataset", "mirflickr25k", "--data-root", matrices)
+    assert (checked.code, ran.code) == (1, 2)
+    assert said in checked.out
+    assert said in ran.err
+
+
+def test_a_size_that_is_not_the_card_s_is_told_and_recorded(harness, matrices):
+    words = ("--method", "cca-itq", "--bits", "8", "--split", "paper", "--data-root")
+    result = harness("run", "--dataset", "mirflickr25k", *words, matrices, "--json")
+    said = "data set 'mirflickr25k' has 60 images here, and 20,015 by its card"
+    assert said in result.err
+    assert any(note.startswith(said) for note in result.json[0]["notes"])
+    folder = (matrices / "mirflickr25k").rename(matrices / "of-mine")
+    neutral = harness("run", "--dataset", "hashing-matrices", *words, folder, "--json")
+    assert "by its card" not in neutral.err
+    assert neutral.json[0]["notes"] == []
+    assert neutral.json[0]["cell"]["dataset"] == "of-mine"
+    named = harness("run", "--dataset", "hashing-matrices:mir_cnn.mat", *words, folder, "--json")
+    assert named.json[0]["cell"]["dataset"] == "mir_cnn"
+    assert named.json[0]["metrics"]["i2t"] == neutral.json[0]["metrics"]["i2t"]

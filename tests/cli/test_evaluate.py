@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
@@ -140,6 +142,40 @@ def test_cell_from_an_export_gives_labels_and_facts_in_whatever_order_the_codes_
     cell = record["cell"]
     assert (cell["dataset"], cell["noise"], cell["protocol"], cell["data_seed"]) == ("small", 0.4, "derangement", 2)
     assert cell["images"] == {"train": 60, "trusted": 12, "query": 12, "database": 48}
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (lambda arrays: {"cell_header": np.array("{}")}, "is damaged: data, plan missing; export the cell"),
+        (lambda arrays: {"cell_header": np.array("[" * 5000)}, "is no file of `harness data export`"),
+        (
+            lambda arrays: {"cell_header": np.array(changed_header(arrays, noise="much"))},
+            "is damaged: noise: Input should",
+        ),
+        (lambda arrays: {"cell_header": np.array(changed_header(arrays, plan=3))}, "is damaged: plan: Input should be"),
+        (
+            lambda arrays: {"split": arrays["split"][:5]},
+            "split (5,), labels (120,) and caption_choice (120,) must have",
+        ),
+        (lambda arrays: {"split": arrays["split"] / 2}, "split must be (n,) integers, not float64 (120,)"),
+        (lambda arrays: {"caption_choice": arrays["caption_choice"] + 240}, "caption_choice names rows of text beyond"),
+        (lambda arrays: {"labels": arrays["labels"][:5]}, "must have one row for each image"),
+        (lambda arrays: {"split": None}, "is damaged: split missing"),
+    ],
+)
+def test_a_damaged_cell_is_named(harness, codes_file, exported, tmp_path, spoil, says):
+    _, arrays = exported
+    spoilt = {name: array for name, array in {**arrays, **spoil(arrays)}.items() if array is not None}
+    np.savez(tmp_path / "spoilt.npz", **spoilt)
+    result = harness("evaluate", "--codes", codes_file(**coded_like(arrays)), "--cell", tmp_path / "spoilt.npz")
+    assert result.code == 2
+    assert f"--cell {tmp_path}/spoilt.npz" in result.err
+    assert says in result.err
+
+
+def changed_header(arrays, **changed) -> str:
+    return json.dumps({**json.loads(str(arrays["cell_header"])), **changed})
 
 
 def test_external_codes_on_an_export_stand_beside_our_own_run(harness, codes_file, exported, features, tiny):
@@ -282,6 +318,32 @@ def test_padding_of_packed_codes_is_refused_or_ignored(harness, codes_file):
         packed[name] = packed[name] | np.array([0, 16 << number], dtype=np.uint8)
     result = harness("evaluate", "--codes", codes_file("padded", **packed), "--json")
     assert result.code == 2 or (result.code == 0 and result.json[0]["metrics"] == clean["metrics"])
+
+
+def test_outputs_of_a_sigmoid_give_equal_codes_which_is_told_and_recorded(harness, codes_file):
+    arrays = {name: 1 / (1 + np.exp(-array)) if name in CODES else array for name, array in foreign().items()}
+    result = harness("evaluate", "--codes", codes_file(**arrays), "--json")
+    said = "all 22 image codes are equal, so that they rank nothing: every output is above 0, so take 0.5 off"
+    assert f"note: {said}" in result.err
+    assert any(note.startswith(said) for note in result.json[0]["notes"])
+    assert "codes are equal" not in harness("evaluate", "--codes", codes_file("plain", **foreign())).err
+
+
+def test_a_column_of_labels_is_scored_as_classes(harness, codes_file):
+    arrays = foreign()
+    plain = harness("evaluate", "--codes", codes_file(**arrays), "--json").json[0]
+    columns = {name: array[:, None] if name.endswith("labels") else array for name, array in arrays.items()}
+    result = harness("evaluate", "--codes", codes_file(**columns), "--json")
+    assert result.json[0]["metrics"] == plain["metrics"]
+    assert "query_labels is one column (7, 1), read as the class of each item" in result.err
+
+
+def test_codes_without_ids_are_scored_again_with_equal_values(harness, codes_file):
+    first = harness("evaluate", "--codes", codes_file(**foreign()), "--json").json[0]
+    again = harness("score", "--all", "--json")
+    assert again.code == 0, again.err
+    assert again.json[0]["metrics"] == first["metrics"]
+    assert again.json[0]["hash"] == first["hash"]
 
 
 def test_evaluation_needs_no_torch(codes_file):

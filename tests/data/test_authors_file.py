@@ -180,11 +180,14 @@ def test_two_json_files_are_ambiguous_and_both_named(write):
     refused(folder, r"found augmented_UCM\.json, other\.json")
 
 
-@pytest.mark.parametrize("content", [b"", b"no hdf5 at all"])
-def test_a_damaged_hdf5_file_is_named(write, content):
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [(b"", "it is empty"), (b"no hdf5 at all", "it is text"), (b"<html></html>", "it is a web page"), (b"\0\1\2", "")],
+)
+def test_a_damaged_hdf5_file_is_named(write, content, says):
     folder = write()
     (folder / NAMES["text"].format("UCM")).write_bytes(content)
-    refused(folder, r"caption_emb_UCM_aug\.h5 cannot be read as HDF5")
+    refused(folder, rf"caption_emb_UCM_aug\.h5 cannot be read as HDF5: {says}")
 
 
 def test_a_hdf5_file_cut_off_is_named(write):
@@ -239,7 +242,7 @@ def test_more_captions_in_the_json_than_rows_of_text_are_refused(write):
     folder, content = write(), annotations("UCM")
     content["images"][5]["sentences"].append({"raw": "one more"})
     (folder / "augmented_UCM.json").write_text(json.dumps(content), encoding="utf-8")
-    refused(folder, r"caption_image.*15.*16")
+    refused(folder, r"text \(15, 3\) and caption_image \(16,\) must have one row for each caption")
 
 
 def test_an_image_without_sentences_is_refused(write):

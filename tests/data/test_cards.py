@@ -74,7 +74,7 @@ def test_a_card_that_ships_is_whole(name):
     assert found.reader in REGISTRY.names("reader")
     for modality in ("image", "text") if found.backbones else ():
         REGISTRY.backbone(getattr(found.backbones, modality), modality)
-    if name in ("toy", "folder", "karpathy"):
+    if name in ("toy", "folder", "karpathy", "hashing-matrices"):
         return
     assert re.match(r"@\w+\{\w+,\n", found.bibtex)
     assert found.bibtex.count("{") == found.bibtex.count("}")

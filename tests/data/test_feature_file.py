@@ -163,11 +163,22 @@ def test_a_missing_file_is_named(tmp_path):
 
 
 # once: numpy, given a path, leaves a file open that only begins like a zip (ResourceWarning): give it an open file.
-@pytest.mark.parametrize("content", [b"", b"text", b"PK\x03\x04 no zip", b"\x93NUMPY"], ids=str)
-def test_a_file_that_is_no_npz_is_named(tmp_path, content):
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "is no npz file: it is empty"),
+        (b"text", "is no npz file: it is text that begins with 'text'"),
+        (b"PK\x03\x04 no zip", "is no npz file: its end is missing"),
+        (b"\x00\x01\x02\xff\xfe", "is no npz file: it is of another kind"),
+        (b"\x93NUMPY", "is a single array"),
+        (b"version https://git-lfs.github.com/spec/v1\nsize 7\n", "is no npz file: it is a Git LFS pointer"),
+        (b"<html><title>404</title>", "is no npz file: it is a web page"),
+    ],
+)
+def test_a_file_that_is_no_npz_is_named_with_what_it_is(tmp_path, content, says):
     path = tmp_path / "broken.npz"
     path.write_bytes(content)
-    with pytest.raises(HarnessError, match=r"--features .*broken\.npz"):
+    with pytest.raises(HarnessError, match=rf"--features .*broken\.npz {says}"):
         read_feature_file(path)
 
 
@@ -175,7 +186,7 @@ def test_a_file_that_is_no_npz_is_named(tmp_path, content):
 def test_a_file_cut_off_is_named(features):
     path = features(n=N)
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(HarnessError, match=r"--features .*small\.npz"):
+    with pytest.raises(HarnessError, match=r"--features .*small\.npz is no npz file: its end is missing"):
         read_feature_file(path)
 
 
@@ -234,13 +245,17 @@ BAD = {
     "image bool": ({"image": np.ones((N, 5), dtype=bool)}, "image"),
     "image beyond float32": ({"image": np.full((N, 5), 1e39)}, "image.*float32"),
     "text vector": ({"text": normal(24)}, "text"),
-    "text without a row for each caption": ({"text": normal(23, 4)}, "caption_image"),
-    "caption_image too short": ({"caption_image": np.arange(N)}, "caption_image.*24.*12"),
+    "text without a row for each caption": ({"text": normal(23, 4)}, r"text \(23, 4\) and caption_image \(24,\) must"),
+    "caption_image too short": ({"caption_image": np.arange(N)}, r"text \(24, 4\) and caption_image \(12,\) must"),
     "caption_image matrix": ({"caption_image": np.zeros((24, 1), dtype=int)}, "caption_image"),
     "caption_image real": ({"caption_image": np.arange(24) / 2}, "caption_image.*integers"),
     "caption_image NaN": ({"caption_image": np.full(24, np.nan)}, "caption_image.*integers"),
-    "labels too short": ({"labels": np.zeros(N - 1, dtype=int)}, "labels"),
-    "labels too long": ({"labels": np.zeros((N + 1, 3), dtype=int)}, "labels"),
+    "labels too short": ({"labels": np.zeros(N - 1, dtype=int)}, r"image \(12, 5\) and labels \(11,\) must"),
+    "labels a single number": ({"labels": np.int64(1)}, r"image \(12, 5\) and labels \(\) must"),
+    "labels of a row": ({"labels": np.zeros((1, N), dtype=int)}, "image.* one row for each image; labels looks trans"),
+    "image transposed": ({"image": normal(5, N)}, "image.* must have one row for each image; image looks transposed"),
+    "text transposed": ({"text": normal(4, 24)}, "text.* must have one row for each caption; text looks transposed"),
+    "labels too long": ({"labels": np.zeros((N + 1, 3), dtype=int)}, r"image \(12, 5\) and labels \(13, 3\) must"),
     "labels real": ({"labels": np.linspace(0, 2, N)}, "labels.*integers"),
     "labels NaN": ({"labels": np.full(N, np.nan)}, "labels.*integers"),
     "labels of strings": ({"labels": np.full(N, "water")}, "labels.*integers"),
@@ -282,6 +297,15 @@ BAD = {
 def test_an_array_that_does_not_fit_is_named(refused, case):
     replaced, says = BAD[case]
     assert re.search(f"small.npz: (the )?{says}", refused(**replaced))
+
+
+def test_a_column_of_labels_holds_classes_and_that_is_told(read, caplog):
+    classes = np.arange(N) % 2
+    assert read(labels=classes[:, None].astype(float)).labels.tolist() == classes.tolist()
+    assert "small.npz: labels is one column (12, 1), read as the class of each item" in caplog.text
+    caplog.clear()
+    assert read(labels=classes[:, None].astype(bool)).labels.shape == (N, 1)
+    assert "one column of bool (12, 1), read as one class that items have or have not" in caplog.text
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])

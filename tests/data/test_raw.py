@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from harness.data.raw import ImageFiles, RawDataset, SomeImages
+from harness.data.raw import ImageFiles, RawDataset, SomeImages, check_raw
 from harness.errors import HarnessError
 
 
@@ -44,6 +44,19 @@ def raw():
         filenames=[f"{i}.tif" for i in range(5)],
         split=np.array([0, 0, 1, 2, 2], dtype=np.int8),
     )
+
+
+@pytest.mark.parametrize(
+    ("features", "says"),
+    [
+        (np.full((8, 3), np.nan, dtype=np.float32), "text_features has NaN or infinite values in 8 rows"),
+        (np.ones(8), "text_features must be a matrix of numbers"),
+        (np.ones((7, 3)), "text_features has 7 rows for 8 captions"),
+    ],
+)
+def test_text_features_are_looked_at_whatever_reader_they_come_from(raw, features, says):
+    with pytest.raises(HarnessError, match=f"data set 'raw', read by 'mine': {says}"):
+        check_raw(replace(raw, text_features=features), "mine")
 
 
 # --- subsets ---

@@ -189,6 +189,25 @@ def mirflickr_names(root: Path) -> None:
     write_v73(folder / "LAll" / "mirflickr25k-lall.mat", {"LAll": LABELS})
 
 
+def mirflickr_merged(root: Path) -> None:
+    """All in one file, the pixels called "images"."""
+    write_v73(
+        root / "mirflickr25k" / "FLICKR-25K.mat",
+        {"images": pixels(), "YAll": BAGS.astype(float), "LAll": LABELS.astype(float)},
+    )
+
+
+def two_parts(path: Path, labels: np.ndarray = LABELS) -> None:
+    """I_tr, T_tr, L_tr, I_te, T_te, L_te: six items over three."""
+    random = np.random.default_rng(4)
+    places = {"tr": [0, 1, 2, 3, 4, 0], "te": [2, 1, 0]}
+    write_v5(
+        path,
+        {f"{kind}_{part}": random.random((len(rows), {"I": 7, "T": 5}[kind])) if kind != "L" else labels[rows]
+         for part, rows in places.items() for kind in ("I", "T", "L")},
+    )  # fmt: skip
+
+
 def nuswide_raw(root: Path) -> None:
     """Windows separators and line ends, a tab at the end of each row of tags; "sky" and "water" are the top two."""
     folder = root / "nuswide"
@@ -386,6 +405,15 @@ MINIATURES = {
         "mirflickr25k/FAll/mirflickr25k-fall.mat",
         {"images": 5, "captions": 5, "label": [True, False, False]},
     ),
+    "mirflickr-merged": Miniature(
+        MIR, mirflickr_merged, (), (), "mirflickr25k/FLICKR-25K.mat",
+        {"images": 5, "captions": 5, "first": "tag0 tag3", "label": [True, False, False]},
+    ),
+    "mirflickr-parts": Miniature(
+        MIR, lambda root: two_parts(root / "mirflickr25k" / "mir_cnn.mat"), (), (), "mirflickr25k/mir_cnn.mat",
+        {"images": 9, "captions": 9, "label": [True, False, False], "ready": True,
+         "parts": ["train"] * 6 + ["test"] * 3},
+    ),
     "nuswide-raw": Miniature(
         card("nuswide-10", reading={"concepts": 2}), nuswide_raw,
         ("nuswide/ImageList/Imagelist.txt", "nuswide/Groundtruth/AllLabels", "nuswide/NUS_WID_Tags/AllTags1k.dat",
@@ -427,6 +455,16 @@ MINIATURES = {
          "wikipedia_dataset/testset_txt_img_cat.list"),
         ("wikipedia_dataset/testset_txt_img_cat.list",), "wikipedia_dataset/raw_features.mat",
         {"images": 9, "captions": 9, "label": 0, "ready": True, "parts": ["train"] * 6 + ["test"] * 3},
+    ),
+    "wiki-matrices": Miniature(
+        card("wiki"), lambda root: two_parts(root / "wikipedia_dataset" / "wikiData.mat", np.arange(1, 6)[:, None]),
+        ("wikipedia_dataset/wikiData.mat",), (), "wikipedia_dataset/wikiData.mat",
+        {"images": 9, "captions": 9, "label": 1, "ready": True, "parts": ["train"] * 6 + ["test"] * 3},
+    ),
+    "any-matrices": Miniature(
+        card("hashing-matrices"), lambda root: two_parts(root / "own.mat"), (), (), "own.mat",
+        {"images": 9, "captions": 9, "label": [True, False, False], "ready": True,
+         "parts": ["train"] * 6 + ["test"] * 3},
     ),
     "folder-csv": Miniature(
         card("folder"), folder_csv, ("metadata.csv", "sub/c.jpg"), ("metadata.csv",), "metadata.csv",

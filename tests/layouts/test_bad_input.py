@@ -89,7 +89,7 @@ RSICD, UCM, NWPU = "RSICD/dataset_rsicd.json", "UCM_captions/dataset.json", "NWP
         ("wiki", "wikipedia_dataset/testset_txt_img_cat.list",
          lambda content: content.replace(b"\t3\r", b"\r"), "line 2: expected text id, image id and category, not"),
         ("wiki", "wikipedia_dataset/testset_txt_img_cat.list",
-         lambda content: content[: content.index(b"\n") + 1], "I_te is (3, 128), and testset_txt_img_cat.list has 1 "),
+         lambda content: content[: content.index(b"\n") + 1], "testset_txt_img_cat.list (1, 1) must"),
         ("nuswide-raw", "nuswide/Groundtruth/AllLabels/Labels_sky.txt",
          lambda content: content.replace(b"0", b"-1130179", 1), "Labels_sky.txt, line 3: '-1130179' is no 0 or 1"),
         ("nuswide-raw", "nuswide/Groundtruth/AllLabels/Labels_sky.txt",
@@ -107,7 +107,7 @@ RSICD, UCM, NWPU = "RSICD/dataset_rsicd.json", "UCM_captions/dataset.json", "NWP
         ("mirflickr-mat", "mirflickr25k/LAll/mirflickr25k-lall.mat",
          lambda file: write_v5(file, {"LAll": np.full((5, 3), 2)}), "LAll[0, 0] is 2, expected 0 or 1"),
         ("mirflickr-mat", "mirflickr25k/LAll/mirflickr25k-lall.mat",
-         lambda file: write_v5(file, {"LAll": np.ones((4, 3))}), "YAll has 5 rows, and"),
+         lambda file: write_v5(file, {"LAll": np.ones((4, 3))}), "YAll (5, 4) and LAll (4, 3) must have"),
         ("mirflickr-mat", "mirflickr25k/IAll/mirflickr25k-iall.mat",
          lambda file: write_v73(file, {"IAll": pixels()[..., :3]}), "IAll has 3 images, and"),
         ("mirflickr-mat", "mirflickr25k/IAll/mirflickr25k-iall.mat",
@@ -117,7 +117,7 @@ RSICD, UCM, NWPU = "RSICD/dataset_rsicd.json", "UCM_captions/dataset.json", "NWP
         ("iaprtc12-mat", "iaprtc12/IAPRTC-12.mat",
          lambda file: write_v5(file, {**dict.fromkeys(("T_tr", "I_te", "T_te"), np.ones((2, 2))),
                                       "I_tr": np.ones((3, 2)), "L_tr": np.ones((2, 2)), "L_te": np.ones((2, 2))}),
-         "I_tr has 3 rows, and"),
+         "IAPRTC-12.mat: I_tr (3, 2), T_tr (2, 2) and L_tr (2, 2) must have one row for each item"),
     ],
 )  # fmt: skip
 def test_a_damaged_file_is_named_with_the_place(changed, name, path, edit, says):

@@ -38,6 +38,7 @@ CAPTIONS = [" ".join(RANDOM.choice(tiny_models.WORDS, RANDOM.integers(1, 12))) f
         ("torchvision/resnet18", "image", "98a9ad301d51af56"),
         ("transformers", "text", "151ec49183dbc323"),
         ("sentence-transformers", "text", "04839e3e3be2577c"),
+        ("transformers-clip", "text", "48704c8bb874c500"),
         ("handcrafted", "image", "95909d7e63f830a6"),
         ("tfidf-svd", "text", "95909d7e63f830a6"),
     ],

@@ -100,6 +100,13 @@ def test_a_training_checkpoint_with_a_state_dict_inside_loads(saved):
     assert np.array_equal(nested, encoded(backbone(saved()), images, RUN))
 
 
+@pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
+def test_a_prefix_of_parallel_training_is_taken_off_in_every_format(saved, suffix):
+    plain = encoded(backbone(saved()), pictures(), RUN)
+    path = saved(suffix=suffix, change=lambda state: {f"module.{key}": value for key, value in state.items()})
+    assert np.array_equal(encoded(backbone(path), pictures(), RUN), plain)
+
+
 def test_counters_of_batch_normalisation_may_be_missing(saved):
     def without_counters(state):
         return {key: value for key, value in state.items() if not key.endswith("num_batches_tracked")}
@@ -196,13 +203,22 @@ def test_refusal_of_code_does_not_advise_to_load_it_all_the_same(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
-@pytest.mark.parametrize("content", [b"", b"no weights at all"], ids=["empty", "text"])
-def test_file_that_is_damaged_is_named(tmp_path, suffix, content):
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"", "it is empty"),
+        (b"no weights at all", "it is text that begins with 'no weights at all'"),
+        (b"version https://git-lfs.github.com/spec/v1\nsize 46830571\n", "it is a Git LFS pointer"),
+        (b"\xff\xfe\xfd" * 9, ""),
+    ],
+    ids=["empty", "text", "pointer", "noise"],
+)
+def test_file_that_is_damaged_is_named(tmp_path, suffix, content, says):
     path = tmp_path / f"weights{suffix}"
     path.write_bytes(content)
     with pytest.raises(HarnessError) as caught:
         read_state(path)
-    assert str(caught.value).startswith(f"--image-weights {path} cannot be read as weights: ")
+    assert str(caught.value).startswith(f"--image-weights {path} cannot be read as weights: {says}")
     assert "\n" not in str(caught.value)
 
 

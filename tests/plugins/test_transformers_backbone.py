@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from harness_plugins.sentence_transformers_folder import SentenceTransformersFolder
 from harness_plugins.transformers_features import TransformersText
+from reference import tiny_models
 from reference.parts import encoded
 
 from harness.context import RunContext
 from harness.errors import HarnessError
+from harness.weights import longest_text
 
 import transformers  # isort: skip - transformers_features declares torchvision's operators first
 
@@ -142,6 +146,43 @@ def test_minilm_knows_what_is_alike(minilm):
     assert found.shape == (3, 384)
     alike = found @ found.T
     assert alike[0, 1] > alike[0, 2] + 0.2
+
+
+LONG = ["a river " * 40, "many boats are docked in a harbor"]
+
+
+@pytest.mark.parametrize("pooling", ["mean", "released"])
+def test_captions_are_cut_where_the_positions_of_the_model_end(tmp_path, caplog, pooling):
+    folder = tiny_models.bert(tmp_path / "bert")  # 64 positions
+    whole = encoded(backbone(folder, pooling=pooling, max_tokens=64), LONG, RUN)
+    assert "positions" not in caplog.text
+    assert np.array_equal(encoded(backbone(folder, pooling=pooling, max_tokens=600), LONG, RUN), whole)
+    assert "text_backbone.max_tokens = 600: BertModel knows 64 positions, where texts are cut." in caplog.text
+
+
+@pytest.mark.parametrize("settings", [{"max_seq_length": 600}, {}])
+def test_so_are_those_of_a_folder_of_sentence_transformers(tmp_path, settings):
+    folder = tiny_models.sentence_transformers(tmp_path, {"pooling_mode": "mean"})
+    file = next(folder.rglob("sentence_bert_config.json"))
+    found = []
+    for changed in ({"max_seq_length": 64}, settings):
+        file.write_text(json.dumps(changed))
+        backbone = SentenceTransformersFolder(weights=str(folder), batch_size=3, precision="fp32")
+        found.append(encoded(backbone, LONG, RUN))
+    assert np.array_equal(*found)
+
+
+def test_positions_before_the_first_do_not_count():
+    """Those of RoBERTa begin behind padding, those of OPT behind an offset; rotary ones have no table."""
+    small = {"vocab_size": 30, "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2}
+    config = transformers.RobertaConfig(**small, intermediate_size=8, max_position_embeddings=66, pad_token_id=1)
+    assert longest_text(transformers.RobertaModel(config), 600, "x") == 64
+    config = transformers.OPTConfig(
+        **small, word_embed_proj_dim=8, ffn_dim=8, max_position_embeddings=64, pad_token_id=1
+    )
+    assert longest_text(transformers.OPTModel(config), 600, "x") == 64
+    config = transformers.ModernBertConfig(**small, intermediate_size=8, max_position_embeddings=64, pad_token_id=0)
+    assert longest_text(transformers.ModernBertModel(config), 600, "x") == 600
 
 
 def remove(name):

@@ -7,7 +7,7 @@ import pytest
 
 from harness.errors import HarnessError
 from harness.npz_file import read_npz
-from harness.retrieval.code_file import code_table
+from harness.retrieval.code_file import code_table, stored_table
 from harness.retrieval.codes import pack
 
 WHERE = "--codes other.npz"
@@ -99,6 +99,29 @@ def test_multi_labels_are_taken_as_they_are():
     found = code_table(file() | labels(5), WHERE)
     assert found.query_labels.shape == (N_QUERY, 5)
     assert found.database_labels.shape == (N_DATABASE, 5)
+
+
+def test_a_column_of_labels_holds_classes_and_that_is_told(caplog):
+    query, database = np.arange(N_QUERY) % 2, np.arange(N_DATABASE) % 2
+    table = code_table(file(query_labels=query[:, None], database_labels=database[:, None].astype(float)), WHERE)
+    assert table.query_labels.tolist() == query.tolist()
+    assert table.database_labels.tolist() == database.tolist()
+    assert "--codes other.npz: query_labels is one column (4, 1), read as the class of each item" in caplog.text
+    halves = np.full((N_QUERY, 1), 0.5)
+    with pytest.raises(HarnessError, match="query_labels must be whole numbers"):
+        code_table(file(query_labels=halves), WHERE)
+    caplog.clear()
+    one = {name: np.ones((n, 1), dtype=bool) for name, n in (("query_labels", 4), ("database_labels", 9))}
+    assert code_table(file(**one), WHERE).query_labels.shape == (4, 1)
+    assert "one column of bool (4, 1)" in caplog.text
+
+
+def test_ids_in_both_parts_are_refused_unless_a_record_has_them():
+    """``harness evaluate`` numbers the items of each part from 0 where a file says nothing."""
+    both = file(query_ids=np.arange(N_QUERY), database_ids=np.arange(N_DATABASE))
+    with pytest.raises(HarnessError, match="4 ids are both query and database, the first is 0"):
+        code_table(both, WHERE)
+    assert_same_codes(stored_table(both, WHERE), code_table(file(), WHERE))
 
 
 @pytest.mark.parametrize("drop", [("query_text",), ("query_image", "database_text"), ("database_image",)])

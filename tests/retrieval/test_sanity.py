@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 from harness.plugins import load_registry
 from harness.retrieval import evaluate as evaluate_module
 from harness.retrieval import self_check
+from harness.retrieval.codes import pack
 from harness.retrieval.evaluate import CodeTable, evaluate
 from harness.retrieval.histograms import DistanceHistogram
 from harness.retrieval.metrics import average_precision, average_precision_optimistic, average_precision_pessimistic
 from harness.retrieval.partners import partners
-from harness.retrieval.sanity import PER_ITEM, TOLERANCE, means_not_finite, random_order_moments
+from harness.retrieval.sanity import PER_ITEM, TOLERANCE, constant_bits, means_not_finite, random_order_moments
 from harness.retrieval.self_check import tolerance
 
 MODALITIES = ("image", "text")
@@ -301,3 +302,36 @@ def _counted_on_processor(relevance, queries, database, n_bits, device=None):
     from harness.retrieval.counting import counts
 
     return DistanceHistogram(*counts(relevance, queries, database, n_bits + 1))
+
+
+# --- bits that never change ---
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (np.full((9, 12), 0.3), "all 9 image codes are equal, so that they rank nothing: every output is above 0, so"),
+        (np.full((9, 12), -0.3), "all 9 image codes are equal, so that they rank nothing: no output is above 0"),
+        (np.tile([1.0, -1, 1], (9, 4)), "all 9 image codes are equal, so that they rank nothing"),
+        (np.c_[np.eye(9), np.ones((9, 3))], "3 of 12 bits are the same in all 9 image codes"),
+        (np.eye(9, 9), ""),
+        (np.ones((1, 12)), ""),
+    ],
+)
+def test_bits_that_never_change_are_counted(values, said):
+    """Over both parts together, and without the unused bits of the last byte."""
+    packed = pack(values)
+    for cut in range(len(values)):
+        found = constant_bits("image", [packed[:cut], packed[cut:]][not cut :], values.shape[1])
+        assert len(found) == bool(said)
+        assert not said or found[0].startswith(said)
+
+
+def test_an_evaluation_tells_of_codes_that_collapsed(declared):
+    equal, varied = np.full((9, 1), 3, dtype=np.uint8), np.arange(9, dtype=np.uint8)[:, None]
+    codes, labels = {"image": equal, "text": varied}, np.arange(9) % 3
+    found = evaluate(CodeTable(8, codes, codes, labels, labels, np.arange(9), np.arange(9)), declared)
+    assert found.remarks == [
+        "all 18 image codes are equal, so that they rank nothing", "4 of 8 bits are the same in all 18 text codes",
+    ]  # fmt: skip
+    assert found.violations == []

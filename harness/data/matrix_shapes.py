@@ -1,0 +1,82 @@
+"""Do matrices of strangers fit each other? One sentence with names and shapes where they do not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.errors import HarnessError
+
+
+def check_numbers(array: NDArray, what: str) -> None:
+    """Features are a matrix (items, features) of finite numbers, with at least one of each.
+
+    Args:
+        array: The matrix.
+        what: File and name, for the message.
+
+    Raises:
+        HarnessError: It is none; the message says what it is instead, or counts the rows with NaN or infinite values.
+    """
+    if array.ndim != 2 or 0 in array.shape or array.dtype.kind not in "fiu":
+        raise HarnessError(f"{what} must be a matrix of numbers (items, features), not {array.dtype} {array.shape}.")
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        rows = np.flatnonzero(~np.isfinite(array).all(axis=1))
+        raise HarnessError(f"{what} has NaN or infinite values in {len(rows)} rows, the first is row {rows[0]}.")
+
+
+def check_rows(where: str, arrays: Mapping[str, NDArray], item: str = "item") -> None:
+    """All have one row for each item.
+
+    Args:
+        where: The file, for the message.
+        arrays: Name to array.
+        item: What a row stands for.
+
+    Raises:
+        HarnessError: They have different numbers of rows; the message gives all shapes, and says which of them looks
+            transposed.
+    """
+    rows = {name: array.shape[0] if array.ndim else 0 for name, array in arrays.items()}
+    if len(set(rows.values())) == 1:
+        return
+    across = {name: array.shape[1] for name, array in arrays.items() if array.ndim == 2}
+    turned = [
+        name
+        for name, columns in across.items()
+        if columns in (others := [count for other, count in rows.items() if other != name]) and rows[name] not in others
+    ]
+    hint = ""
+    if len(across) == len(rows) and len(set(across.values())) == 1 and min(across.values()) > 1:
+        hint = (
+            f"; each has {next(iter(across.values()))} columns, so that {item}s seem to lie in columns: transpose them"
+        )
+    elif turned:
+        hint = f"; {_listed(turned)} {'looks' if len(turned) == 1 else 'look'} transposed"
+    raise HarnessError(f"{where}: {shapes(arrays)} must have one row for each {item}{hint}.")
+
+
+def check_columns(where: str, arrays: Mapping[str, NDArray], column: str) -> None:
+    """Parts that are put one below the other have the same columns.
+
+    Args:
+        where: The file, for the message.
+        arrays: Name to matrix.
+        column: What a column stands for.
+
+    Raises:
+        HarnessError: One is no matrix, or has another number of columns; the message gives all shapes.
+    """
+    if any(array.ndim != 2 for array in arrays.values()) or len({array.shape[1] for array in arrays.values()}) > 1:
+        raise HarnessError(f"{where}: {shapes(arrays)} must be matrices with the same number of columns, the {column}.")
+
+
+def shapes(arrays: Mapping[str, NDArray]) -> str:
+    """``I_tr (30, 8) and I_te (10, 9)``."""
+    return _listed([f"{name} {array.shape}" for name, array in arrays.items()])
+
+
+def _listed(words: list[str]) -> str:
+    return " and ".join([", ".join(words[:-1]), words[-1]] if words[:-1] else words)
