@@ -23,6 +23,7 @@ from pathlib import Path
 
 from harness.cell_log import tail_of
 from harness.errors import HarnessError, unknown_name
+from harness.json_text import read_json_as
 from harness.paths_below import path_below
 from harness.processes import process_exists
 from harness.whole_file import replace_text
@@ -43,6 +44,15 @@ class PlannedCell:
     method: str
     dataset: str
     title: str
+
+
+@dataclass(frozen=True)
+class CellList:
+    """The content of ``sweep.json``: for each cell what :class:`PlannedCell` has, in its order."""
+
+    schema: int
+    name: str
+    cells: list[tuple[str, str, str, str]]
 
 
 @dataclass(frozen=True)
@@ -106,9 +116,9 @@ class SweepState:
         """
         path = self.folder / "sweep.json"
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            return [PlannedCell(*cell) for cell in content["cells"]]
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            content = read_json_as(path, CellList)
+            return [PlannedCell(*cell) for cell in content.cells]
+        except (OSError, ValueError) as error:
             raise HarnessError(
                 f"{path} cannot be read ({error}): start the sweep again, which writes it anew; records stay."
             ) from error
@@ -118,9 +128,8 @@ class SweepState:
         found = []
         for path in (self.folder / "invocations").glob("*.json"):
             try:
-                content = json.loads(path.read_text(encoding="utf-8"))
-                found.append(Invocation(**{**content, "argv": tuple(content["argv"])}))
-            except (OSError, ValueError, TypeError, KeyError):
+                found.append(read_json_as(path, Invocation))
+            except (OSError, ValueError):
                 continue
         return sorted(found, key=lambda invocation: invocation.started)
 

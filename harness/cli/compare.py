@@ -9,6 +9,7 @@ import click
 
 from harness.cli import statistics_options as shared
 from harness.cli.options import RESULTS
+from harness.cli.rows import print_json, print_rows
 
 if TYPE_CHECKING:
     from harness.report.statistics.compared_settings import Line
@@ -89,13 +90,9 @@ def _print(a: str, b: str, lines: list[Line], columns: list[str], notes: list[st
     metrics = dict.fromkeys(line.setting["metric"] for line in lines)
     title = f"{', '.join(metrics)} of A = {a} and B = {b}"
     if style == "json":
-        import json
-
-        click.echo(json.dumps({"a": a, "b": b, "lines": [_numbers(line) for line in lines], "notes": notes}, indent=1))
+        print_json({"a": a, "b": b, "lines": [_numbers(line) for line in lines], "notes": notes})
         return
     if style == "csv":
-        from harness.cli.rows import print_rows
-
         rows = [_numbers(line) for line in lines]
         print_rows(list(rows[0]), [list(row.values()) for row in rows], "csv")
         shared.print_notes(notes)

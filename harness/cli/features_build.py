@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import click
 
 from harness.cli.data_options import REHASH, feature_options, feature_requests, read_files_again
 from harness.cli.options import JSON
+from harness.cli.rows import print_json
 
 
 @click.command()
@@ -56,7 +56,7 @@ def command(device: str, rehash: bool, as_json: bool, **options: Any) -> None:
                 if job.source.ready is not None:
                     listener.say(f"{job.source.name} comes as features: there is nothing to compute.")
     if as_json:
-        click.echo(json.dumps(rows, indent=1))
+        print_json(rows)
         return
     computed = sum(not row["cached"] for row in rows)
     click.echo(f"{computed} computed, {len(rows) - computed} from the cache")

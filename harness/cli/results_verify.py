@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.options import JSON, RESULTS
+from harness.cli.rows import print_json
 from harness.wording import counted
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def command(
     with stdout_kept_clean(as_json):
         found = verify(RunStore(results).lookup(run), device, data_root)
     if as_json:
-        click.echo(json.dumps(_facts(found), indent=1))
+        print_json(_facts(found))
     else:
         _print(found)
     ctx.exit(0 if found.identical else 1)

@@ -4,7 +4,6 @@ tables.
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli.options import JSON, RESULTS, results_option
+from harness.cli.rows import print_json
 from harness.wording import counted
 
 if TYPE_CHECKING:
@@ -189,7 +189,7 @@ def run_requests(
         raise
     if options["as_json"]:
         records = (store.find(*job.cell.place) for job in jobs)
-        click.echo(json.dumps([stored.record.to_json() for stored in records if stored is not None], indent=1))
+        print_json([stored.record.to_json() for stored in records if stored is not None])
     else:
         _print_tables(jobs, store, metric_ids, result)
     click.echo(f"\n{_closing(result, len(jobs), store)}", err=options["as_json"])

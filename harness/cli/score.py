@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from harness.cli.options import JSON, PLUGIN, RESULTS
+from harness.cli.rows import print_json
 from harness.wording import counted
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def command(
                 err=True,
             )
     if as_json:
-        click.echo(json.dumps([rescored.record.to_json() for rescored in done], indent=1))
+        print_json([rescored.record.to_json() for rescored in done])
     else:
         from harness.report.frame import records_frame
         from harness.report.tables import comparison_tables, render

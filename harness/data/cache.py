@@ -19,6 +19,8 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
+from harness.json_text import read_json
+
 log = logging.getLogger(__name__)
 
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, EOFError, RecursionError, MemoryError)
@@ -192,7 +194,7 @@ def stored_entry(folder: Path, key: Mapping[str, Any] | None = None) -> tuple[di
     Raises:
         UNREADABLE: One of these errors: it is not there, damaged, or of another key.
     """
-    stored = json.loads((folder / "key.json").read_text(encoding="utf-8"))
+    stored = read_json(folder / "key.json")
     if key is not None and stored["key"] != key:
         raise KeyError("key")
     return stored, [

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from harness.declarations import ProtocolDeclaration
 from harness.errors import HarnessError
 from harness.interfaces import PairsToCorrupt
+from harness.json_text import parsed_json
 from harness.npz_file import read_npz
 from harness.seeding import numpy_generator
 
@@ -240,7 +241,7 @@ class _Header(BaseModel):
 
 def _header(path: Path, stored: NDArray) -> _Header:
     try:
-        content = json.loads(str(stored))
+        content = parsed_json(str(stored))
         if not isinstance(content, dict) or "format" not in content:
             raise ValueError
     except ValueError:
