@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import stat
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -93,12 +95,17 @@ def read_plain_file(path: Path) -> bytes:
         OSError: It cannot be read.
         ValueError: It is a pipe, a device or something else that is no plain file, or it is larger.
     """
-    if not path.is_file():
-        path.stat()  # says why, where it is not there
-        raise ValueError("it is no plain file")
-    if path.stat().st_size > LARGEST_BYTES:
-        raise ValueError(f"it is larger than {LARGEST_BYTES >> 20} MB")
-    return path.read_bytes()
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    try:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise ValueError("it is no plain file")
+        if found.st_size > LARGEST_BYTES:
+            raise ValueError(f"it is larger than {LARGEST_BYTES >> 20} MB")
+        with os.fdopen(descriptor, "rb", closefd=False) as opened:
+            return opened.read(LARGEST_BYTES)
+    finally:
+        os.close(descriptor)
 
 
 def read_json_as(path: Path, kind: type[Kind]) -> Kind:

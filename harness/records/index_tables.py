@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.records.facts import FACTS, facts
-from harness.records.store import read_record, short
+from harness.records.store import read_run, short
 from harness.records.walk import Seen, walk
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ def add(connection: sqlite3.Connection, runs: Path, changed: list[Seen]) -> None
         for seen in changed[start : start + _BATCH]:
             path = runs / seen.folder / "record.json"
             try:
-                record = read_record(path)
+                record = read_run(path.parent)
             except FileNotFoundError:
                 continue  # removed since the walk
             except OSError as error:
@@ -244,5 +245,5 @@ def _stored(value: Any) -> Any:
     if value is None or isinstance(value, str | float):
         return value
     if isinstance(value, int):
-        return value if -(2**63) <= value < 2**63 else float(value)
+        return value if -(2**63) <= value < 2**63 else (math.inf if value > 0 else -math.inf)
     return json.dumps(value, sort_keys=True)
