@@ -88,8 +88,12 @@ def read_json(path: Path) -> Any:
     return parsed_json(read_plain_file(path))
 
 
-def read_plain_file(path: Path) -> bytes:
-    """The bytes of a file of at most :data:`LARGEST_BYTES`.
+def read_plain_file(path: Path, largest: int = LARGEST_BYTES) -> bytes:
+    """The bytes of a file.
+
+    Args:
+        path: The file.
+        largest: Bytes that it may have.
 
     Raises:
         OSError: It cannot be read.
@@ -100,10 +104,12 @@ def read_plain_file(path: Path) -> bytes:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
             raise ValueError("it is no plain file")
-        if found.st_size > LARGEST_BYTES:
-            raise ValueError(f"it is larger than {LARGEST_BYTES >> 20} MB")
-        with os.fdopen(descriptor, "rb", closefd=False) as opened:
-            return opened.read(LARGEST_BYTES)
+        if found.st_size > largest:
+            raise ValueError(f"it is larger than {largest >> 20} MB")
+        content = os.read(descriptor, found.st_size)
+        while len(content) < found.st_size and (more := os.read(descriptor, found.st_size - len(content))):
+            content += more  # a single call reads 2 GB at most
+        return content
     finally:
         os.close(descriptor)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 import sqlite3
 from collections.abc import Iterable
@@ -47,12 +46,9 @@ def query(index: RunIndex, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
         cursor = index.connection.execute(sql)
         rows = cursor.fetchall()
     except (sqlite3.Error, sqlite3.Warning, ValueError) as error:
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_CORRUPT and index.repaired(error):
-            return query(index, sql)
         raise _explained(str(error), index.columns, bool(refused)) from error
     finally:
-        with contextlib.suppress(sqlite3.ProgrammingError):  # closed, because it was damaged
-            index.connection.set_authorizer(None)
+        index.connection.set_authorizer(None)
     if cursor.description is None:
         raise HarnessError('the query is empty; for example "SELECT method, noise, \\"i2t/map\\" FROM runs".')
     return [name for name, *_ in cursor.description], rows
