@@ -8,5 +8,10 @@ def counted(number: int, noun: str, nouns: str = "") -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {nouns or noun + 's'}"
 
 
+def shortened(text: str, longest: int = 200) -> str:
+    """A text of a user for a message: its beginning, where it is long."""
+    return text if len(text) <= longest else f"{text[: longest - 3]}..."
+
+
 CANNOT_WEIGH = "cannot weigh pairs"
 """In the note of a record whose hasher was fitted on a selection of the pairs; tables look for it."""

@@ -34,6 +34,9 @@ DIGEST_BYTES = 32
 LARGEST_BYTES = 2**30
 """SQLite holds no larger database of a file in memory; 250,000 records. A larger index is made each time."""
 
+STEPS_BETWEEN_LOOKS = 100_000
+"""Instructions of SQLite's machine, a few milliseconds, between two looks at whether the user has pressed Ctrl-C."""
+
 _ORDER = "replace(folder, '/', char(1))"
 """The order of the folders, name by name, as the walk has it."""
 
@@ -81,7 +84,8 @@ class RunIndex:
         )
         bound = [*values, -1 if limit is None else limit]
         try:
-            return self.connection.execute(sql, bound).fetchall()
+            with interruptible(self.connection):
+                return self.connection.execute(sql, bound).fetchall()
         except sqlite3.OperationalError as error:
             raise HarnessError(
                 f"the condition on records cannot be evaluated: {error}; write a shorter one."
@@ -93,6 +97,27 @@ class RunIndex:
         if not rows:
             return {name: [] for name in columns}
         return dict(zip(columns, map(list, zip(*rows, strict=True)), strict=True))
+
+
+@contextmanager
+def interruptible(connection: sqlite3.Connection) -> Iterator[None]:
+    """Let Ctrl-C end a statement, however long it takes.
+
+    SQLite is left neither for a signal nor for another thread of Python; it now and then calls a function, and Python
+    looks for signals when a function begins.
+
+    Raises:
+        KeyboardInterrupt: It was ended so.
+    """
+    connection.set_progress_handler(lambda: 0, STEPS_BETWEEN_LOOKS)
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_INTERRUPT:
+            raise KeyboardInterrupt from error
+        raise
+    finally:
+        connection.set_progress_handler(None, 0)
 
 
 @contextmanager
