@@ -92,4 +92,10 @@ def size_shown(size: float) -> str:
 
 def jsonable_use(use: Any) -> dict[str, Any]:
     """A look into the cache, for ``--json``."""
-    return {**use.about, "entry": use.folder.name, "cached": use.found, "seconds": round(use.seconds, 3)}
+    return {
+        **use.about,
+        "entry": use.folder.name,
+        "cached": use.found,
+        "lost": use.lost,
+        "seconds": round(use.seconds, 3),
+    }
