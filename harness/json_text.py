@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import stat
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from harness.whole_file import read_plain_file
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -18,9 +18,6 @@ Kind = TypeVar("Kind")
 
 DEEPEST = 100
 """Tables and lists inside each other; nothing of ours has more than ten."""
-
-LARGEST_BYTES = 256 * 2**20
-"""Size of a file that is read; the largest of ours is the list of a sweep's cells, 20 MB for 100,000."""
 
 
 def json_text(value: Any, indent: int | None = 1) -> str:
@@ -83,35 +80,9 @@ def read_json(path: Path) -> Any:
     Raises:
         OSError: The file cannot be read.
         ValueError: As :func:`parsed_json`, or it is no plain file (a pipe would be waited for), or larger than
-            :data:`LARGEST_BYTES`.
+            :data:`harness.whole_file.LARGEST_BYTES`.
     """
     return parsed_json(read_plain_file(path))
-
-
-def read_plain_file(path: Path, largest: int = LARGEST_BYTES) -> bytes:
-    """The bytes of a file.
-
-    Args:
-        path: The file.
-        largest: Bytes that it may have.
-
-    Raises:
-        OSError: It cannot be read.
-        ValueError: It is a pipe, a device or something else that is no plain file, or it is larger.
-    """
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    try:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
-            raise ValueError("it is no plain file")
-        if found.st_size > largest:
-            raise ValueError(f"it is larger than {largest >> 20} MB")
-        content = os.read(descriptor, found.st_size)
-        while len(content) < found.st_size and (more := os.read(descriptor, found.st_size - len(content))):
-            content += more  # a single call reads 2 GB at most
-        return content
-    finally:
-        os.close(descriptor)
 
 
 def read_json_as(path: Path, kind: type[Kind]) -> Kind:
