@@ -69,7 +69,7 @@ class WorkerState:
         """Whether its process still works, as far as can be told from here."""
         if self.host == socket.gethostname():
             return process_exists(self.pid, before=self.started)
-        return time.time() - self.updated < LOST_SECONDS
+        return abs(time.time() - self.updated) < LOST_SECONDS  # a clock set back makes no dead worker live
 
 
 def log_beside(file: Path) -> Path:
