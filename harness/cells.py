@@ -22,9 +22,6 @@ CORE_VERSIONS = {"split": 1, "standardise": 1, "noise_order": 1, "training_loop"
 
 DEFAULT_TRUSTED = 0.2
 
-LARGEST_INTEGER = 2**63 - 1
-"""SQLite, numpy and torch have no larger whole numbers; seeds and counts go up to it."""
-
 MOST_BITS = 2**16
 """Longest code; the field uses up to a few hundred bits."""
 

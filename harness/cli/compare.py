@@ -10,9 +10,14 @@ import click
 from harness.cli import statistics_options as shared
 from harness.cli.options import RESULTS
 from harness.cli.rows import print_json, print_rows
+from harness.quantities import LARGEST_INTEGER
 
 if TYPE_CHECKING:
     from harness.report.statistics.compared_settings import Line
+
+
+MOST_RESAMPLES = 1_000_000
+"""More would change no digit that is shown."""
 
 
 @click.command()
@@ -31,7 +36,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--resamples",
-    type=click.IntRange(min=100),
+    type=click.IntRange(100, MOST_RESAMPLES),
     default=4000,
     show_default=True,
     metavar="N",
@@ -39,7 +44,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--random-seed",
-    type=click.IntRange(min=0),
+    type=click.IntRange(0, LARGEST_INTEGER),
     default=0,
     show_default=True,
     metavar="N",

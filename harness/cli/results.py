@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cells import LARGEST_INTEGER
 from harness.cli.options import JSON, RESULTS
 from harness.cli.rows import FORMAT, checked, print_rows
 from harness.cli.verbs import Verbs
+from harness.quantities import LARGEST_INTEGER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

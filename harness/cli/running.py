@@ -16,6 +16,7 @@ import click
 
 from harness.cli.options import JSON, RESULTS, results_option
 from harness.cli.rows import print_json
+from harness.quantities import check_whole
 from harness.wording import counted
 
 if TYPE_CHECKING:
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
     from harness.standing import Standing
     from harness.sweep import Result, Sweep
     from harness.workbench import Job
+
+
+MOST_WORKERS = 100_000
+"""More is a slip of the keyboard."""
 
 
 def running_options(executor: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -254,8 +259,12 @@ def session_of(options: dict[str, Any], settings: RunSettings) -> Session:
     """
     from harness.execution import Session
     from harness.quantities import seconds_of, size_of
+    from harness.settings import MOST_THREADS
     from harness.sweep import carried_environment
 
+    check_whole("--threads", settings.threads, 1, MOST_THREADS)
+    check_whole("--workers", options["workers"], 1, MOST_WORKERS)
+    check_whole("--cells-per-gpu", options["cells_per_gpu"], 1, MOST_WORKERS)
     return Session(
         folder=Path(),
         workers=options["workers"],
