@@ -82,7 +82,7 @@ def command(
     from harness.metric_ids import metrics_with
     from harness.npz_file import read_npz
     from harness.plugins import load_registry
-    from harness.records.schema import CellFacts, RunRecord
+    from harness.records.schema import RunRecord, facts_of
     from harness.records.store import RunStore
     from harness.records.verdict import verdict, violation_notes
     from harness.request_checks import check_shares_and_seeds
@@ -99,6 +99,7 @@ def command(
     arrays = read_npz(codes, "--codes", ARRAYS.__contains__)
     table = code_table(arrays, f"--codes {codes}", None if frame is None else _labels_by_id(frame))
     facts = _facts(said, frame, table, name or codes.stem, seed)
+    cell_facts = facts_of(facts, f"--codes {codes}{f', --cell {cell}' if cell else ''}")
     identity = {
         **{
             key: value
@@ -117,7 +118,7 @@ def command(
     record = RunRecord(
         hash=content_hash(identity),
         status=status,
-        cell=CellFacts(**facts),
+        cell=cell_facts,
         metrics={**evaluation.metrics, "detector": {}, "noise": {"requested": facts["noise"]}},
         metric_definitions=definitions(declared),
         queries=evaluation.queries,

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
 from harness.cells import MOST_BITS, SCHEMA
+from harness.errors import HarnessError
 from harness.quantities import LARGEST_INTEGER
 from harness.records.migrations import migrated
 
@@ -134,6 +135,26 @@ def record_from_json(content: dict[str, Any]) -> RunRecord:
     try:
         return RunRecord.model_validate({"schema_": content.pop("schema"), **content})
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(map(str, first["loc"]))
-        raise ValueError(f"{place}: {first['msg'].removeprefix('Value error, ')}") from error
+        raise ValueError(first_mistake(error)) from error
+
+
+def facts_of(content: dict[str, Any], where: str) -> CellFacts:
+    """Facts of a cell that come from a file or the command line.
+
+    Args:
+        content: The facts by name.
+        where: Where they come from, for the message.
+
+    Raises:
+        HarnessError: One is of the wrong type or out of bounds.
+    """
+    try:
+        return CellFacts(**content)
+    except ValidationError as error:
+        raise HarnessError(f"{where}: {first_mistake(error)}.") from error
+
+
+def first_mistake(error: ValidationError) -> str:
+    """The field that is wrong first, and what is wrong with it."""
+    first = error.errors(include_url=False)[0]
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg'].removeprefix('Value error, ')}"
