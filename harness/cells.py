@@ -22,6 +22,9 @@ CORE_VERSIONS = {"split": 1, "standardise": 1, "noise_order": 1, "training_loop"
 
 DEFAULT_TRUSTED = 0.2
 
+MOST_BITS = 2**16
+"""Longest code; the field uses up to a few hundred bits."""
+
 
 @dataclass(frozen=True)
 class CellRequest:

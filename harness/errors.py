@@ -5,6 +5,11 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from harness.wording import shortened
+
+LONGEST_NAME = 200
+"""Characters that are compared with the names that exist."""
+
 
 class HarnessError(Exception):
     """A mistake that the user can mend.
@@ -46,11 +51,11 @@ def unknown_name(kind: str, name: str, known: Iterable[str], remark: str = "") -
     Returns:
         The error, with the nearest names ("did you mean") or, where none is near, the list of all names.
     """
-    names = sorted(set(known))
-    close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    names, looked_up = sorted(set(known)), name[:LONGEST_NAME]
+    close = difflib.get_close_matches(looked_up, names, n=3, cutoff=0.5)
     if not close:
         lowered = {candidate.lower(): candidate for candidate in names}
-        close = [lowered[hit] for hit in difflib.get_close_matches(name.lower(), lowered, n=3, cutoff=0.5)]
+        close = [lowered[hit] for hit in difflib.get_close_matches(looked_up.lower(), lowered, n=3, cutoff=0.5)]
     if close:
         hint = f"did you mean {' or '.join(repr(candidate) for candidate in close)}?"
     elif not names:
@@ -59,7 +64,7 @@ def unknown_name(kind: str, name: str, known: Iterable[str], remark: str = "") -
         hint = f"known: {', '.join(names)}."
     else:
         hint = f"known: {', '.join(names[:30])} and {len(names) - 30} more."
-    return HarnessError(f"unknown {kind} {name!r}: {hint}{' ' + remark if remark else ''}")
+    return HarnessError(f"unknown {kind} {shortened(name)!r}: {hint}{' ' + remark if remark else ''}")
 
 
 def what_and_where(error: BaseException) -> str:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from harness.declarations import MetricDeclaration
 from harness.errors import HarnessError, unknown_name
+from harness.quantities import DIGITS
+from harness.wording import shortened
 
 if TYPE_CHECKING:
     from harness.plugins import Registry
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 LARGEST_CUTOFF = 1_000_000
 """More is a slip of the keyboard."""
 
-_CUTOFF = re.compile(r"\d+")
+_CUTOFF = re.compile(r"[0-9]+")
 
 
 def declared_metric(registry: Registry, metric_id: str) -> MetricDeclaration:
@@ -43,13 +45,13 @@ def declared_metric(registry: Registry, metric_id: str) -> MetricDeclaration:
         if None not in metric.cutoffs:
             raise unknown_name("metric", metric_id, metric.ids, f"{name} needs a cutoff.")
         return replace(metric, cutoffs=(None,))
-    cutoff = int(text)
+    cutoff = int(text) if len(text) < DIGITS else LARGEST_CUTOFF + 1
     if smallest is None:
         raise HarnessError(f"metric {name!r} takes no cutoff: write {name}.")
     # Ranks begin at 1, Hamming radii at 0: what is usual says which it is.
     least = min(smallest, 1)
     if not least <= cutoff <= LARGEST_CUTOFF:
-        raise HarnessError(f"metric {metric_id}: expected a cutoff from {least} to {LARGEST_CUTOFF}.")
+        raise HarnessError(f"metric {shortened(metric_id, 60)}: expected a cutoff from {least} to {LARGEST_CUTOFF}.")
     return replace(metric, cutoffs=(cutoff,))
 
 

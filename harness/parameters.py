@@ -10,6 +10,8 @@ from typing import Any
 
 from harness.errors import HarnessError, unknown_name
 from harness.interfaces import NOTHING, Need
+from harness.quantities import LARGEST_INTEGER
+from harness.wording import shortened
 
 Value = bool | int | float | str
 
@@ -78,12 +80,14 @@ class Parameter:
                 value = float(text)
             else:
                 value = str(text)
-        except ValueError:
-            raise HarnessError(f"{where}={text}: expected {self.type_name}.") from None
+        except (ValueError, OverflowError):
+            raise HarnessError(f"{where}={shortened(str(text))}: expected {self.type_name}.") from None
         if self.choices and value not in self.choices:
             raise unknown_name(f"value of {where}", str(value), [str(choice) for choice in self.choices])
         if isinstance(value, float) and not math.isfinite(value):
             raise HarnessError(f"{where}={text}: expected a finite number.")
+        if isinstance(value, int) and abs(value) > LARGEST_INTEGER:
+            raise HarnessError(f"{where}={shortened(str(text))}: expected a number of at most 63 bits.")
         number = value if isinstance(value, int | float) and not isinstance(value, bool) else None
         if number is not None and (
             (self.minimum is not None and number < self.minimum)
@@ -107,7 +111,7 @@ def _read_int(text: Any) -> int:
     if isinstance(text, bool):
         raise ValueError(text)
     number = float(text)  # accepts 1e3
-    if not number.is_integer():
+    if not math.isfinite(number) or not number.is_integer():
         raise ValueError(text)
     return int(text) if isinstance(text, str) and text.strip().lstrip("+-").isdigit() else int(number)
 

@@ -5,9 +5,9 @@ Its keys are the options of ``harness run``, from the one table in :mod:`harness
 
 from __future__ import annotations
 
-import math
 import os
 import re
+import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -16,11 +16,12 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, create_model
 
 from harness.command import MAY_BE_PATHS, OPTIONS, CellOption
+from harness.quantities import DIGITS
 
 LONGEST_RANGE = 10_000
 """More training seeds are a slip of the keyboard."""
 
-_RANGE = re.compile(r"(\d+)-(\d+)")
+_RANGE = re.compile(rf"(\d{{1,{DIGITS}}})-(\d{{1,{DIGITS}}})")
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 
 
@@ -67,6 +68,11 @@ def _weights(text: str, folder: Path) -> str:
     return str(path) if is_path or path.exists() else text
 
 
+def _is_number(value: Any) -> bool:
+    """Whether it is a finite number, of a size that a float can hold."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < sys.float_info.max
+
+
 def _one(option: CellOption, value: Any, folder: Path) -> Any:
     """One value of an option, of exactly its type.
 
@@ -78,7 +84,7 @@ def _one(option: CellOption, value: Any, folder: Path) -> Any:
             return value
         raise ValueError(f"expected true or false, not {value!r}")
     if option.read is float:
-        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        if _is_number(value):
             return float(value)
         raise ValueError(f"expected a number, not {value!r}")
     if option.read is int:
@@ -156,7 +162,7 @@ def _flat(table: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
 def _text(key: str, value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, int | float) and math.isfinite(value):
+    if _is_number(value):
         return str(value)
     if isinstance(value, str) and value.strip():
         return value.strip()

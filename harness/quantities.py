@@ -1,4 +1,4 @@
-"""Times and sizes as people write and read them."""
+"""Times, sizes and whole numbers as people write and read them."""
 
 from __future__ import annotations
 
@@ -6,11 +6,30 @@ import math
 import re
 
 from harness.errors import HarnessError
+from harness.wording import shortened
 
 SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 BYTES = {"b": 1, "kb": 2**10, "mb": 2**20, "gb": 2**30, "tb": 2**40}
 
-_QUANTITY = re.compile(r"\s*([0-9]*\.?[0-9]+)\s*([a-zA-Z]*)\s*")
+LARGEST_INTEGER = 2**63 - 1
+"""SQLite, numpy and torch have no larger whole numbers; seeds and counts go up to it."""
+
+DIGITS = len(str(LARGEST_INTEGER))
+"""More in a whole number are more than it."""
+
+_QUANTITY = re.compile(r"\s*([0-9]{0,15}\.?[0-9]{1,15})\s*([a-zA-Z]*)\s*")
+
+
+def check_whole(option: str, number: int | None, least: int = 0, most: int = LARGEST_INTEGER) -> None:
+    """A whole number within limits; None is nothing to check.
+
+    Raises:
+        HarnessError: It is smaller or larger.
+    """
+    if number is not None and not least <= number <= most:
+        said = str(number) if number.bit_length() <= 128 else f"of {number.bit_length()} bits"
+        expected = f"at most {most}" if number > most else f"at least {least}" if least else "0 or more"
+        raise HarnessError(f"{option} {said}: expected {expected}.")
 
 
 def seconds_of(text: str, option: str) -> float:
@@ -22,7 +41,7 @@ def seconds_of(text: str, option: str) -> float:
     found = _QUANTITY.fullmatch(text)
     unit = found[2].lower() if found else "?"
     if found is None or unit not in SECONDS or not float(found[1]):
-        raise HarnessError(f"{option} {text}: expected a time above 0, such as 90 (seconds), 15m or 2h.")
+        raise HarnessError(f"{option} {shortened(text, 60)}: expected a time above 0, such as 90 (seconds), 15m or 2h.")
     return float(found[1]) * SECONDS[unit]
 
 
@@ -35,7 +54,9 @@ def size_of(text: str, option: str) -> int:
     found = _QUANTITY.fullmatch(text)
     unit = found[2].lower() if found else "?"
     if found is None or unit not in BYTES or not float(found[1]):
-        raise HarnessError(f"{option} {text}: expected a size above 0 with its unit, such as 800MB or 4GB.")
+        raise HarnessError(
+            f"{option} {shortened(text, 60)}: expected a size above 0 with its unit, such as 800MB or 4GB."
+        )
     return int(float(found[1]) * BYTES[unit])
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from harness.cells import CellRequest
+from harness.cells import MOST_BITS, CellRequest
 from harness.data.standardise import CHOICES as STANDARDISE
 from harness.errors import HarnessError, unknown_name
 from harness.noise.plan import NoisePlan
+from harness.quantities import check_whole
+
+MOST_EPOCHS = 10_000_000
+"""More is a slip of the keyboard."""
 
 
 def check_plan_against(request: CellRequest, plan: NoisePlan) -> None:
@@ -39,18 +43,15 @@ def check_numbers(request: CellRequest) -> None:
         HarnessError: One does not.
     """
     check_shares_and_seeds(request.noise, request.trusted, request.seed, request.data_seed)
-    if request.bits < 1:
-        raise HarnessError(f"--bits {request.bits}: expected at least 1.")
-    if request.limit is not None and request.limit < 1:
-        raise HarnessError(f"--limit {request.limit}: expected at least 1.")
-    if request.method.epochs is not None and request.method.epochs < 1:
-        raise HarnessError(f"--epochs {request.method.epochs}: expected at least 1.")
+    check_whole("--bits", request.bits, 1, MOST_BITS)
+    check_whole("--limit", request.limit, 1)
+    check_whole("--epochs", request.method.epochs, 1, MOST_EPOCHS)
     if request.standardise not in STANDARDISE:
         raise unknown_name("value of --standardise", request.standardise, STANDARDISE)
 
 
 def check_shares_and_seeds(noise: float | None, trusted: float | None, seed: int, data_seed: int | None) -> None:
-    """Shares lie in [0, 1), seeds are not negative.
+    """Shares lie in [0, 1), seeds from 0 to 2^63 - 1.
 
     Raises:
         HarnessError: One does not.
@@ -58,6 +59,5 @@ def check_shares_and_seeds(noise: float | None, trusted: float | None, seed: int
     for option, value in (("--noise", noise), ("--trusted", trusted)):
         if value is not None and not 0 <= value < 1:
             raise HarnessError(f"{option} {value:g}: expected a share from 0 up to, but not including, 1.")
-    for option, number in (("--seed", seed), ("--data-seed", data_seed)):
-        if number is not None and number < 0:
-            raise HarnessError(f"{option} {number}: expected 0 or more.")
+    check_whole("--seed", seed)
+    check_whole("--data-seed", data_seed)

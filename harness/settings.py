@@ -8,10 +8,13 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.errors import HarnessError
+from harness.quantities import check_whole
 
 if TYPE_CHECKING:
     import torch
+
+MOST_THREADS = 4096
+"""More than any machine has; the libraries end the process where they cannot start so many."""
 
 POOLS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 """Read by BLAS and OpenMP libraries when they are loaded; those that are loaded already are told directly."""
@@ -52,10 +55,9 @@ def applied(settings: RunSettings) -> Iterator[torch.device]:
         The device.
 
     Raises:
-        HarnessError: There is no such device here, or the number of threads is below 1.
+        HarnessError: There is no such device here, or the number of threads is below 1 or above :data:`MOST_THREADS`.
     """
-    if settings.threads < 1:
-        raise HarnessError(f"--threads {settings.threads}: expected at least 1.")
+    check_whole("--threads", settings.threads, 1, MOST_THREADS)
     from harness.context import choose_device
 
     device = choose_device(settings.device)

@@ -23,6 +23,7 @@ from pathlib import Path
 
 from harness.cell_log import tail_of
 from harness.errors import HarnessError, unknown_name
+from harness.json_text import read_json_as
 from harness.paths_below import path_below
 from harness.processes import process_exists
 from harness.whole_file import replace_text
@@ -35,6 +36,10 @@ UNFINISHED_SECONDS = 60.0
 """A small file that was not renamed into place for so long never will be."""
 
 
+LATEST = 2.0**37
+"""Seconds since 1970, in the year 6325: later moments are no dates."""
+
+
 @dataclass(frozen=True)
 class PlannedCell:
     """A cell of a sweep: where its record belongs, and one line for people."""
@@ -43,6 +48,15 @@ class PlannedCell:
     method: str
     dataset: str
     title: str
+
+
+@dataclass(frozen=True)
+class CellList:
+    """The content of ``sweep.json``: for each cell what :class:`PlannedCell` has, in its order."""
+
+    schema: int
+    name: str
+    cells: list[tuple[str, str, str, str]]
 
 
 @dataclass(frozen=True)
@@ -59,6 +73,7 @@ class Invocation:
         started: Seconds since 1970.
         ended: The same; None while it runs, or if it was killed.
         outcome: "finished", "stopped" or "failed"; "" while it runs.
+        number: Which command on this sweep it is, from 1: clocks are set back, too. 0 for one of an earlier version.
     """
 
     argv: tuple[str, ...]
@@ -71,6 +86,7 @@ class Invocation:
     started: float
     ended: float | None = None
     outcome: str = ""
+    number: int = 0
 
     @property
     def state(self) -> str:
@@ -106,23 +122,24 @@ class SweepState:
         """
         path = self.folder / "sweep.json"
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            return [PlannedCell(*cell) for cell in content["cells"]]
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            content = read_json_as(path, CellList)
+            return [PlannedCell(*cell) for cell in content.cells]
+        except (OSError, ValueError) as error:
             raise HarnessError(
                 f"{path} cannot be read ({error}): start the sweep again, which writes it anew; records stay."
             ) from error
 
     def invocations(self) -> list[Invocation]:
-        """The commands that worked on it, oldest first; unreadable files are passed over."""
+        """The commands that worked on it, oldest first; files that cannot be read or true are passed over."""
         found = []
         for path in (self.folder / "invocations").glob("*.json"):
             try:
-                content = json.loads(path.read_text(encoding="utf-8"))
-                found.append(Invocation(**{**content, "argv": tuple(content["argv"])}))
-            except (OSError, ValueError, TypeError, KeyError):
+                said = read_json_as(path, Invocation)
+            except (OSError, ValueError):
                 continue
-        return sorted(found, key=lambda invocation: invocation.started)
+            if 0 <= said.started < LATEST:
+                found.append(said)
+        return sorted(found, key=lambda invocation: (invocation.number, invocation.started))
 
     def running(self) -> list[WorkerState]:
         """Workers that work on a cell now."""
@@ -209,7 +226,15 @@ def begin_invocation(state: SweepState, executor: str, workers: int | None, shar
     return InvocationFile(
         state,
         Invocation(
-            tuple(sys.argv), socket.gethostname(), os.getpid(), executor, workers, shard, to_run, started=time.time()
+            tuple(sys.argv),
+            socket.gethostname(),
+            os.getpid(),
+            executor,
+            workers,
+            shard,
+            to_run,
+            started=time.time(),
+            number=max((one.number for one in state.invocations()), default=0) + 1,
         ),
     )
 

@@ -1,7 +1,8 @@
-"""A stored run against the same cell run again: codes, metrics, and what has changed around it."""
+"""A stored run against the same cell run again: everything that it holds, and what has changed around it."""
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -14,16 +15,25 @@ from numpy.typing import NDArray
 from harness.attempt import attempt
 from harness.errors import HarnessError
 from harness.identity import differences, entries
+from harness.metric_ids import declared_metric, metrics_with
 from harness.npz_file import read_npz
 from harness.plugins import load_registry
-from harness.records.facts import metric_values
+from harness.records.contradictions import contradictions, differing_facts
+from harness.records.facts import DIRECTIONS
 from harness.records.repeat import deterministic_in, request_of_record, threads_of_record
+from harness.records.run_files import MODEL_LIMIT_BYTES, model_bytes
 from harness.settings import RunSettings
+from harness.whole_file import read_plain_file
 from harness.workbench import Workbench
 
 if TYPE_CHECKING:
+    from harness.declarations import MetricDeclaration
     from harness.records.schema import RunRecord
     from harness.records.store import StoredRun
+    from harness.registry import Registry
+
+HEADER_BYTES = 2**20
+"""What a model file may have beside its tensors."""
 
 CIRCUMSTANCES = ("device", "threads", "gpu", "cuda", "cudnn", "driver", "cpu", "platform", "products")
 """Entries of an environment that may change the last digits, besides versions, settings and commit."""
@@ -58,8 +68,8 @@ class MetricDifference:
 
     @property
     def size(self) -> float:
-        """Absolute difference; infinite where one of the two is not defined."""
-        if self.stored is None or self.now is None:
+        """Absolute difference; infinite where one of the two is not defined, or no number."""
+        if not isinstance(self.stored, int | float) or not isinstance(self.now, int | float):
             return math.inf
         return abs(self.stored - self.now)
 
@@ -74,7 +84,14 @@ class Verification:
         codes: One entry for each part and modality.
         metrics: Number of metrics that both have.
         differing: Those that differ, the largest difference first.
-        not_computed: Metrics of the record that nothing computes now.
+        not_computed: Metrics of the record that nothing computes now; they were not compared.
+        facts: What the record says of the cell and is not so, one phrase each.
+        arrays: Number of arrays that both have.
+        differing_arrays: Names of those that differ, codes aside.
+        tensors: Number of tensors of the model that both have.
+        differing_tensors: Names of those that differ.
+        lacking: What the cell leaves now and the run does not hold: metrics, arrays and tensors.
+        same_program: Whether the same version of this program made the run, so that it should lack nothing.
         changes: What is different around the cell, the likely reason first.
         device: Where it ran now.
         threads: With how many.
@@ -87,6 +104,13 @@ class Verification:
     metrics: int
     differing: list[MetricDifference]
     not_computed: list[str]
+    facts: list[str]
+    arrays: int
+    differing_arrays: list[str]
+    tensors: int
+    differing_tensors: list[str]
+    lacking: list[str]
+    same_program: bool
     changes: list[str] = field(default_factory=list)
     device: str = ""
     threads: int = 1
@@ -94,8 +118,15 @@ class Verification:
 
     @property
     def identical(self) -> bool:
-        """Whether all codes and all metrics that both have are equal."""
-        return not self.differing and not any(code.differing_items for code in self.codes)
+        """Whether everything that both have is equal, and nothing is missing that should be there."""
+        return not (
+            self.differing
+            or self.facts
+            or self.differing_arrays
+            or self.differing_tensors
+            or (self.lacking and self.same_program)
+            or any(code.differing_items for code in self.codes)
+        )
 
 
 def verify(stored: StoredRun, device: str | None = None, data_root: Path | None = None) -> Verification:
@@ -110,8 +141,8 @@ def verify(stored: StoredRun, device: str | None = None, data_root: Path | None 
         The comparison.
 
     Raises:
-        HarnessError: The run did not finish or its codes are missing, so that there is nothing to compare; or the cell
-            cannot be run now.
+        HarnessError: The run did not finish, its codes are missing or a file of it is damaged, so that there is nothing
+            to compare; or the cell cannot be run now.
     """
     record = stored.record
     if record.status not in ("ok", "invalid"):
@@ -120,30 +151,54 @@ def verify(stored: StoredRun, device: str | None = None, data_root: Path | None 
             f"{record.command}"
         )
     request = request_of_record(record)
-    arrays = read_npz(stored.folder / "arrays.npz", "the stored run's", _is_code)
+    arrays = read_npz(stored.folder / "arrays.npz", "the stored run's")
+    tensors = _tensors(stored.folder / "model.safetensors")
     if data_root is not None:
         request = replace(request, data_root=data_root)
     settings = _settings(record, device)
     registry = load_registry(request.plugins)
     job = Workbench(registry, settings.device).prepare(request)
-    metrics: Any = registry.all("metric")
-    outcome = attempt(job, metrics, settings)
+    before = _values(record)
+    outcome = attempt(job, _metrics(registry, before), settings)
     now = outcome.record
     if outcome.arrays is None:
         message = now.error.message if now.error else "it made no codes"
         raise HarnessError(
             f"run {record.hash} cannot be repeated: its cell ends with status {now.status} now: {message}"
         )
-    before, after = metric_values(record), metric_values(now)
+    after, arrays_now = _values(now), outcome.arrays
+    tensors_now = _contents(model_bytes(outcome.model))
     both = [name for name in before if name in after]
     differing = [MetricDifference(name, before[name], after[name]) for name in both if before[name] != after[name]]
     return Verification(
         hash=record.hash,
         hash_now=job.cell.hash,
-        codes=_compare(arrays, outcome.arrays, record.cell.bits),
+        codes=_compare(arrays, arrays_now, record.cell.bits),
         metrics=len(both),
         differing=sorted(differing, key=lambda difference: -difference.size),
         not_computed=[name for name in before if name not in after],
+        facts=[
+            *contradictions(record, stored.folder),
+            *(differing_facts(record.cell, now.cell) if job.cell.identity == record.identity else []),
+            *([] if now.status == record.status else [f"the status is {record.status}, and now {now.status}"]),
+        ],
+        arrays=len(arrays.keys() & arrays_now.keys()),
+        differing_arrays=[
+            name for name in arrays if name in arrays_now and not _is_code(name) and not _same(arrays, arrays_now, name)
+        ],
+        tensors=len(tensors.keys() & tensors_now.keys()),
+        differing_tensors=[name for name in tensors if name in tensors_now and tensors[name] != tensors_now[name]],
+        lacking=[
+            f"{kind} {name}"
+            for kind, old, new in (
+                ("metric", before, after),
+                ("array", arrays, arrays_now),
+                ("tensor", tensors, tensors_now),
+            )
+            for name in new
+            if name not in old
+        ],
+        same_program=_same_program(record.environment, now.environment),
         changes=[
             *differences(record.identity, job.cell.identity),
             *changed_circumstances(record.environment, now.environment),
@@ -166,8 +221,65 @@ def _settings(record: RunRecord, device: str | None) -> RunSettings:
     return RunSettings(device=device, threads=threads_of_record(record) or 1, deterministic=deterministic_in(record))
 
 
+def _metrics(registry: Registry, stored: Mapping[str, Any]) -> list[MetricDeclaration]:
+    """All registered metrics, and those that the record has with other cutoffs (`harness score --metric map@15`)."""
+    known = []
+    for metric_id in dict.fromkeys(name.partition("/")[2] for name in stored if name.partition("/")[0] in DIRECTIONS):
+        with contextlib.suppress(HarnessError):  # of a plugin that is not here: told as not computed
+            known += declared_metric(registry, metric_id).ids
+    return metrics_with(registry, known)
+
+
+def _values(record: RunRecord) -> dict[str, Any]:
+    """Metrics by column name, whatever stands in their place; a remark on why there is none is no metric."""
+    return {
+        f"{group}/{name}": value
+        for group, values in record.metrics.items()
+        if isinstance(values, dict)
+        for name, value in values.items()
+        if name != "reason"
+    }
+
+
 def _is_code(name: str) -> bool:
     return name.endswith("_codes") or name in ("query_ids", "database_ids")
+
+
+def _same(before: Mapping[str, NDArray], after: Mapping[str, NDArray], name: str) -> bool:
+    """Whether an array is the same to the last bit."""
+    old, new = before[name], after[name]
+    return old.dtype == new.dtype and old.shape == new.shape and old.tobytes() == new.tobytes()
+
+
+def _tensors(path: Path) -> dict[str, dict[str, Any]]:
+    """Name to type, shape and bytes of each tensor of a stored model; empty where none was stored.
+
+    Raises:
+        HarnessError: The file cannot be read, or is damaged.
+    """
+    from safetensors import SafetensorError
+
+    try:
+        return _contents(read_plain_file(path, MODEL_LIMIT_BYTES + HEADER_BYTES))
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise HarnessError(f"the stored run's {path} cannot be read: {error.strerror}.") from error
+    except (SafetensorError, ValueError) as error:
+        raise HarnessError(f"the stored run's {path} is damaged: {error}.") from error
+
+
+def _contents(model: bytes | None) -> dict[str, dict[str, Any]]:
+    from safetensors import deserialize
+
+    return dict(deserialize(model)) if model else {}
+
+
+def _same_program(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    """Whether the same version of this program wrote both, as far as they say."""
+    versions = [entries(environment.get("versions")).get("harness") for environment in (before, after)]
+    commits = [entries(environment.get("git")).get("commit") for environment in (before, after)]
+    return versions[0] == versions[1] and commits[0] == commits[1]
 
 
 def _compare(before: Mapping[str, NDArray], after: Mapping[str, NDArray], n_bits: int) -> list[CodeDifference]:

@@ -16,5 +16,10 @@ def shown(value: object, longest: int = 60) -> str:
     return text if len(text) <= longest else f"{text[:longest]}..."
 
 
+def shortened(text: str, longest: int = 200) -> str:
+    """A text of a user for a message: its beginning, where it is long."""
+    return text if len(text) <= longest else f"{text[: longest - 3]}..."
+
+
 CANNOT_WEIGH = "cannot weigh pairs"
 """In the note of a record whose hasher was fitted on a selection of the pairs; tables look for it."""

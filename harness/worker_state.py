@@ -15,10 +15,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 from harness.cell_log import CellLog
 from harness.context import Progress
+from harness.json_text import read_json_as
 from harness.processes import process_exists
 from harness.whole_file import replace_text
 
@@ -69,7 +69,7 @@ class WorkerState:
         """Whether its process still works, as far as can be told from here."""
         if self.host == socket.gethostname():
             return process_exists(self.pid, before=self.started)
-        return time.time() - self.updated < LOST_SECONDS
+        return abs(time.time() - self.updated) < LOST_SECONDS  # a clock set back makes no dead worker live
 
 
 def log_beside(file: Path) -> Path:
@@ -147,9 +147,8 @@ def read_workers(folder: Path) -> Iterator[WorkerState]:
     """
     for path in sorted(folder.glob("*.json")):
         try:
-            content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            worker = WorkerState(**content)
-            if worker.file_name == path.name:
-                yield worker
-        except (OSError, ValueError, TypeError):
+            worker = read_json_as(path, WorkerState)
+        except (OSError, ValueError):
             continue
+        if worker.file_name == path.name:
+            yield worker

@@ -393,3 +393,26 @@ def test_a_missing_plugin_file_is_told_with_its_line(plan):
     found = plan('[axes]\nmethod = "chnr"\n[fixed]\nplugin = "nope.py"\n')
     with pytest.raises(HarnessError, match=r"line 4: plugin .*nope\.py: there is no such file"):
         found.check_plugins()
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (f"seed = {2**63}", "seed"),
+        (f"data_seed = {10**4000}", "data-seed"),
+        (f'seed = "0-{"9" * 5000}"', "seed"),
+        (f"noise = {10**400}", "noise"),
+        (f"limit = {2**63}", "limit"),
+        (f"bits = {10**30}", "bits"),
+    ],
+)
+def test_numbers_without_measure_are_one_sentence_with_their_line(plan, line, said):
+
+    def checked():
+        read = plan(f'[axes]\nmethod = "random-codes"\n{line}\n')
+        check_values(read, load_registry(), read.requests())
+
+    with pytest.raises(HarnessError, match=said) as raised:
+        checked()
+    assert "line 3" in str(raised.value)
+    assert "\n" not in str(raised.value)

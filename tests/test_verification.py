@@ -8,6 +8,7 @@ import math
 import numpy as np
 import pytest
 
+from harness import __version__
 from harness.errors import HarnessError
 from harness.records.store import RunStore
 from harness.verification import MetricDifference, changed_circumstances, verify
@@ -82,6 +83,106 @@ def test_largest_difference_of_metrics_comes_first(run):
     assert found.not_computed == ["i2t/gone@1"]
     assert any(change.startswith("torch 0.9 -> ") for change in found.changes)
     assert not any(code.differing_items for code in found.codes)
+
+
+def rewrite_arrays(stored, change):
+    path = stored.folder / "arrays.npz"
+    with np.load(path) as opened:
+        arrays = dict(opened)
+    change(arrays)
+    np.savez(path, **arrays)
+
+
+def flip(array):
+    """One bit of one value."""
+    array.reshape(-1).view(np.uint8)[-1] ^= 1
+
+
+FORGERIES = {
+    "row": (lambda content: content["cell"].update(row="chnr"), "facts", "row is chnr, and now random-codes"),
+    "method": (lambda content: content["cell"].update(method="chnr"), "facts", "method is chnr, and in the identity"),
+    "bits": (lambda content: content["cell"].update(bits=16), "facts", "bits is 16, and in the identity 12"),
+    "seed of the identity": (lambda content: content["identity"].update(seed=7), "facts", "that of the identity is"),
+    "status": (lambda content: content.update(status="invalid"), "facts", "the status is invalid, and now ok"),
+    "metric removed": (lambda content: content["metrics"]["i2t"].pop("map"), "lacking", "metric i2t/map"),
+    "text as metric": (
+        lambda content: (content["metrics"]["i2t"].update(map="high"), content.update(status="invalid")),
+        "differing",
+        MetricDifference("i2t/map", "high", None),
+    ),
+}
+
+
+def test_a_record_that_was_changed_is_not_identical(run):
+    """Whatever was changed: facts of the cell, its identity, its status, the set of metrics."""
+    stored = run()
+    path = stored.folder / "record.json"
+    whole = path.read_text()
+    for name, (change, field, said) in FORGERIES.items():
+        path.write_text(whole)
+        found = verify(edit(stored, change))
+        assert not found.identical, name
+        if field == "facts":
+            assert any(phrase.startswith(said) or said in phrase for phrase in found.facts), name
+        elif field == "lacking":
+            assert found.lacking == [said]
+        else:
+            assert [one.metric for one in found.differing] == [said.metric]
+
+
+def test_run_in_another_folder_is_not_identical(run, tmp_path):
+    stored = run()
+    moved = stored.folder.with_name("f" * 12)
+    stored.folder.rename(moved)
+    found = verify(RunStore(tmp_path).lookup(str(moved)))
+    assert found.facts == [f"the hash is {stored.record.hash}, and the folder is called {'f' * 12}"]
+    assert not found.identical
+
+
+def test_one_bit_of_any_array_or_tensor_is_noticed(run):
+    stored = run("--epochs", "1", "--set", "hasher.hidden=32", method="chnr")
+    rewrite_arrays(stored, lambda arrays: [flip(arrays[name]) for name in ("trust", "curve_loss", "n_bits")])
+    path = stored.folder / "model.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    found = verify(stored)
+    assert sorted(found.differing_arrays) == ["curve_loss", "n_bits", "trust"]
+    assert len(found.differing_tensors) == 1
+    assert found.differing == found.facts == found.lacking == []
+    assert not any(code.differing_items for code in found.codes)
+    assert not found.identical
+    path.unlink()
+    found = verify(stored)
+    assert found.tensors == 0
+    assert all(name.startswith("tensor ") for name in found.lacking)
+    assert found.lacking
+    path.write_bytes(content[: len(content) // 2])
+    with pytest.raises(HarnessError, match=r"model\.safetensors is damaged"):
+        verify(stored)
+
+
+def test_what_a_run_of_an_earlier_version_lacks_is_a_note(run):
+    stored = edit(run(), lambda content: content["environment"]["versions"].update(harness="0.0.1"))
+    rewrite_arrays(stored, lambda arrays: arrays.pop("query_blocks"))
+    found = verify(stored)
+    assert found.lacking == ["array query_blocks"]
+    assert found.identical
+    stored = edit(stored, lambda content: content["environment"]["versions"].update(harness=__version__))
+    assert not verify(stored).identical
+
+
+def test_metrics_with_other_cutoffs_are_compared_too(harness, run):
+    """Those that `harness score --metric` has added."""
+    stored = run()
+    assert harness("score", stored.record.hash, "--metric", "map@15").code == 0
+    stored = RunStore(stored.folder.parents[3]).lookup(stored.record.hash)
+    assert "map@15" in stored.record.metrics["i2t"]
+    found = verify(stored)
+    assert found.identical
+    assert found.not_computed == []
+    changed = verify(edit(stored, lambda content: content["metrics"]["i2t"].update({"map@15": 0.5})))
+    assert [one.metric for one in changed.differing] == ["i2t/map@15"]
 
 
 def test_threads_of_the_record_are_used(run):

@@ -8,11 +8,13 @@ from typing import Any
 
 from harness import comma_lists
 from harness.errors import HarnessError
+from harness.quantities import DIGITS
+from harness.wording import shortened
 
 LONGEST_RANGE = 100_000
 """More is a slip of the keyboard."""
 
-_RANGE = re.compile(r"^(\d+)-(\d+)$")
+_RANGE = re.compile(rf"^(\d{{1,{DIGITS}}})-(\d{{1,{DIGITS}}})$")
 
 
 def texts(values: Iterable[str], option: str = "") -> list[str]:
@@ -63,7 +65,7 @@ def numbers(option: str, values: Iterable[str], kind: Callable[[str], Any]) -> l
                 if kind is int
                 else "numbers or comma lists such as 0.2,0.4"
             )
-            raise HarnessError(f"{option} {text}: expected {expected}.") from None
+            raise HarnessError(f"{option} {shortened(text)}: expected {expected}.") from None
     return list(dict.fromkeys(found))
 
 

@@ -9,9 +9,15 @@ import click
 
 from harness.cli import statistics_options as shared
 from harness.cli.options import RESULTS
+from harness.cli.rows import print_json, print_rows
+from harness.quantities import LARGEST_INTEGER
 
 if TYPE_CHECKING:
     from harness.report.statistics.compared_settings import Line
+
+
+MOST_RESAMPLES = 1_000_000
+"""More would change no digit that is shown."""
 
 
 @click.command()
@@ -30,7 +36,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--resamples",
-    type=click.IntRange(min=100),
+    type=click.IntRange(100, MOST_RESAMPLES),
     default=4000,
     show_default=True,
     metavar="N",
@@ -38,7 +44,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--random-seed",
-    type=click.IntRange(min=0),
+    type=click.IntRange(0, LARGEST_INTEGER),
     default=0,
     show_default=True,
     metavar="N",
@@ -89,13 +95,9 @@ def _print(a: str, b: str, lines: list[Line], columns: list[str], notes: list[st
     metrics = dict.fromkeys(line.setting["metric"] for line in lines)
     title = f"{', '.join(metrics)} of A = {a} and B = {b}"
     if style == "json":
-        import json
-
-        click.echo(json.dumps({"a": a, "b": b, "lines": [_numbers(line) for line in lines], "notes": notes}, indent=1))
+        print_json({"a": a, "b": b, "lines": [_numbers(line) for line in lines], "notes": notes})
         return
     if style == "csv":
-        from harness.cli.rows import print_rows
-
         rows = [_numbers(line) for line in lines]
         print_rows(list(rows[0]), [list(row.values()) for row in rows], "csv")
         shared.print_notes(notes)

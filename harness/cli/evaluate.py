@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli.options import JSON, RESULTS
+from harness.cli.rows import print_json
 
 if TYPE_CHECKING:
     from harness.retrieval.evaluate import CodeTable
@@ -76,16 +76,14 @@ def command(
     The file's arrays are described in docs/protocols-and-metrics.md: query_image_codes, query_text_codes,
     database_image_codes, database_text_codes, query_labels, database_labels, query_ids, database_ids.
     """
-    from pydantic import ValidationError
 
     from harness.cells import content_hash
     from harness.cli.running import metric_ids_of
     from harness.environment import environment
-    from harness.errors import HarnessError
     from harness.metric_ids import metrics_with
     from harness.npz_file import read_npz
     from harness.plugins import load_registry
-    from harness.records.schema import CellFacts, RunRecord
+    from harness.records.schema import RunRecord, facts_of
     from harness.records.store import RunStore
     from harness.records.verdict import verdict, violation_notes
     from harness.request_checks import check_shares_and_seeds
@@ -102,6 +100,7 @@ def command(
     arrays = read_npz(codes, "--codes", ARRAYS.__contains__)
     table = code_table(arrays, f"--codes {codes}", None if frame is None else _labels_by_id(frame))
     facts = _facts(said, frame, table, name or codes.stem, seed)
+    cell_facts = facts_of(facts, f"--codes {codes}{f', --cell {cell}' if cell else ''}")
     identity = {
         **{
             key: value
@@ -117,43 +116,36 @@ def command(
     store.check_writable()
     evaluation = evaluate(table, declared)
     status, error = verdict(evaluation.violations)
-    try:
-        record = RunRecord(
-            hash=content_hash(identity),
-            status=status,
-            cell=CellFacts(**facts),
-            metrics={**evaluation.metrics, "detector": {}, "noise": {"requested": facts["noise"]}},
-            metric_definitions=definitions(declared),
-            queries=evaluation.queries,
-            identity=identity,
-            plan=frame["plan"] if frame else None,
-            notes=[
-                f"codes of another program, read from {codes}",
-                *evaluation.remarks,
-                *failure_notes(evaluation),
-                *violation_notes(evaluation.violations),
-            ],
-            timings={},
-            cost={},
-            environment=environment(None),
-            started=started.isoformat(timespec="milliseconds"),
-            finished=datetime.now(UTC).isoformat(timespec="milliseconds"),
-            command="",
-            error=error,
-        )
-    except ValidationError as mistake:  # only what a file says of its cell can have another type
-        first = mistake.errors()[0]
-        raise HarnessError(
-            f"--cell {cell} is damaged: {'.'.join(map(str, first['loc']))}: {first['msg']}; export the cell, or run "
-            "it, again."
-        ) from mistake
+    record = RunRecord(
+        hash=content_hash(identity),
+        status=status,
+        cell=cell_facts,
+        metrics={**evaluation.metrics, "detector": {}, "noise": {"requested": facts["noise"]}},
+        metric_definitions=definitions(declared),
+        queries=evaluation.queries,
+        identity=identity,
+        plan=frame["plan"] if frame else None,
+        notes=[
+            f"codes of another program, read from {codes}",
+            *evaluation.remarks,
+            *failure_notes(evaluation),
+            *violation_notes(evaluation.violations),
+        ],
+        timings={},
+        cost={},
+        environment=environment(None),
+        started=started.isoformat(timespec="milliseconds"),
+        finished=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        command="",
+        error=error,
+    )
     folder = store.write(record, {**evaluation_arrays(table, evaluation), **blocks})
     for remark in evaluation.remarks:
         click.echo(f"note: {remark}", err=True)
     if error is not None:
         click.echo(f"{status}: {error.message}", err=True)
     if as_json:
-        click.echo(json.dumps([record.to_json()], indent=1))
+        print_json([record.to_json()])
         ctx.exit(0 if error is None else 1)
     from harness.report.frame import records_frame
     from harness.report.tables import comparison_tables, render

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import time
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from harness.cli.options import JSON
+from harness.cli.rows import print_json
 from harness.cli.verbs import Verbs
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def list_(dataset: str | None, backbone: str | None, as_json: bool) -> None:
 
     entries = [entry for entry in cache_entries() if matches(entry, dataset, backbone)]
     if as_json:
-        click.echo(json.dumps([entry.facts() for entry in entries], indent=1))
+        print_json([entry.facts() for entry in entries])
         return
     if entries:
         from tabulate import tabulate
@@ -92,4 +92,10 @@ def size_shown(size: float) -> str:
 
 def jsonable_use(use: Any) -> dict[str, Any]:
     """A look into the cache, for ``--json``."""
-    return {**use.about, "entry": use.folder.name, "cached": use.found, "seconds": round(use.seconds, 3)}
+    return {
+        **use.about,
+        "entry": use.folder.name,
+        "cached": use.found,
+        "lost": use.lost,
+        "seconds": round(use.seconds, 3),
+    }

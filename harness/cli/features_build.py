@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import click
 
 from harness.cli.data_options import REHASH, feature_options, feature_requests, read_files_again
 from harness.cli.options import JSON
+from harness.cli.rows import print_json
 
 
 @click.command()
@@ -16,10 +16,12 @@ from harness.cli.options import JSON
 @click.option("--device", default="auto", show_default=True, metavar="NAME", help="Where backbones run.")
 @REHASH
 @JSON
-def command(device: str, rehash: bool, as_json: bool, **options: Any) -> None:
+@click.pass_context
+def command(ctx: click.Context, device: str, rehash: bool, as_json: bool, **options: Any) -> None:
     """Compute the features of data sets by backbones and keep them in the cache; nothing is trained.
 
-    Options marked [axis] repeat or take comma lists. Features that are there already are not computed again.
+    Options marked [axis] repeat or take comma lists. Features that are there already are not computed again. The exit
+    code is 1 if some could not be kept.
     """
     from harness.cli.features import jsonable_use
     from harness.cli.progress import make_listener
@@ -56,15 +58,19 @@ def command(device: str, rehash: bool, as_json: bool, **options: Any) -> None:
                         listener.say(_line(row))
                 if job.source.ready is not None:
                     listener.say(f"{job.source.name} comes as features: there is nothing to compute.")
+    lost = sum(bool(row["lost"]) for row in rows)
     if as_json:
-        click.echo(json.dumps(rows, indent=1))
-        return
-    computed = sum(not row["cached"] for row in rows)
-    click.echo(f"{computed} computed, {len(rows) - computed} from the cache")
+        print_json(rows)
+    else:
+        cached = sum(row["cached"] for row in rows)
+        not_kept = f", {lost} computed but not kept" if lost else ""
+        click.echo(f"{len(rows) - cached - lost} computed, {cached} from the cache{not_kept}")
+    ctx.exit(1 if lost else 0)
 
 
 def _line(row: dict[str, Any]) -> str:
     how = "from the cache" if row["cached"] else f"computed in {row['seconds']:.1f} s"
+    how += f", not kept: {row['lost']}" if row["lost"] else ""
     count, width = row["shape"]
     items = "images" if row["modality"] == "image" else "captions"
     return f"{row['dataset']}: {count} {items} by {row['backbone']}, {width} numbers each: {how} ({row['entry']})"

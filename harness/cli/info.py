@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from harness.cli.options import JSON, PLUGIN
+from harness.cli.rows import print_json
 
 if TYPE_CHECKING:
     from harness.plugins import Registry
@@ -32,7 +32,7 @@ def command(name: str, plugins: tuple[Path, ...], as_json: bool) -> None:
         raise unknown_name("name", name, [*registry.all_names(), *metric_ids])
     described = [_describe(declaration, registry) for declaration in found]
     if as_json:
-        click.echo(json.dumps(described, indent=1))
+        print_json(described)
         return
     for number, facts in enumerate(described):
         if number:

@@ -10,6 +10,7 @@ import click
 
 from harness.cli import statistics_options as shared
 from harness.cli.options import RESULTS
+from harness.cli.rows import print_json, print_rows
 
 if TYPE_CHECKING:
     from harness.report.statistics.block_scores import BlockScores
@@ -98,14 +99,10 @@ def command(
 
 def _print(metric: str, parts: list[BlockScores], found: list[Ranking], notes: list[str], style: str) -> None:
     if style == "json":
-        import json
-
         rankings = [_content(part, one) for part, one in zip(parts, found, strict=True)]
-        click.echo(json.dumps({"metric": metric, "rankings": rankings, "notes": notes}, indent=1))
+        print_json({"metric": metric, "rankings": rankings, "notes": notes})
         return
     if style == "csv":
-        from harness.cli.rows import print_rows
-
         lines = [
             (part.part, row, float(rank), len(one.blocks))
             for part, one in zip(parts, found, strict=True)

@@ -11,6 +11,7 @@ import click
 from harness.cli.options import JSON, RESULTS
 from harness.cli.rows import FORMAT, checked, print_rows
 from harness.cli.verbs import Verbs
+from harness.quantities import LARGEST_INTEGER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,7 +74,7 @@ def filtered(index: RunIndex, where: str | None) -> tuple[str, list[Any]]:
 @WHERE
 @click.option("--column", "chosen", multiple=True, metavar="NAME", help="Column to show; repeat, or a comma list.")
 @click.option("--sort", metavar="NAME", help="Column to sort by; -NAME for the largest first.  [default: folders]")
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="The first N only.")
+@click.option("--limit", type=click.IntRange(1, LARGEST_INTEGER), metavar="N", help="The first N only.")
 @click.option("--columns", "all_columns", is_flag=True, help="List the columns instead.")
 @FORMAT
 @JSON

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from harness.cli.options import JSON, RESULTS
+from harness.cli.rows import print_json
 from harness.wording import counted
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def command(results: Path, limited: bool, old_code: bool, dry_run: bool, yes: bo
     elif not as_json:
         click.echo(f"{counted(total, 'folder')} would be removed.")
     if as_json:
-        click.echo(json.dumps({"dry_run": dry_run, "folders": listed}, indent=1))
+        print_json({"dry_run": dry_run, "folders": listed})
 
 
 def _doomed(results: Path, limited: bool, old_code: bool) -> list[Doomed]:

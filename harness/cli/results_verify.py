@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,10 +10,15 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.options import JSON, RESULTS
+from harness.cli.rows import print_json
 from harness.wording import counted
 
 if TYPE_CHECKING:
     from harness.verification import MetricDifference, Verification
+
+
+SHOWN = 5
+"""Names that are listed of many."""
 
 
 @click.command()
@@ -32,7 +36,7 @@ if TYPE_CHECKING:
 def command(
     ctx: click.Context, run: str, results: Path, device: str | None, data_root: Path | None, as_json: bool
 ) -> None:
-    """Run a cell again and compare codes and metrics with its record. RUN is a run folder or the beginning of a hash.
+    """Run a cell again and compare with all that is stored of it. RUN is a run folder or the beginning of a hash.
 
     Nothing is stored. It uses the threads and the device of the record. The exit code is 0 if all is identical, 1 if
     something differs.
@@ -44,7 +48,7 @@ def command(
     with stdout_kept_clean(as_json):
         found = verify(RunStore(results).lookup(run), device, data_root)
     if as_json:
-        click.echo(json.dumps(_facts(found), indent=1))
+        print_json(_facts(found))
     else:
         _print(found)
     ctx.exit(0 if found.identical else 1)
@@ -80,8 +84,19 @@ def _print(found: Verification) -> None:
         )
     else:
         click.echo(f"metrics: all {found.metrics} equal")
-    for name in found.not_computed:
-        click.echo(f"note: nothing computes {name} any more.", err=True)
+    _print_parts("arrays", found.arrays, found.differing_arrays)
+    if found.tensors:
+        _print_parts("tensors of the model", found.tensors, found.differing_tensors)
+    for phrase in found.facts:
+        click.echo(f"wrong in the record: {phrase}")
+    if found.lacking and found.same_program:
+        click.echo(f"missing in the run: {_listed(found.lacking)}")
+    elif found.lacking:
+        click.echo(f"note: the run of another version does not hold {_listed(found.lacking)}.", err=True)
+    if found.not_computed:
+        click.echo(
+            f"note: not compared, for no plugin that is here computes it: {_listed(found.not_computed)}.", err=True
+        )
     if found.changes:
         click.echo("changed since:" if found.identical else "the likely reason, changed since:")
         for change in found.changes:
@@ -93,6 +108,20 @@ def _print(found: Verification) -> None:
         )
 
 
+def _print_parts(what: str, both: int, differing: list[str]) -> None:
+    if differing:
+        click.echo(f"{what}: {len(differing)} of {both} differ: {_listed(differing)}")
+    else:
+        click.echo(f"{what}: all {both} equal")
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+
+
 def _values(difference: MetricDifference) -> str:
-    words = ["not defined" if value is None else f"{value:.6g}" for value in (difference.stored, difference.now)]
-    return f"{words[0]} stored, {words[1]} now"
+    return f"{_value(difference.stored)} stored, {_value(difference.now)} now"
+
+
+def _value(value: object) -> str:
+    return "not defined" if value is None else f"{value:.6g}" if isinstance(value, int | float) else repr(value)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import click
 
 from harness.errors import unknown_name
+from harness.json_text import json_text
 
 FORMATS = ("table", "csv", "json")
 
@@ -28,10 +28,16 @@ def checked(style: str, as_json: bool) -> str:
     return "json" if as_json else style
 
 
+def print_json(value: Any) -> None:
+    """Print what ``--json`` asks for: JSON in the strict sense (:func:`harness.json_text.json_text`), on all verbs."""
+    click.echo(json_text(value))
+
+
 def print_rows(header: Sequence[str], rows: Iterable[Sequence[Any]], style: str) -> None:
-    """Print rows in one of :data:`FORMATS`."""
+    """Print rows in one of :data:`FORMATS`; bytes, which SQL can make, as their hexadecimal digits."""
+    rows = [[value.hex() if isinstance(value, bytes) else value for value in row] for row in rows]
     if style == "json":
-        click.echo(json.dumps([dict(zip(header, row, strict=True)) for row in rows], indent=1))
+        print_json([dict(zip(header, row, strict=True)) for row in rows])
     elif style == "csv":
         import csv
         import io

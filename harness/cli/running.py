@@ -4,7 +4,6 @@ tables.
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
@@ -16,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli.options import JSON, RESULTS, results_option
+from harness.cli.rows import print_json
+from harness.quantities import check_whole
 from harness.wording import counted
 
 if TYPE_CHECKING:
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
     from harness.standing import Standing
     from harness.sweep import Result, Sweep
     from harness.workbench import Job
+
+
+MOST_WORKERS = 100_000
+"""More is a slip of the keyboard."""
 
 
 def running_options(executor: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -190,7 +195,7 @@ def run_requests(
         raise
     if options["as_json"]:
         records = (store.find(*job.cell.place) for job in jobs)
-        click.echo(json.dumps([stored.record.to_json() for stored in records if stored is not None], indent=1))
+        print_json([stored.record.to_json() for stored in records if stored is not None])
     else:
         _print_tables(jobs, store, metric_ids, result)
     click.echo(f"\n{_closing(result, len(jobs), store)}", err=options["as_json"])
@@ -270,8 +275,12 @@ def session_of(options: dict[str, Any], settings: RunSettings) -> Session:
     """
     from harness.execution import Session
     from harness.quantities import seconds_of, size_of
+    from harness.settings import MOST_THREADS
     from harness.sweep import carried_environment
 
+    check_whole("--threads", settings.threads, 1, MOST_THREADS)
+    check_whole("--workers", options["workers"], 1, MOST_WORKERS)
+    check_whole("--cells-per-gpu", options["cells_per_gpu"], 1, MOST_WORKERS)
     return Session(
         folder=Path(),
         workers=options["workers"],

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from harness.cli.options import JSON, PLUGIN, RESULTS
+from harness.cli.rows import print_json
 from harness.wording import counted
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ def command(
     from harness.errors import HarnessError
     from harness.metric_ids import declared_metric, metrics_with
     from harness.plugins import load_registry
+    from harness.records.leftovers import remove_abandoned
     from harness.rescore import rescore, write_rescored
 
     with stdout_kept_clean(as_json):
@@ -61,6 +62,9 @@ def command(
     declared = [declared_metric(registry, name) for name in metric_ids] or metrics_with(registry, [])
     chosen = _chosen(results, runs, everything, texts(datasets, "--dataset"), texts(methods, "--method"))
     place = choose_device(device)
+    if not dry_run:
+        for runs_folder in {stored.folder.absolute().parents[2] for stored in chosen}:
+            remove_abandoned(runs_folder)  # what a killed command left, this one or another
     done, untouched = [], []
     for stored in chosen:
         try:
@@ -86,7 +90,7 @@ def command(
                 err=True,
             )
     if as_json:
-        click.echo(json.dumps([rescored.record.to_json() for rescored in done], indent=1))
+        print_json([rescored.record.to_json() for rescored in done])
     else:
         from harness.report.frame import records_frame
         from harness.report.tables import comparison_tables, render

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections import Counter
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli.options import JSON, RESULTS, results_option
+from harness.cli.rows import print_json
 from harness.wording import counted
 
 if TYPE_CHECKING:
@@ -45,7 +45,10 @@ def command(sweep: str, results: Path, list_all: bool, watch: bool, as_json: boo
         _watch(state, results)
         return
     facts = sweep_facts(state, results)
-    click.echo(json.dumps(facts, indent=1) if as_json else described(facts))
+    if as_json:
+        print_json(facts)
+    else:
+        click.echo(described(facts))
 
 
 def sweep_facts(state: SweepState, results: Path) -> dict[str, Any]:
@@ -73,7 +76,8 @@ def sweep_facts(state: SweepState, results: Path) -> dict[str, Any]:
             {
                 "worker": f"{worker.executor} {worker.worker}".strip(), "host": worker.host, "pid": worker.pid,
                 "hash": worker.hash, "cell": worker.title, "phase": worker.phase, "epoch": worker.epoch,
-                "epochs": worker.epochs, "loss": worker.loss, "seconds": round(time.time() - worker.started, 1),
+                "epochs": worker.epochs, "loss": worker.loss,
+                "seconds": round(max(0.0, time.time() - worker.started), 1),
             }
             for worker in running
         ],
@@ -107,7 +111,7 @@ def _state(ends: dict[str, End], invocations: list[Invocation], left: int) -> st
         return "running"
     last = invocations[-1] if invocations else None
     # Under --overwrite always, and where failed cells run again, every cell may have a record before the command ends.
-    if not left and (last is None or _ended_since(ends, last.started) >= last.to_run):
+    if not left and (last is None or last.started > time.time() or _ended_since(ends, last.started) >= last.to_run):
         return "finished"
     return invocations[-1].state if invocations else "planned"
 
@@ -118,6 +122,8 @@ def _seconds_left(ends: dict[str, End], invocations: list[Invocation], left: int
     if not running:
         return None
     began = min(one.started for one in running)
+    if began > time.time():  # the clock was set back since: no rate can be told
+        return None
     ended = _ended_since(ends, began)
     left = max(left, sum(one.to_run for one in running) - ended)  # cells that run again have records, too
     return round((time.time() - began) / ended * left, 1) if ended and left > 0 else None
@@ -197,7 +203,7 @@ def _list(states: list[SweepState], results: Path, as_json: bool) -> None:
             "started": datetime.fromtimestamp(started).isoformat(sep=" ", timespec="seconds"),
         })  # fmt: skip
     if as_json:
-        click.echo(json.dumps(rows, indent=1))
+        print_json(rows)
         return
     shown = [[row["sweep"], row["state"], row["cells"], row["counts"].get("ok", 0), row["started"]] for row in rows]
     click.echo(tabulate(shown, headers=["sweep", "state", "cells", "ok", "worked on last"], disable_numparse=True))

@@ -8,7 +8,6 @@ in the order of the JSON.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from harness.data.feature_file import table_from_arrays
 from harness.data.table import FeatureTable
 from harness.errors import HarnessError
+from harness.json_text import read_json
 from harness.looks_like import why_unreadable
 
 KEYS = {"image": "image_emb", "text": "caption_emb"}
@@ -115,7 +115,7 @@ def _annotations(path: Path, folder: Path, tag: str | None, where: str) -> Any:
             f"{where}: expected one JSON file with images, classes and sentences in {folder}, found {names}."
         )
     try:
-        return json.loads(candidates[0].read_text(encoding="utf-8"))
+        return read_json(candidates[0])
     except (OSError, ValueError) as error:
         raise HarnessError(f"{where}: {candidates[0]} cannot be read as JSON: {error}.") from error
 

@@ -11,13 +11,16 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
+
+from harness.json_text import read_json
 
 log = logging.getLogger(__name__)
 
@@ -35,12 +38,21 @@ def cache_folder(environment: Mapping[str, str] = os.environ) -> Path:
 
 @dataclass(frozen=True)
 class Use:
-    """One look into the cache: the entry's folder, what it holds, and whether it was there."""
+    """One look into the cache.
+
+    Attributes:
+        folder: The entry's folder.
+        about: What it holds.
+        found: Whether it was there.
+        seconds: What the look took, or computing the arrays.
+        lost: Why they are not kept; "" where they are.
+    """
 
     folder: Path
     about: Mapping[str, Any]
     found: bool
     seconds: float
+    lost: str = ""
 
 
 _watchers: list[list[Use]] = []
@@ -123,13 +135,13 @@ def filled_arrays(
         the entry, which the processes of a machine share. Where it could not be written, they are what was computed.
     """
     started = time.monotonic()
-    arrays, found, folder = _look_up(key, compute, about or {}, key_afterwards or (lambda: key))
-    if found:
+    arrays, use = _look_up(key, compute, about or {}, key_afterwards or (lambda: key))
+    if use.found:
         with suppress(OSError):  # when it was last of use, for `harness features prune`
-            os.utime(folder / "key.json")
+            os.utime(use.folder / "key.json")
     for uses in _watchers:
-        uses.append(Use(folder, about or {}, found, time.monotonic() - started))
-    return arrays, found
+        uses.append(replace(use, seconds=time.monotonic() - started))
+    return arrays, use.found
 
 
 def _entry_of(key: Mapping[str, Any]) -> tuple[Path, Mapping[str, Any]]:
@@ -143,16 +155,16 @@ def _look_up(
     compute: Callable[[Workspace], list[NDArray]],
     about: Mapping[str, Any],
     key_afterwards: Callable[[], Mapping[str, Any]],
-) -> tuple[list[NDArray], bool, Path]:
-    """The arrays, whether they were found, and the entry's folder."""
+) -> tuple[list[NDArray], Use]:
+    """The arrays, and how they were come by."""
     folder, key = _entry_of(key)
     found = _read(folder, key)
     if found is not None:
-        return found, True, folder
+        return found, Use(folder, about, True, 0.0)
     with _only_one(folder):
         found = _read(folder, key)
         if found is not None:
-            return found, True, folder
+            return found, Use(folder, about, True, 0.0)
         workspace = Workspace(folder)
         try:
             arrays = compute(workspace)
@@ -160,15 +172,16 @@ def _look_up(
             try:
                 _write(folder, key, arrays, workspace, about)
             except OSError as error:
+                lost = str(error.strerror or error)
                 log.warning(
                     "features are not cached: %s cannot be written (%s); set HARNESS_CACHE to a folder that can.",
                     folder,
-                    error.strerror,
+                    lost,
                 )
-                return arrays, False, folder
+                return arrays, Use(folder, about, False, 0.0, lost)
         finally:
             workspace.discard()
-        return _read(folder, key) or arrays, False, folder  # what was computed leaves the memory
+        return _read(folder, key) or arrays, Use(folder, about, False, 0.0)  # what was computed leaves the memory
 
 
 def _read(folder: Path, key: Mapping[str, Any]) -> list[NDArray] | None:
@@ -192,7 +205,7 @@ def stored_entry(folder: Path, key: Mapping[str, Any] | None = None) -> tuple[di
     Raises:
         UNREADABLE: One of these errors: it is not there, damaged, or of another key.
     """
-    stored = json.loads((folder / "key.json").read_text(encoding="utf-8"))
+    stored = read_json(folder / "key.json")
     if key is not None and stored["key"] != key:
         raise KeyError("key")
     return stored, [
@@ -235,7 +248,9 @@ def _write(
             if isinstance(array, np.memmap) and array.filename is not None and Path(array.filename) == path:
                 array.flush()
             else:
-                np.save(path, array, allow_pickle=False)
+                with path.open("wb") as opened:
+                    # Not the file itself, which numpy would hand to C, where the reason of a failure is lost.
+                    np.save(SimpleNamespace(write=opened.write), array, allow_pickle=False)
         (temporary / "key.json").write_text(
             json.dumps(
                 {"key": key, "count": len(arrays), "about": dict(about), "made": time.time()}, sort_keys=True, indent=1

@@ -23,6 +23,7 @@ from pathlib import Path
 
 from harness.data.cache import cache_folder
 from harness.errors import HarnessError
+from harness.json_text import read_json
 from harness.regular_file import require_regular
 
 SETTLED = 2_000_000_000
@@ -134,7 +135,7 @@ def _memory_of(names: Sequence[str]) -> Path:
 
 def _read(memory: Path) -> dict[str, list]:
     try:
-        content = json.loads(memory.read_text(encoding="utf-8"))
+        content = read_json(memory)
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import HarnessError
+from harness.json_text import read_json
 from harness.looks_like import kind_of
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ class _Part:
     def validator(self) -> str:
         """The ETag or date of the version that has begun to arrive; "" if the server gave none."""
         try:
-            noted = json.loads(self.note.read_text(encoding="utf-8"))
+            noted = read_json(self.note)
             return str(noted["validator"]) if noted["address"] == self.address else ""
         except (OSError, ValueError, KeyError, TypeError):
             return ""

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from harness.data.assemble import CellData
 from harness.data.table import FeatureTable
 from harness.errors import HarnessError
+from harness.json_text import parsed_json
 
 HEADER = "cell_header"
 
@@ -114,7 +115,7 @@ def header_of(arrays: Mapping[str, NDArray]) -> dict[str, Any] | None:
     if HEADER not in arrays:
         return None
     try:
-        header = json.loads(str(arrays[HEADER]))
-    except (ValueError, RecursionError):
+        header = parsed_json(str(arrays[HEADER]))
+    except ValueError:
         return None
     return header if isinstance(header, dict) else None

@@ -23,6 +23,7 @@ from harness.data.check import missing
 from harness.data.dataset_folder import find_folder, names_of_folder, own_folder
 from harness.data.download import Patience, download, what_is_wrong
 from harness.errors import HarnessError
+from harness.json_text import read_json
 from harness.paths_below import path_below, plain_name
 from harness.unpack import ArchiveError, Limits, is_archive, unpack
 from harness.whole_file import replace_text
@@ -314,8 +315,8 @@ def _identity(source: Source) -> str:
 
 def _marked(folder: Path) -> set[str]:
     try:
-        return {str(source) for source in json.loads((folder / MARK).read_text(encoding="utf-8"))}
-    except (OSError, ValueError, TypeError, RecursionError):
+        return {str(source) for source in read_json(folder / MARK)}
+    except (OSError, ValueError, TypeError):
         return set()
 
 

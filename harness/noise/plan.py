@@ -9,15 +9,18 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from harness.declarations import ProtocolDeclaration
 from harness.errors import HarnessError
 from harness.interfaces import PairsToCorrupt
+from harness.json_text import parsed_json
 from harness.npz_file import read_npz
+from harness.quantities import LARGEST_INTEGER
 from harness.seeding import numpy_generator
 
 FORMAT = 1
@@ -233,14 +236,14 @@ class _Header(BaseModel):
     format: int
     protocol: str
     protocol_version: int
-    rate: float | None
-    data_seed: int
+    rate: Annotated[float, Field(ge=0, le=1)] | None
+    data_seed: Annotated[int, Field(ge=0, le=LARGEST_INTEGER)]
     data_fingerprint: str
 
 
 def _header(path: Path, stored: NDArray) -> _Header:
     try:
-        content = json.loads(str(stored))
+        content = parsed_json(str(stored))
         if not isinstance(content, dict) or "format" not in content:
             raise ValueError
     except ValueError:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import os
-import secrets
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -13,6 +12,7 @@ from typing import IO, Any
 from harness.errors import HarnessError
 from harness.records.archive import is_archive, write_archive
 from harness.records.index import RunIndex
+from harness.records.leftovers import clear_beside, temporary_for
 
 FORMATS = ("csv", "parquet", "archive")
 
@@ -90,7 +90,8 @@ def write_whole(output: Path, write: Callable[[IO[bytes]], object]) -> None:
     """
     if not output.name or output.is_dir():
         raise HarnessError(f"-o {output}: is a folder; name a file in it.")
-    temporary = output.with_name(f".{output.name}.{os.getpid()}-{secrets.token_hex(4)}")
+    temporary = temporary_for(output)
+    clear_beside(output)
     try:
         with temporary.open("wb") as opened:
             write(opened)

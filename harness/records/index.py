@@ -2,13 +2,16 @@
 
 ``results/index.sqlite`` holds table ``runs``: a row for each record, a column for each fact and each metric. The run
 folders are the truth: each time the index is opened, the folders are walked, and what was added, replaced, edited or
-removed since is read or forgotten, in one transaction. An index that is damaged, of another version, in use for too
-long or in a place where it cannot be written costs time and nothing else: it is made again, or made in memory.
+removed since is read or forgotten. The file is read into memory as a whole, and written as a whole under another name
+and renamed; its last bytes are a digest of the others. So nothing waits for anybody, and an index in which one bit is
+another, or which is of another version, costs time and nothing else: it is made anew. Where it cannot be written, it
+stays in memory.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import logging
 import sqlite3
@@ -18,15 +21,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.records.index_tables import KINDS, VERSION, add, changes, forget, is_whole, make, quoted
+from harness.errors import HarnessError
+from harness.records.index_tables import KINDS, add, changes, forget, is_whole, make, quoted
+from harness.records.leftovers import clear_beside, temporary_for
+from harness.whole_file import read_plain_file
 
 log = logging.getLogger(__name__)
 
-WAIT_SECONDS = 20.0
-"""How long to wait for another process that brings the same index up to date."""
+DIGEST_BYTES = 32
+"""At the end of the file, after what SQLite made."""
 
-_DAMAGED = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT)
-"""Errors of a file that is none of ours, or not whole; a statement of ours that SQLite finds wrong is one of them."""
+LARGEST_BYTES = 2**30
+"""SQLite holds no larger database of a file in memory; 250,000 records. A larger index is made each time."""
+
+STEPS_BETWEEN_LOOKS = 100_000
+"""Instructions of SQLite's machine, a few milliseconds, between two looks at whether the user has pressed Ctrl-C."""
 
 _ORDER = "replace(folder, '/', char(1))"
 """The order of the folders, name by name, as the walk has it."""
@@ -37,33 +46,14 @@ class RunIndex:
     """An index that is up to date, and open.
 
     Attributes:
-        results: The results folder.
         connection: For reading table ``runs``.
         columns: Columns of ``runs`` in order, and what they hold: str, int, float or bool.
         metric_columns: Those of metrics: ``i2t/map``, ``detector/auroc``.
     """
 
-    results: Path
     connection: sqlite3.Connection
     columns: dict[str, type]
     metric_columns: list[str]
-
-    def repaired(self, error: sqlite3.Error) -> bool:
-        """Where a file turns out to be damaged, put an index in memory into its place.
-
-        Args:
-            error: What reading it has raised.
-
-        Returns:
-            Whether that was the reason, so that it is worth trying again.
-        """
-        if not _is_damage(error):
-            return False
-        log.debug("%s is damaged: %s", self.results / "index.sqlite", error)
-        self.connection.close()
-        _remove(self.results / "index.sqlite")
-        self.connection = _in_memory(self.results)
-        return True
 
     def rows(
         self,
@@ -84,6 +74,9 @@ class RunIndex:
 
         Returns:
             One tuple for each record, in the order of the folders.
+
+        Raises:
+            HarnessError: The condition is more than SQLite can evaluate.
         """
         sql = (
             f"SELECT {', '.join(map(quoted, columns))} FROM runs {f'WHERE {where}' if where else ''} "
@@ -91,11 +84,12 @@ class RunIndex:
         )
         bound = [*values, -1 if limit is None else limit]
         try:
-            return self.connection.execute(sql, bound).fetchall()
-        except sqlite3.DatabaseError as error:
-            if not self.repaired(error):
-                raise
-        return self.connection.execute(sql, bound).fetchall()
+            with interruptible(self.connection):
+                return self.connection.execute(sql, bound).fetchall()
+        except sqlite3.OperationalError as error:
+            raise HarnessError(
+                f"the condition on records cannot be evaluated: {error}; write a shorter one."
+            ) from error
 
     def read(self, columns: Sequence[str], where: str = "", values: Sequence[Any] = ()) -> dict[str, list[Any]]:
         """As :meth:`rows`, as columns: name to values."""
@@ -103,6 +97,27 @@ class RunIndex:
         if not rows:
             return {name: [] for name in columns}
         return dict(zip(columns, map(list, zip(*rows, strict=True)), strict=True))
+
+
+@contextmanager
+def interruptible(connection: sqlite3.Connection) -> Iterator[None]:
+    """Let Ctrl-C end a statement, however long it takes.
+
+    SQLite is left neither for a signal nor for another thread of Python; it now and then calls a function, and Python
+    looks for signals when a function begins.
+
+    Raises:
+        KeyboardInterrupt: It was ended so.
+    """
+    connection.set_progress_handler(lambda: 0, STEPS_BETWEEN_LOOKS)
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_INTERRUPT:
+            raise KeyboardInterrupt from error
+        raise
+    finally:
+        connection.set_progress_handler(None, 0)
 
 
 @contextmanager
@@ -115,15 +130,13 @@ def open_index(results: Path, *, in_memory: bool = False) -> Iterator[RunIndex]:
         results: The results folder.
         in_memory: Leave no file there.
     """
-    connection = _in_memory(results) if in_memory else _from_file(results)
-    index = None
+    connection = _opened(results / "runs", None if in_memory else results / "index.sqlite")
     try:
         for folder, problem in connection.execute("SELECT folder, problem FROM files WHERE problem != '' ORDER BY 1"):
             log.warning("%s is left out: %s", results / "runs" / folder / "record.json", problem)
-        index = RunIndex(results, connection, *_columns(connection))
-        yield index
+        yield RunIndex(connection, *_columns(connection))
     finally:
-        (index or RunIndex(results, connection, {}, [])).connection.close()
+        connection.close()
 
 
 def _columns(connection: sqlite3.Connection) -> tuple[dict[str, type], list[str]]:
@@ -143,72 +156,85 @@ def _columns(connection: sqlite3.Connection) -> tuple[dict[str, type], list[str]
     return kinds, metrics
 
 
-def _from_file(results: Path) -> sqlite3.Connection:
-    """The index beside the records; where that does not work, made again, and at last in memory."""
-    path = results / "index.sqlite"
-    if path.is_symlink() or not (results / "runs").is_dir():  # what a link leads to is no index of ours to be made anew
-        return _in_memory(results)
-    for _ in range(2):
-        connection = None
-        try:
-            connection = sqlite3.connect(path, timeout=WAIT_SECONDS, isolation_level=None)
-            connection.execute("PRAGMA synchronous = OFF")  # what a power cut damages is made again
-            _bring_up_to_date(connection, results / "runs")
-            return connection
-        except sqlite3.Error as error:
-            if connection is not None:
-                connection.close()
-            log.debug("%s: %s", path, error)
-            if not _is_damage(error):
-                break  # in use, read-only, disk full, not to be opened
-            _remove(path)
-        except BaseException:
-            if connection is not None:
-                connection.close()
-            raise
-    return _in_memory(results)
+def _opened(runs: Path, file: Path | None) -> sqlite3.Connection:
+    """The index in memory, up to date.
 
-
-def _is_damage(error: sqlite3.Error) -> bool:
-    """Whether the file is to blame, as opposed to whoever else uses it, or the disk."""
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED  # errors of Python's own module have no number
-
-
-def _remove(path: Path) -> None:
-    for file in (path, path.with_name(path.name + "-journal")):
-        with contextlib.suppress(OSError):
-            file.unlink()
-
-
-def _in_memory(results: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(":memory:", isolation_level=None)
-    _bring_up_to_date(connection, results / "runs")
+    Args:
+        runs: The folder ``results/runs``.
+        file: Where it is kept; None for nowhere.
+    """
+    if not runs.is_dir() or not hasattr(sqlite3.Connection, "serialize"):  # SQLite can be built without
+        file = None
+    connection = _stored(file) if file is not None else None
+    is_new = connection is None
+    connection = connection or _empty()
+    try:
+        changed = _bring_up_to_date(connection, runs)
+        if file is not None and (is_new or changed):
+            _write(connection, file)
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
-def _bring_up_to_date(connection: sqlite3.Connection, runs: Path) -> None:
+def _empty() -> sqlite3.Connection:
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    make(connection)
+    return connection
+
+
+def _stored(file: Path) -> sqlite3.Connection | None:
+    """The index in a file; None where there is none, or it is not what this version wrote there."""
+    try:
+        content = memoryview(read_plain_file(file, LARGEST_BYTES))
+    except (OSError, ValueError) as error:
+        log.debug("%s: %s", file, error)
+        return None
+    database, digest = content[:-DIGEST_BYTES], content[-DIGEST_BYTES:]
+    if _digest(database) != digest:
+        log.debug("%s is damaged", file)
+        return None
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    with contextlib.suppress(sqlite3.Error):
+        connection.deserialize(database)
+        if is_whole(connection):
+            return connection
+    connection.close()
+    return None
+
+
+def _write(connection: sqlite3.Connection, file: Path) -> None:
+    """Keep the index in its file, which is there whole or not at all."""
+    content = connection.serialize()
+    temporary = temporary_for(file)
+    try:
+        with temporary.open("wb") as opened:
+            opened.write(content)
+            opened.write(_digest(content))
+        temporary.replace(file)
+        clear_beside(file)
+    except OSError as error:  # read-only, disk full
+        log.debug("%s: %s", file, error)
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def _digest(content: bytes | memoryview) -> bytes:
+    return hashlib.blake2b(content, digest_size=DIGEST_BYTES).digest()
+
+
+def _bring_up_to_date(connection: sqlite3.Connection, runs: Path) -> bool:
     """Make the index agree with the folders.
 
-    The walk that decides is made while no other process may write, so that a slow process cannot put back what a
-    quick one has found to be gone.
+    Returns:
+        Whether anything in it is another than before.
     """
+    before = connection.total_changes
+    changed, gone = changes(connection, runs)
     connection.execute("BEGIN")
-    try:
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        current = version == VERSION and is_whole(connection) and not any(changes(connection, runs))
-    finally:
-        connection.execute("ROLLBACK")
-    if current:
-        return
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        if connection.execute("PRAGMA user_version").fetchone()[0] != VERSION or not is_whole(connection):
-            make(connection)
-        changed, gone = changes(connection, runs)
-        forget(connection, [*gone, *(seen.folder for seen in changed)])
-        add(connection, runs, changed)
-        connection.execute("COMMIT")
-    except BaseException:
-        with contextlib.suppress(sqlite3.Error):
-            connection.execute("ROLLBACK")
-        raise
+    forget(connection, [*gone, *(seen.folder for seen in changed)])
+    add(connection, runs, changed)
+    connection.execute("COMMIT")
+    return connection.total_changes > before

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.records.facts import FACTS, facts
-from harness.records.store import read_record, short
+from harness.records.store import read_run, short
 from harness.records.walk import Seen, walk
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-VERSION = 3
+VERSION = 4
 """Layout of the index; raise it when columns or what they hold change. An index of another version is made again."""
 
 MORE_FACTS = {
@@ -61,9 +62,7 @@ def quoted(column: str) -> str:
 
 
 def make(connection: sqlite3.Connection) -> None:
-    """Empty tables, in the place of whatever is there."""
-    for (table,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
-        connection.execute(f"DROP TABLE {quoted(table)}")
+    """The tables, empty."""
     connection.execute(
         "CREATE TABLE files (folder TEXT PRIMARY KEY, signature TEXT, problem TEXT, shape INTEGER) WITHOUT ROWID"
     )
@@ -76,11 +75,15 @@ def make(connection: sqlite3.Connection) -> None:
 
 
 def is_whole(connection: sqlite3.Connection) -> bool:
-    """Whether the tables fit each other; an index that somebody edited may not.
+    """Whether an index is of this version and its tables fit each other; one that somebody else made may not.
 
     Raises:
         sqlite3.Error: A table or column is missing.
     """
+    if connection.execute("PRAGMA user_version").fetchone()[0] != VERSION:
+        return False
+    if connection.execute("SELECT 1 FROM sqlite_master WHERE type NOT IN ('table', 'index')").fetchone():
+        return False
     names = [name for (name,) in connection.execute("SELECT name FROM columns ORDER BY number")]
     if names != [row[1] for row in connection.execute("PRAGMA table_info(runs)")]:
         return False
@@ -113,13 +116,13 @@ def add(connection: sqlite3.Connection, runs: Path, changed: list[Seen]) -> None
     for start in range(0, len(changed), _BATCH):
         files = []
         for seen in changed[start : start + _BATCH]:
-            path = runs / seen.folder / "record.json"
+            folder = runs / seen.folder
             try:
-                record = read_record(path)
+                record = read_run(folder)
             except FileNotFoundError:
                 continue  # removed since the walk
             except OSError as error:
-                log.warning("%s is left out: %s", path, short(error))
+                log.warning("%s is left out: %s", folder / "record.json", short(error))
                 continue  # it may be readable the next time
             except ValueError as error:
                 files.append((seen.folder, _text(seen), short(error), None))
@@ -244,5 +247,5 @@ def _stored(value: Any) -> Any:
     if value is None or isinstance(value, str | float):
         return value
     if isinstance(value, int):
-        return value if -(2**63) <= value < 2**63 else float(value)
+        return value if -(2**63) <= value < 2**63 else (math.inf if value > 0 else -math.inf)
     return json.dumps(value, sort_keys=True)

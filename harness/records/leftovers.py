@@ -9,6 +9,7 @@ process number means another process.
 from __future__ import annotations
 
 import contextlib
+import glob
 import hashlib
 import logging
 import os
@@ -172,6 +173,18 @@ def put_back(folder: Path) -> None:
         break
     with contextlib.suppress(OSError):
         aside.rmdir()
+
+
+def clear_beside(file: Path) -> None:
+    """Remove what killed processes left that were writing a file under a name of :func:`temporary_for`.
+
+    Args:
+        file: The file, there or not.
+    """
+    for left in file.parent.glob(f".{glob.escape(file.name)}.new-*"):
+        if is_abandoned(left):
+            with contextlib.suppress(OSError):  # another process clears as well
+                left.unlink()
 
 
 def abandoned(runs: Path) -> Iterator[Path]:

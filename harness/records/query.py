@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 import sqlite3
 from collections.abc import Iterable
 from typing import Any
 
 from harness.errors import HarnessError, unknown_name
-from harness.records.index import RunIndex
+from harness.records.index import RunIndex, interruptible
 
 ALLOWED = (sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE)
 """What a statement may do; everything that writes, attaches a file or changes a setting is something else."""
+
+MOST_ROWS = 1_000_000
+"""More would fill the memory: SQL can make rows without end."""
+
+LONGEST_VALUE = 100_000_000
+"""Bytes of a text that SQL makes."""
 
 _TEXT_OR_NAME = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*")
 _ALIAS = re.compile(r"\bas\s+(\"(?:[^\"]|\"\")*\")", re.IGNORECASE)
@@ -29,7 +34,9 @@ def query(index: RunIndex, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
         Column names and rows.
 
     Raises:
-        HarnessError: The statement is wrong, names a column that there is not, or would do anything but read.
+        HarnessError: The statement is wrong, names a column that there is not, would do anything but read, or gives
+            more than :data:`MOST_ROWS` rows.
+        KeyboardInterrupt: The user has ended it.
     """
     _check_quoted_names(sql, index.columns)
     refused: list[str] = []
@@ -42,17 +49,18 @@ def query(index: RunIndex, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
             return sqlite3.SQLITE_DENY
         return sqlite3.SQLITE_OK
 
+    index.connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST_VALUE)
     index.connection.set_authorizer(allow)
     try:
-        cursor = index.connection.execute(sql)
-        rows = cursor.fetchall()
+        with interruptible(index.connection):
+            cursor = index.connection.execute(sql)
+            rows = cursor.fetchmany(MOST_ROWS + 1)
     except (sqlite3.Error, sqlite3.Warning, ValueError) as error:
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_CORRUPT and index.repaired(error):
-            return query(index, sql)
         raise _explained(str(error), index.columns, bool(refused)) from error
     finally:
-        with contextlib.suppress(sqlite3.ProgrammingError):  # closed, because it was damaged
-            index.connection.set_authorizer(None)
+        index.connection.set_authorizer(None)
+    if len(rows) > MOST_ROWS:
+        raise HarnessError(f"the query gives more than {MOST_ROWS} rows; end it with LIMIT, or ask for less.")
     if cursor.description is None:
         raise HarnessError('the query is empty; for example "SELECT method, noise, \\"i2t/map\\" FROM runs".')
     return [name for name, *_ in cursor.description], rows

@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from datetime import datetime
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
-from harness.cells import SCHEMA
+from harness.cells import MOST_BITS, SCHEMA
+from harness.errors import HarnessError
+from harness.quantities import LARGEST_INTEGER
 from harness.records.migrations import migrated
+
+
+def _moment(text: str) -> str:
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None or moment.year < 1970:
+        raise ValueError("expected a date and time since 1970 with its time zone")
+    return text
+
+
+Hash = Annotated[str, Field(pattern="^[0-9a-f]{12}$")]
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=0, le=LARGEST_INTEGER)]
+Moment = Annotated[str, AfterValidator(_moment)]
+"""ISO 8601."""
 
 Status = Literal["ok", "failed", "timeout", "oom", "invalid"]
 
@@ -25,17 +42,17 @@ class CellFacts(BaseModel):
     detector: str
     objective: str | None
     dataset: str
-    noise: float | None
+    noise: Share | None
     """Rate asked for, over the untrusted training pairs; None for natural noise."""
     protocol: str | None
-    trusted: float | None
+    trusted: Share | None
     """Share of trusted training pairs: asked for, or what the data bring."""
-    bits: int
-    seed: int | None
-    data_seed: int | None
+    bits: Annotated[int, Field(ge=1, le=MOST_BITS)]
+    seed: Count | None
+    data_seed: Count | None
     split: str = "paper"
     """Who is training, query and database image: "given" where features bring it."""
-    validation: float | None = None
+    validation: Share | None = None
     """Share of the training images that are the queries, for tuning."""
     relevance: str = "label"
     """What counts as right: "label" or "instance"."""
@@ -49,13 +66,13 @@ class CellFacts(BaseModel):
     """What was computed in: "fp32", "bf16" or "tf32"; None for codes of another program."""
     precisions: tuple[str, ...] = ("fp32",)
     """What the method can compute in. With fp32 alone its numbers are the same whatever ``--precision`` asks for."""
-    limit: int | None
+    limit: Count | None
     """Images kept by ``--limit``; such records never enter tables."""
     granted: list[str]
     """Class labels, noise mask or source order, where the method declared that it needs them."""
     parameters: dict[str, Any]
     backbones: dict[str, Any]
-    images: dict[str, int]
+    images: dict[str, Count]
     """Numbers of training pairs, trusted ones, queries and database items."""
 
 
@@ -78,26 +95,26 @@ class RunRecord(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     schema_: int = SCHEMA
-    hash: str
+    hash: Hash
     status: Status
     cell: CellFacts
     metrics: dict[str, Any]
     metric_definitions: dict[str, str]
-    queries: dict[str, int]
+    queries: dict[str, Count]
     identity: dict[str, Any]
     """What the hash was computed from."""
     plan: str | None
     """Fingerprint of the noise plan."""
     notes: list[str]
-    timings: dict[str, float]
+    timings: dict[str, FiniteFloat]
     """Wall-clock seconds of each stage."""
     cost: dict[str, Any]
     """What the cell took (docs/protocols-and-metrics.md); empty for failed cells and codes of another program."""
-    attempt: int = 1
+    attempt: Count = 1
     """2 for a cell that ran out of device memory beside others and was tried again alone."""
     environment: dict[str, Any]
-    started: str
-    finished: str
+    started: Moment
+    finished: Moment
     command: str
     """A command that repeats just this cell; empty for codes of another program."""
     error: Failure | None
@@ -112,7 +129,32 @@ def record_from_json(content: dict[str, Any]) -> RunRecord:
     """The inverse of :meth:`RunRecord.to_json`.
 
     Raises:
-        ValueError: A key is missing, unknown or of the wrong type (pydantic's message), or the schema is none of ours.
+        ValueError: A key is missing, unknown, of the wrong type or out of bounds, or the schema is none of ours.
     """
     content = migrated(content)
-    return RunRecord.model_validate({"schema_": content.pop("schema"), **content})
+    try:
+        return RunRecord.model_validate({"schema_": content.pop("schema"), **content})
+    except ValidationError as error:
+        raise ValueError(first_mistake(error)) from error
+
+
+def facts_of(content: dict[str, Any], where: str) -> CellFacts:
+    """Facts of a cell that come from a file or the command line.
+
+    Args:
+        content: The facts by name.
+        where: Where they come from, for the message.
+
+    Raises:
+        HarnessError: One is of the wrong type or out of bounds.
+    """
+    try:
+        return CellFacts(**content)
+    except ValidationError as error:
+        raise HarnessError(f"{where}: {first_mistake(error)}.") from error
+
+
+def first_mistake(error: ValidationError) -> str:
+    """The field that is wrong first, and what is wrong with it."""
+    first = error.errors(include_url=False)[0]
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg'].removeprefix('Value error, ')}"

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import logging
 import shutil
 import tempfile
@@ -20,10 +19,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import HarnessError
+from harness.json_text import json_text
 from harness.records.leftovers import clear_aside, is_near, put_back, remove_abandoned, step_aside, temporary_for
 from harness.records.run_files import array_bytes, model_bytes, sync_folder, write_file
 from harness.records.run_paths import run_folder, run_place
 from harness.records.walk import walk
+from harness.whole_file import read_plain_file
 
 if TYPE_CHECKING:
     import numpy as np
@@ -98,14 +99,12 @@ class RunStore:
         for _ in range(LOOKS):
             put_back(folder)
             try:
-                return StoredRun(folder, read_record(folder / "record.json"))
+                return StoredRun(folder, read_run(folder))
             except (FileNotFoundError, NotADirectoryError):
                 # Not there, or its writers are between two renames; what is gone at two looks in a row is gone.
                 absent = 0 if is_near(folder) else absent + 1
             except (OSError, ValueError) as error:
-                log.warning(
-                    "%s is not a record of this version and counts as missing: %s", folder / "record.json", short(error)
-                )
+                log.warning("%s is no sound record and counts as missing: %s", folder / "record.json", short(error))
                 return None
             if absent == 2:
                 break
@@ -117,7 +116,7 @@ class RunStore:
         for seen in walk(self.runs):
             folder = self.runs / seen.folder
             try:
-                yield StoredRun(folder, read_record(folder / "record.json"))
+                yield StoredRun(folder, read_run(folder))
             except FileNotFoundError:
                 continue  # removed meanwhile
             except (OSError, ValueError) as error:
@@ -250,7 +249,7 @@ def _put(temporary: Path, folder: Path) -> None:
 
 def record_bytes(record: RunRecord) -> bytes:
     """A record as the bytes of a ``record.json``."""
-    return (json.dumps(record.to_json(), indent=1) + "\n").encode()
+    return (json_text(record.to_json()) + "\n").encode()
 
 
 def read_record(path: Path) -> RunRecord:
@@ -258,26 +257,51 @@ def read_record(path: Path) -> RunRecord:
 
     Raises:
         OSError: The file cannot be read.
-        ValueError: It is no record, or one of a newer version; the message says which.
+        ValueError: It is no record, one of a newer version, or its numbers cannot be; the message says which.
     """
     from pydantic_core import from_json
 
+    from harness.records.plausible import implausible
     from harness.records.schema import record_from_json
 
     try:
-        content: Any = from_json(path.read_bytes())
+        text = read_plain_file(path)
+    except OSError as error:
+        if path.is_symlink() and error.errno in (errno.ENOENT, errno.ELOOP):
+            to = "to itself" if error.errno == errno.ELOOP else "nowhere"
+            raise ValueError(f"it is a link that leads {to}") from error
+        raise
+    try:
+        content: Any = from_json(text)
     except ValueError as error:
         raise ValueError(f"it is no JSON ({error})") from error
     if not isinstance(content, dict):
         raise ValueError("it is no JSON object")
-    return record_from_json(content)
+    record = record_from_json(content)
+    problem = implausible(record)
+    if problem:
+        raise ValueError(problem)
+    return record
+
+
+def read_run(folder: Path) -> RunRecord:
+    """Read the record of a folder that is named after its hash.
+
+    Raises:
+        OSError: As :func:`read_record`.
+        ValueError: As :func:`read_record`, or its hash is another one.
+    """
+    record = read_record(folder / "record.json")
+    if record.hash != folder.name:
+        raise ValueError(f"its hash {record.hash} is not the name of its folder")
+    return record
 
 
 def _looked_up(path: Path) -> StoredRun:
     try:
         return StoredRun(path.parent, read_record(path))
     except ValueError as error:
-        raise HarnessError(f"{path} is not a record of this version: {short(error)}.") from error
+        raise HarnessError(f"{path} is no sound record: {short(error)}.") from error
     except OSError as error:
         raise HarnessError(f"{path} cannot be read: {error.strerror}.") from error
 

@@ -47,11 +47,14 @@ def walk(runs: Path) -> Iterator[Seen]:
 
 
 def signature_of(path: str | Path) -> tuple[int, int, int, int] | None:
-    """See :class:`Seen`; None where there is no such file."""
+    """See :class:`Seen`, of the link itself where it leads nowhere; None where there is no such file."""
     try:
         found = os.stat(path)  # noqa: PTH116 - ten thousand times: a Path costs more than the call
     except OSError:
-        return None
+        try:
+            found = os.lstat(path)
+        except OSError:
+            return None
     return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino
 
 

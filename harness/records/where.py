@@ -13,6 +13,7 @@ from typing import Any
 
 from harness.errors import HarnessError, unknown_name
 from harness.records.index_tables import quoted
+from harness.wording import shortened
 
 _TOKEN = re.compile(
     r"""\s*(?:
@@ -24,6 +25,9 @@ _TOKEN = re.compile(
 )
 _COMPARISONS = {"=": "=", "==": "=", "!=": "<>", "<>": "<>", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
 _NOTHING = ("none", "null")
+
+DEEPEST = 20
+"""Brackets and "not" inside each other; SQLite's parser takes some more."""
 
 EXAMPLE = 'for example --where "dataset=ucm and noise>=0.2 and i2t/map<0.5"'
 
@@ -63,6 +67,7 @@ class _Parser:
         self._text, self._columns = text, columns
         self._tokens = _tokens(text)
         self._next = 0
+        self._depth = 0
         self._values: list[Any] = []
 
     def parsed(self) -> tuple[str, list[Any]]:
@@ -72,7 +77,7 @@ class _Parser:
         return sql, self._values
 
     def _error(self, what: str) -> HarnessError:
-        return HarnessError(f"--where {self._text!r}: {what}; {EXAMPLE}.")
+        return HarnessError(f"--where {shortened(self._text)!r}: {what}; {EXAMPLE}.")
 
     def _take(self, what: str) -> _Token:
         if self._next == len(self._tokens):
@@ -99,15 +104,21 @@ class _Parser:
         return parts[0] if len(parts) == 1 else f"({' AND '.join(parts)})"
 
     def _one(self) -> str:
-        if self._took("not"):
-            # Comparisons with what is not known are neither true nor false in SQL, and stay so when negated.
-            return f"(NOT coalesce({self._one()}, 0))"
-        if self._took("("):
-            inner = self._either()
-            if not self._took(")"):
-                raise self._error("a bracket is not closed")
-            return f"({inner})"
-        return self._comparison()
+        self._depth += 1
+        if self._depth > DEEPEST:
+            raise self._error(f"brackets and 'not' stand more than {DEEPEST} deep")
+        try:
+            if self._took("not"):
+                # Comparisons with what is not known are neither true nor false in SQL, and stay so when negated.
+                return f"(NOT coalesce({self._one()}, 0))"
+            if self._took("("):
+                inner = self._either()
+                if not self._took(")"):
+                    raise self._error("a bracket is not closed")
+                return f"({inner})"
+            return self._comparison()
+        finally:
+            self._depth -= 1
 
     def _comparison(self) -> str:
         name = self._take("a column").text
@@ -168,7 +179,9 @@ def _tokens(text: str) -> list[_Token]:
     while position < len(text):
         match = _TOKEN.match(text, position)
         if match is None:
-            raise HarnessError(f"--where {text!r}: cannot be read from {text[position:].strip()[:20]!r} on; {EXAMPLE}.")
+            raise HarnessError(
+                f"--where {shortened(text)!r}: cannot be read from {text[position:].strip()[:20]!r} on; {EXAMPLE}."
+            )
         said = match["text"]
         found.append(_Token(said[1:-1], True) if said else _Token(match["sign"] or match["word"]))
         position = match.end()

@@ -366,3 +366,16 @@ def test_facts_of_the_cell_are_complete():
     assert {"dataset", "noise", "protocol", "trusted", "data_seed", "standardise", "limit", "backbones"} <= set(
         evaluate_module.DATA_FACTS
     )
+
+
+def test_codes_too_long_for_a_record_are_refused_in_a_sentence(harness, tmp_path, results):
+    packed = np.zeros((6, 70_000 // 8), dtype=np.uint8)
+    numbers = np.arange(6)
+    np.savez(
+        tmp_path / "long.npz", n_bits=70_000, query_image_codes=packed, database_text_codes=packed,
+        query_labels=numbers % 2, database_labels=numbers % 2, query_ids=numbers, database_ids=numbers + 6,
+    )  # fmt: skip
+    result = harness("evaluate", "--codes", tmp_path / "long.npz", "--name", "long", "--results", results)
+    assert result.code == 2
+    assert "long.npz: bits: Input should be less than or equal to 65536" in result.err
+    assert not (results / "runs").exists()

@@ -55,6 +55,21 @@ def test_build_computes_once_and_says_what_came_from_the_cache(harness, own_cach
     assert "handcrafted" in harness("features", "list").out
 
 
+def test_build_that_cannot_keep_what_it_computes_fails_and_says_why(harness, own_cache, monkeypatch):
+    def full(*arguments, **options):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.posix_fallocate", full, raising=False)
+    monkeypatch.setattr("numpy.save", full)
+    result = harness("features", "build", *SMALL)
+    assert result.code == 1
+    assert result.out.strip() == "0 computed, 0 from the cache, 2 computed but not kept"
+    assert "No space left on device" in result.err
+    again = harness("features", "build", *SMALL, "--json")
+    assert again.code == 1
+    assert [row["lost"] for row in again.json] == ["No space left on device"] * 2
+
+
 def test_a_run_from_the_export_gives_the_codes_and_metrics_of_the_run_from_raw_data(
     harness, own_cache, tmp_path, codes_of
 ):

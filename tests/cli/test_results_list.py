@@ -117,3 +117,29 @@ def test_listing_imports_nothing_heavy(filled, results):
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
     assert json.loads(done.stdout.splitlines()[-1]) == []
+
+
+def test_bytes_and_numbers_that_are_none_are_valid_json_and_rows(harness, filled):
+    sql = "SELECT x'00ff' AS b, 9e999 AS big, -9e999 AS small, 0.5 AS half, NULL AS gone"
+    result = harness("results", "query", sql, "--json")
+    assert json.loads(result.out, parse_constant=pytest.fail) == [
+        {"b": "00ff", "big": None, "small": None, "half": 0.5, "gone": None}
+    ]
+    assert harness("results", "query", sql, "--format", "csv").out.splitlines()[1].startswith("00ff,inf")
+    assert "00ff" in harness("results", "query", sql).out
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--limit", str(2**63)),
+        ("--where", "(" * 5000),
+        ("--where", " and ".join(["bits=16"] * 2000)),
+        ("--where", f"method like '{'%' * 60000}'"),
+    ],
+)
+def test_conditions_and_numbers_without_measure_are_refused_in_a_sentence(harness, filled, words):
+    result = harness("results", "list", *words)
+    assert result.code == 2
+    assert "Internal error" not in result.err
+    assert len(result.err) < 600

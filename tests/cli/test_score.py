@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -189,3 +191,15 @@ def test_an_unknown_filter_suggests(harness, run):
     result = harness("score", "--method", "duch-noise")
     assert result.code == 2
     assert "did you mean 'duch-noisy'" in result.err
+
+
+def test_what_a_killed_score_left_goes_with_the_next_one(harness, run, folder_of):
+    folder = folder_of(run)
+    program = "import sys, pathlib; from harness.records.leftovers import temporary_for\n"
+    program += "temporary_for(pathlib.Path(sys.argv[1])).mkdir()"
+    subprocess.run([sys.executable, "-c", program, folder], check=True)
+    assert len(list(folder.parent.iterdir())) == 2
+    assert harness("score", run["hash"], "--metric", "map", "--dry-run").code == 0
+    assert len(list(folder.parent.iterdir())) == 2
+    assert harness("score", run["hash"], "--metric", "map").code == 0
+    assert [path.name for path in folder.parent.iterdir()] == [run["hash"]]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
+import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from harness.data.cache import cache_folder, cached_arrays, filled_arrays
+from harness.data.cache import cache_folder, cached_arrays, filled_arrays, uses_noted
 
 KEY = {"name": "backbone", "weights": "sha256:0", "parameters": {"size": 64, "rate": 0.1}, "fitted_on": None}
 
@@ -242,3 +243,22 @@ def test_arrays_that_fit_no_cache_are_in_memory(tmp_path, monkeypatch, notes):
     assert not found
     assert_filled(arrays)
     assert "features are not cached" in notes.text
+
+
+def test_the_reason_why_arrays_are_not_kept_is_that_of_the_system(tmp_path, monkeypatch, notes):
+    """On a real disk of 1 MB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk], capture_output=True).returncode:
+        pytest.skip("this machine lets nobody mount a small disk")
+    monkeypatch.setenv("HARNESS_CACHE", str(disk))
+    try:
+        with uses_noted() as uses:
+            arrays, found = cached_arrays(KEY, lambda: [np.ones((1000, 1000), dtype=np.float32)])
+        assert not found
+        assert arrays[0].sum() == 1e6
+        assert [use.lost for use in uses] == ["No space left on device"]
+        assert "cannot be written (No space left on device)" in notes.text
+        assert list((disk / "features").iterdir()) == [], "nothing half-written is left"
+    finally:
+        subprocess.run(["umount", "-l", disk], check=False)

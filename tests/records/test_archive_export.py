@@ -7,6 +7,8 @@ import csv
 import dataclasses
 import io
 import stat
+import subprocess
+import sys
 import tarfile
 import zipfile
 
@@ -18,8 +20,9 @@ from harness.errors import HarnessError
 from harness.records import archive as archive_module
 from harness.records import export as export_module
 from harness.records.archive import unpacked
-from harness.records.export import export
+from harness.records.export import export, write_whole
 from harness.records.index import open_index
+from harness.records.leftovers import temporary_for
 from harness.records.schema import Failure
 from harness.records.store import RunStore, record_bytes
 from harness.report import load_records
@@ -234,3 +237,19 @@ def test_links_in_a_run_folder_are_not_followed(store, tmp_path):
     (folder / "link").symlink_to(tmp_path / "secret")
     output, _ = write(store, "all.zip", "archive")
     assert not [name for name in zipfile.ZipFile(output).namelist() if name.endswith("link")]
+
+
+def test_what_a_killed_export_left_goes_with_the_next_one(store, tmp_path):
+    killed = subprocess.run(
+        [sys.executable, "-c", "import os, pathlib, sys; from harness.records.export import write_whole\n"
+         "write_whole(pathlib.Path(sys.argv[1]), lambda opened: (opened.write(b'half'), opened.flush(), os._exit(9)))",
+         tmp_path / "mine.csv"],
+        check=False,
+    )  # fmt: skip
+    assert killed.returncode == 9
+    other = temporary_for(tmp_path / "other.csv")
+    other.touch()
+    assert len(list(tmp_path.glob(".mine.csv.new-*"))) == 1
+    write_whole(tmp_path / "mine.csv", lambda opened: opened.write(b"whole"))
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == [other.name, "mine.csv"]
+    other.unlink()

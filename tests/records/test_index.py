@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
+import math
 import os
+import random
 import shutil
 import sqlite3
 import subprocess
@@ -20,6 +23,7 @@ from harness.records import index_tables
 from harness.records.facts import FACTS
 from harness.records.index import open_index
 from harness.records.index_tables import MORE_FACTS
+from harness.records.leftovers import temporary_for
 from harness.records.schema import Failure
 from harness.records.store import RunStore
 from harness.report import load_records, records_frame
@@ -136,13 +140,13 @@ def test_nothing_is_read_twice(store, record, monkeypatch):
         store.write(record(hash=f"{number:012x}"))
     hashes(store)
     read = []
-    original = index_tables.read_record
-    monkeypatch.setattr(index_tables, "read_record", lambda path: read.append(path) or original(path))
+    original = index_tables.read_run
+    monkeypatch.setattr(index_tables, "read_run", lambda path: read.append(path) or original(path))
     assert len(hashes(store)) == 3
     assert read == []
     folder = store.write(record(hash=f"{1:012x}", notes=["again"]))
     hashes(store)
-    assert read == [folder / "record.json"]
+    assert read == [folder]
 
 
 DAMAGES = {
@@ -182,37 +186,46 @@ def test_damage_is_noticed_also_where_no_record_changed(store, record, how):
     agrees(store)
 
 
-def test_damage_that_shows_only_when_rows_are_read(store, record):
-    """The pages that the check reads are whole; those of the rows are not."""
-    for number in range(60):
-        store.write(record(hash=f"{number:012x}", notes=[], metrics={"i2t": {f"m@{n}": n / 7 for n in range(200)}}))
-    hashes(store)
-    path = store.results / "index.sqlite"
-    connection = sqlite3.connect(path)
-    (root,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'runs'").fetchone()
-    connection.close()
-    content = bytearray(path.read_bytes())
-    content[(root - 1) * 4096 : root * 4096] = b"\xff" * 4096
-    path.write_bytes(content)
-    agrees(store)
-    path.write_bytes(content)
-    from harness.records.query import query
-
-    with open_index(store.results) as index:
-        assert query(index, 'SELECT count(*), max("i2t/m@7") FROM runs')[1] == [(60, 1.0)]
+def test_no_byte_of_the_index_can_change_unnoticed(store, record):
+    """Values, their types, the header and the digest itself: whatever is hit, the records are what is shown."""
+    for number in range(20):
+        store.write(record(hash=f"{number:012x}", notes=[], metrics={"i2t": {f"m@{n}": n / 7 for n in range(50)}}))
+    expected = load_records(store.results)
+    path, numbers = store.results / "index.sqlite", random.Random(0)
+    whole = path.read_bytes()
+    for hits in [1] * 10 + [20] * 10:
+        content = bytearray(whole)
+        for _ in range(hits):
+            content[numbers.randrange(len(content))] ^= 1 << numbers.randrange(8)
+        path.write_bytes(content)
+        pd.testing.assert_frame_equal(load_records(store.results), expected)
+        assert path.read_bytes() != content, "it is made anew"
+        with sqlite3.connect(path) as connection:  # and remains a file that any SQLite reads
+            assert connection.execute("SELECT count(*) FROM runs").fetchone() == (20,)
 
 
-def test_index_that_another_process_holds_is_not_waited_for_forever(store, record, monkeypatch):
+def test_index_of_somebody_else_is_not_believed(store, record):
+    """One whose digest is right, with a trigger that changes what is written."""
     store.write(record())
     hashes(store)
-    monkeypatch.setattr(index_module, "WAIT_SECONDS", 0.1)
-    holder = sqlite3.connect(store.results / "index.sqlite", isolation_level=None)
-    holder.execute("BEGIN EXCLUSIVE")
+    path = store.results / "index.sqlite"
+    trigger = "CREATE TRIGGER t AFTER INSERT ON runs BEGIN UPDATE runs SET row = 'forged'; END"
+    _run(path, trigger)
+    database = path.read_bytes()[: -index_module.DIGEST_BYTES]
+    path.write_bytes(database + hashlib.blake2b(database, digest_size=index_module.DIGEST_BYTES).digest())
     store.write(record(hash="b" * 12))
     agrees(store)
-    holder.execute("ROLLBACK")
-    holder.close()
-    agrees(store)
+
+
+def test_what_killed_processes_left_of_an_index_is_removed(store, record):
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    host = temporary_for(store.results / "index.sqlite").name.rpartition("-")[0].rpartition("-")[0]
+    left = store.results / f"{host}-{gone.pid}-abc123"
+    left.write_bytes(b"half")
+    store.write(record())
+    hashes(store)
+    assert sorted(path.name for path in store.results.iterdir()) == ["index.sqlite", "runs"]
 
 
 def test_index_that_cannot_be_written_is_made_in_memory(store, record):
@@ -290,11 +303,11 @@ def test_order_is_that_of_the_store(store, record):
 
 
 def test_metrics_whose_names_differ_in_case_alone_and_odd_values_do_no_harm(store, record):
-    metrics = {"i2t": {"map": 0.5, "MAP": 0.7, 'odd"name': 1.0, "huge": 2**70, "list": [1], "flag": True}, "odd": 3}
-    store.write(record(metrics=metrics))
+    metrics = {"i2t": {"map": 0.5, "MAP": 0.7, 'odd"name': 1.0, "huge": 10**400, "list": [1], "flag": True}, "odd": 3}
+    store.write(record(metrics=metrics, status="invalid"))
     with open_index(store.results) as index:
         wanted = ["i2t/map", 'i2t/odd"name', "i2t/huge", "i2t/flag"]
-        assert index.rows(wanted) == [(0.5, 1.0, float(2**70), 1)]
+        assert index.rows(wanted) == [(0.5, 1.0, math.inf, 1)]
         assert "i2t/list" not in index.columns
 
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
+
 import pytest
 
 from harness.errors import HarnessError
+from harness.records import query as query_module
 from harness.records.index import open_index
 from harness.records.query import query
 from harness.records.store import RunStore
@@ -77,3 +82,33 @@ def test_nothing_but_reading_is_possible(index, sql, tmp_path, monkeypatch):
 def test_mistakes_are_one_sentence(index, sql, message):
     with pytest.raises(HarnessError, match=message):
         query(index, sql)
+
+
+ENDLESS = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT {} FROM n"
+
+
+@pytest.mark.parametrize("what", ["max(x)", "x"])
+def test_ctrl_c_ends_an_endless_query(index, what):
+    timer = threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            query(index, ENDLESS.format(what))
+    finally:
+        timer.join()
+    assert query(index, "SELECT count(*) FROM runs")[1] == [(4,)]
+
+
+def test_rows_and_values_without_end_are_refused(index, monkeypatch):
+    monkeypatch.setattr(query_module, "MOST_ROWS", 1000)
+    assert len(query(index, ENDLESS.format("x") + " LIMIT 1000")[1]) == 1000
+    with pytest.raises(HarnessError, match="more than 1000 rows"):
+        query(index, ENDLESS.format("x"))
+    with pytest.raises(HarnessError, match="too big"):
+        query(index, "SELECT zeroblob(200000000)")
+
+
+def test_expressions_of_any_depth_and_length_end_in_a_sentence(index):
+    for sql in (f"SELECT {'(' * 5000}1{')' * 5000}", f"SELECT {'1+' * 5000}1", "SELECT CAST(x'ff' AS TEXT)"):
+        with pytest.raises(HarnessError, match="cannot be run"):
+            query(index, sql)

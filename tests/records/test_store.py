@@ -229,7 +229,7 @@ def test_damaged_record_is_left_out_with_a_note_and_counts_as_missing(store, rec
 def test_lookup_of_a_damaged_record_is_an_error(store, record, how):
     folder = store.write(record())
     damage(folder, how)
-    with pytest.raises(HarnessError, match="is not a record of this version"):
+    with pytest.raises(HarnessError, match="is no sound record"):
         store.lookup(folder.name)
 
 

@@ -96,3 +96,12 @@ def test_mistakes_are_one_sentence(text, message):
 def test_whatever_is_written_is_sql_or_a_sentence(text):
     with contextlib.suppress(HarnessError):
         matching(text)
+
+
+@pytest.mark.parametrize("begin", ["(", "not ", "(not "])
+@pytest.mark.parametrize("times", [21, 100_000])
+def test_brackets_too_deep_are_refused_in_a_short_sentence(begin, times):
+    with pytest.raises(HarnessError, match="more than 20 deep") as raised:
+        condition(begin * times + "bits=1" + ")" * times * begin.count("("), COLUMNS)
+    assert len(str(raised.value)) < 400
+    assert matching("not (" * 8 + "bits=64" + ")" * 8) == ["chnr"]
