@@ -1,8 +1,8 @@
 """TOML with the line of what is wrong.
 
-The standard library's parser does not say where a key stands. The line is found by parsing growing beginnings of the
-file: the first one that holds the key ends where the key's value ends, and the value begins after the longest
-beginning before it that is whole TOML.
+The standard library's parser does not say where a key stands. The line is found by parsing beginnings of the file: the
+first one that holds the key ends where the key's value ends, and the value begins after the longest beginning before it
+that is whole TOML.
 """
 
 from __future__ import annotations
@@ -14,6 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import HarnessError
+from harness.printable import printable
+from harness.user_files import read_text_file
+
+DEEPEST = 20
+"""Tables and lists within each other; a plan needs five."""
+
+_MOST_WORK = 500_000
+"""Characters that are parsed to find one line; the parser takes about half a second for them."""
 
 _PLACE = re.compile(r"\s*\(at (?:line (\d+), column (\d+)|(end of document))\)$")
 
@@ -28,19 +36,15 @@ def read_toml(path: Path, what: str) -> tuple[str, dict[str, Any]]:
         what: What it is, for the message.
 
     Returns:
-        The text, and the content.
+        The text, and the content, in which no whole number exceeds 64 bits and no text holds control characters.
 
     Raises:
-        HarnessError: It cannot be read, or is no TOML; the message names line and column.
+        HarnessError: It cannot be read, is no TOML (the message names line and column), or holds what no file of ours
+            needs: tables and lists nested beyond :data:`DEEPEST`, larger numbers, control characters.
     """
+    text = read_text_file(path, f"{what} {path}")
     try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise HarnessError(f"{what} {path} cannot be read: {error.strerror}.") from error
-    except UnicodeDecodeError as error:
-        raise HarnessError(f"{what} {path} is no text in UTF-8.") from error
-    try:
-        return text, tomllib.loads(text)
+        content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         message = str(error)
         place = _PLACE.search(message)
@@ -50,6 +54,29 @@ def read_toml(path: Path, what: str) -> tuple[str, dict[str, Any]]:
             lines = text.count("\n") + 1
             where = f", line {lines}" if place[3] else f", line {place[1]}, column {place[2]}"
         raise HarnessError(f"{path}{where}: {message[:1].lower()}{message[1:]}.") from error
+    except RecursionError:
+        raise HarnessError(f"{what} {path}: lists or tables are nested too deeply.") from None
+    except ValueError:  # Python converts no number of more than 4,300 digits
+        raise HarnessError(f"{what} {path}: a number has thousands of digits.") from None
+    _check_content(content, f"{what} {path}")
+    return text, content
+
+
+def _check_content(content: Any, where: str) -> None:
+    """What TOML allows and no file of ours needs."""
+    left: list[tuple[Any, int]] = [(content, 0)]
+    while left:
+        value, depth = left.pop()
+        if depth > DEEPEST:
+            raise HarnessError(f"{where}: lists or tables are nested more than {DEEPEST} deep.")
+        if isinstance(value, dict):
+            left += [(part, depth + 1) for pair in value.items() for part in pair]
+        elif isinstance(value, list):
+            left += [(part, depth + 1) for part in value]
+        elif isinstance(value, str) and printable(value) != value:
+            raise HarnessError(f"{where}: {printable(value)[:120]!r} holds control characters: take them out.")
+        elif isinstance(value, int) and not -(2**63) <= value < 2**63:
+            raise HarnessError(f"{where}: a whole number has more than the 64 bits that TOML allows.")
 
 
 def line_of(text: str, keys: Sequence[Key]) -> int | None:
@@ -60,19 +87,39 @@ def line_of(text: str, keys: Sequence[Key]) -> int | None:
         keys: Path of the key: names of tables, positions in arrays.
 
     Returns:
-        The line from 1; None if the document has no such key.
+        The line from 1; None if the document has no such key, or is so long that to look for it would take seconds.
     """
     lines = text.replace("\r\n", "\n").split("\n")
-    whole = 0
-    for number in range(1, len(lines) + 1):
-        try:
-            content = tomllib.loads("\n".join(lines[:number]))
-        except tomllib.TOMLDecodeError:
-            continue
+    work = len(text)
+    if work > _MOST_WORK or not _holds(_beginning(text), keys):
+        return None
+    without, holding = 0, len(lines)  # numbers of lines: beginnings that are whole TOML, without and with the key
+    while holding - without > 1:
+        middle = (without + holding) // 2
+        # A beginning may end within a value; the nearest whole one before the middle, otherwise after it, serves.
+        for number in [*range(middle, without, -1), *range(middle + 1, holding)]:
+            part = "\n".join(lines[:number])
+            work += len(part)
+            if work > _MOST_WORK:
+                return None
+            content = _beginning(part)
+            if content is not None:
+                break
+        else:
+            break
         if _holds(content, keys):
-            return whole + 1
-        whole = number
-    return None
+            holding = number
+        else:
+            without = number
+    return without + 1
+
+
+def _beginning(text: str) -> dict[str, Any] | None:
+    """Its content, if the beginning of a document is whole TOML."""
+    try:
+        return tomllib.loads(text)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _holds(content: Any, keys: Sequence[Key]) -> bool:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.options import JSON, RESULTS
+from harness.cli.outlets import heading
 from harness.wording import counted
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def _facts(found: Verification) -> dict[str, object]:
 
 def _print(found: Verification) -> None:
     verdict = "identical" if found.identical else "different"
-    click.secho(f"{found.hash}: {verdict}", bold=True)
+    heading(f"{found.hash}: {verdict}")
     click.echo(f"run again on {found.device} with {counted(found.threads, 'thread')} in {found.seconds:.1f} s")
     differ = [code for code in found.codes if code.differing_items]
     click.echo(f"codes: {'equal' if not differ else ''}".rstrip())

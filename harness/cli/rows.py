@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from harness.errors import unknown_name
+from harness.printable import one_line
 
 FORMATS = ("table", "csv", "json")
 
@@ -50,4 +51,4 @@ def print_rows(header: Sequence[str], rows: Iterable[Sequence[Any]], style: str)
 def _shown(value: Any) -> str:
     if value is None:
         return ""
-    return f"{value:.4g}" if isinstance(value, float) else " ".join(str(value).split())
+    return f"{value:.4g}" if isinstance(value, float) else one_line(str(value))

@@ -7,6 +7,7 @@ import json
 import click
 
 from harness.cli.options import JSON, RESULTS, results_option
+from harness.cli.outlets import heading
 
 SHOWN = ("map", "map_relevant@20", "map@20", "p@10", "r@100", "hit@10", "ndcg@10")
 
@@ -29,7 +30,7 @@ def command(run: str, results: object, as_json: bool) -> None:
     from tabulate import tabulate
 
     cell = record.cell
-    click.secho(f"{cell.row} on {cell.dataset}: {record.status}", bold=True)
+    heading(f"{cell.row} on {cell.dataset}: {record.status}")
     facts = {
         "hash": record.hash,
         "folder": stored.folder,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli.options import JSON, RESULTS, results_option
+from harness.cli.outlets import console
 from harness.wording import counted
 
 if TYPE_CHECKING:
@@ -171,12 +173,11 @@ def described(facts: dict[str, Any]) -> str:
 
 
 def _watch(state: SweepState, results: Path) -> None:
-    from rich.console import Console
     from rich.live import Live
     from rich.text import Text
 
     facts = sweep_facts(state, results)
-    with Live(Text(described(facts)), console=Console(), auto_refresh=False) as live:
+    with Live(Text(described(facts)), console=console(sys.stdout), auto_refresh=False) as live:
         while facts["state"] == "running":
             time.sleep(WATCH_SECONDS)
             facts = sweep_facts(state, results)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from harness.errors import HarnessError
+from harness.printable import printable
 from harness.records.archive import is_archive, write_archive
 from harness.records.index import RunIndex
 
@@ -38,7 +39,7 @@ def export(index: RunIndex, runs: Path, output: Path, style: str, where: str = "
         raise HarnessError(f"-o {output}: an archive is called NAME.tar.gz, NAME.tgz or NAME.zip.")
     columns = index.read(list(index.columns), where, values)
     if style == "csv":
-        write_whole(output, lambda opened: opened.write(as_csv(columns).encode()))
+        write_text(output, as_csv(columns))
     elif style == "parquet":
         _parquet(index, columns, output)
     else:
@@ -48,12 +49,12 @@ def export(index: RunIndex, runs: Path, output: Path, style: str, where: str = "
 
 
 def as_csv(columns: dict[str, list[Any]]) -> str:
-    """Columns as CSV, empty where nothing is known."""
+    """Columns as CSV, empty where nothing is known; printable, as :func:`write_text` makes it."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
     writer.writerows(zip(*columns.values(), strict=True))
-    return text.getvalue()
+    return printable(text.getvalue())
 
 
 def _parquet(index: RunIndex, columns: dict[str, list[Any]], output: Path) -> None:
@@ -76,6 +77,15 @@ def _parquet(index: RunIndex, columns: dict[str, list[Any]], output: Path) -> No
 
 def _as(kind: type, value: Any) -> Any:
     return None if value is None else kind(value)
+
+
+def write_text(output: Path, text: str) -> None:
+    """Write a text file of an option ``-o``, in UTF-8 whatever the system's encoding, and printable.
+
+    Raises:
+        HarnessError: It cannot be written.
+    """
+    write_whole(output, lambda opened: opened.write(printable(text).encode()))
 
 
 def write_whole(output: Path, write: Callable[[IO[bytes]], object]) -> None:

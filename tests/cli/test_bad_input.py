@@ -41,7 +41,7 @@ COMMAND_LINES = {
     "overwrite": ((*RUN, "--overwrite", "allways"), ["--overwrite 'allways'", "'always'"]),
     "device": ((*RUN, "--device", "gpu"), ["--device gpu", "cpu"]),
     "device of a sweep": (("sweep", "smoke", "--device", "gpu"), ["--device gpu", "cpu"]),
-    "no shard": (("sweep", "smoke", "--shard", ""), ["--shard", "2/3"]),
+    "no shard": (("sweep", "smoke", "--shard", "3"), ["--shard", "2/3"]),
     "no workers of a plan that is only shown": (("sweep", "smoke", "--dry-run", "--json", "--workers", "0"),
                                                 ["--workers 0"]),
     "kind to list": (("list", "method"), ["unknown kind 'method'", "'methods'"]),
