@@ -20,6 +20,9 @@ from harness.user_files import read_text_file
 DEEPEST = 20
 """Tables and lists within each other; a plan needs five."""
 
+MOST_DOTS = 300
+"""In a line. The parser takes minutes for a name of 20,000 parts."""
+
 _MOST_WORK = 500_000
 """Characters that are parsed to find one line; the parser takes about half a second for them."""
 
@@ -43,6 +46,9 @@ def read_toml(path: Path, what: str) -> tuple[str, dict[str, Any]]:
             needs: tables and lists nested beyond :data:`DEEPEST`, larger numbers, control characters.
     """
     text = read_text_file(path, f"{what} {path}")
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.count(".") > MOST_DOTS:
+            raise HarnessError(f"{what} {path}, line {number}: more than {MOST_DOTS} dots; a name has a few.")
     try:
         content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

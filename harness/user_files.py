@@ -10,7 +10,7 @@ from pathlib import Path
 
 from harness.errors import HarnessError
 
-LARGEST_TEXT = 4 * 2**20
+LARGEST_TEXT = 2**20
 """Bytes of a plan, a card or another file that people write."""
 
 

@@ -58,5 +58,5 @@ def test_size_is_bounded(tmp_path):
     assert len(read_text_file(path, "text")) == LARGEST_TEXT
     with path.open("wb") as opened:
         opened.truncate(10**12)  # takes no room on the disk
-    with pytest.raises(HarnessError, match="larger than 4 MiB"):
+    with pytest.raises(HarnessError, match="larger than 1 MiB"):
         read_text_file(path, "text")

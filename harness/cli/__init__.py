@@ -81,7 +81,7 @@ class _Notes(logging.Handler):
     """Library warnings of the harness, as one line each on standard error."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        click.echo(f"note: {record.getMessage()}", err=True)
+        click.echo(f"note: {record.getMessage()}", err=True, color=True)
 
 
 def main() -> None:
@@ -114,7 +114,8 @@ def _exit_code(words: list[str]) -> int:
         from harness.cli.words import check_words
 
         check_words(words)
-        code = cli.main(words, prog_name="harness", standalone_mode=False)
+        # "color" leaves colours in texts to the outlets; click would take them out of what names contain.
+        code = cli.main(words, prog_name="harness", standalone_mode=False, color=True)
         sys.stdout.flush()  # what was printed past click may wait in the buffer
     except (click.exceptions.Abort, KeyboardInterrupt):
         click.echo("Stopped.", err=True)
@@ -140,12 +141,13 @@ def _report(error: Exception) -> int:
         traceback.print_exc()
     sentence = _sentence(error)
     if sentence:
-        click.echo(f"Error: {shortened(sentence)}", err=True)
+        click.echo(f"Error: {shortened(sentence)}", err=True, color=True)
         return 2
     text = shortened(" ".join(str(error).split()))
     click.echo(
         f"Internal error ({type(error).__name__}): {text} - set HARNESS_DEBUG=1 to see where, and please report it.",
         err=True,
+        color=True,
     )
     return 70
 
@@ -159,7 +161,9 @@ def _sentence(error: Exception) -> str:
         return str(error)
     if isinstance(error, OSError) and error.strerror:
         named = " and ".join(repr(str(name)) for name in (error.filename, error.filename2) if name is not None)
-        return f"{f'{named} cannot be used' if named else 'the system refused'}: {error.strerror}; {where_it_came_up}."
+        if named:
+            return f"{named} cannot be used: {error.strerror}."
+        return f"the system refused: {error.strerror}; {where_it_came_up}."
     if isinstance(error, MemoryError):
         return f"there is not enough memory: take smaller data, or a machine with more; {where_it_came_up}."
     if isinstance(error, RecursionError):

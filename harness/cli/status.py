@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli.options import JSON, RESULTS, results_option
-from harness.cli.outlets import console
+from harness.cli.outlets import console, shown
 from harness.wording import counted
 
 if TYPE_CHECKING:
@@ -177,7 +177,8 @@ def _watch(state: SweepState, results: Path) -> None:
     from rich.text import Text
 
     facts = sweep_facts(state, results)
-    with Live(Text(described(facts)), console=console(sys.stdout), auto_refresh=False) as live:
+    live = Live(Text(described(facts)), console=console(sys.stdout), auto_refresh=False)
+    with shown(live):
         while facts["state"] == "running":
             time.sleep(WATCH_SECONDS)
             facts = sweep_facts(state, results)

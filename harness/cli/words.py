@@ -41,6 +41,6 @@ def _check_is_text(shown: str, word: str) -> None:
         word.encode()
     except UnicodeEncodeError:
         raise HarnessError(
-            f"{shown}: is no text in {sys.getfilesystemencoding()}, the encoding of this system: rename the file or "
+            f"{shown} is no text in {sys.getfilesystemencoding()}, the encoding of this system: rename the file or "
             "folder, or go to the folder and name what is in it."
         ) from None
