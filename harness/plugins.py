@@ -38,8 +38,8 @@ from harness.declarations import (
 from harness.errors import HarnessError, unknown_name
 from harness.precision import FP32, PRECISIONS
 from harness.registry import KINDS, PluginState, Registry
+from harness.regular_file import require_regular
 from harness.source_hash import LOOSE_PREFIX
-from harness.user_files import check_is_file
 
 ENTRY_POINT_GROUP = "harness.plugins"
 OLDEST_API = 1
@@ -81,7 +81,7 @@ def load_registry(plugin_files: Iterable[Path] = (), environment: Mapping[str, s
             raise HarnessError(
                 f"--plugin {file} is a folder: name one .py file, or set HARNESS_PLUGINS_DIR to the folder."
             )
-        check_is_file(file, f"--plugin {file}")
+        require_regular(file, "--plugin")
         already = next(
             (
                 state
@@ -165,7 +165,7 @@ def _own_first(entry_point: metadata.EntryPoint) -> tuple[bool, str]:
 
 def import_file(file: Path) -> ModuleType:
     """Import a loose plugin file under a name of its own, so that two files of the same name do not meet."""
-    check_is_file(file, f"plugin file {file}")
+    require_regular(file, "plugin file")
     digest = hashlib.sha256(str(file.resolve()).encode()).hexdigest()[:8]
     name = f"{LOOSE_PREFIX}{file.stem}_{digest}"
     spec = importlib.util.spec_from_file_location(name, file)

@@ -15,7 +15,7 @@ from typing import Any
 
 from harness.errors import HarnessError
 from harness.printable import printable
-from harness.user_files import read_text_file
+from harness.text_file import read_text_file
 
 DEEPEST = 20
 """Tables and lists within each other; a plan needs five."""

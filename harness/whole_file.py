@@ -1,9 +1,17 @@
-"""Small files that are there whole or not at all."""
+"""Files that are there whole or not at all."""
 
 from __future__ import annotations
 
 import os
+import secrets
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import IO
+
+from harness.errors import HarnessError
+from harness.printable import printable
+from harness.regular_file import other_kind
 
 
 def replace_text(path: Path, text: str) -> None:
@@ -16,3 +24,47 @@ def replace_text(path: Path, text: str) -> None:
     temporary.unlink(missing_ok=True)  # a link of that name would be followed
     temporary.write_text(text, encoding="utf-8")
     temporary.replace(path)
+
+
+def write_whole(output: Path, option: str, write: Callable[[IO[bytes]], object]) -> None:
+    """Write a file that a user names under another name and rename it.
+
+    A link stays one: what it leads to is replaced. A pipe or a device is refused, which renaming would replace by a
+    file.
+
+    Args:
+        output: The file.
+        option: Option that named it, for messages.
+        write: Writes its bytes.
+
+    Raises:
+        HarnessError: It is a folder, a pipe or a device, or cannot be written.
+    """
+    where = f"{option} {output}"
+    target = Path(os.path.realpath(output))
+    temporary = target.with_name(f".{target.name}.{os.getpid()}-{secrets.token_hex(4)}")
+    try:
+        with suppress(FileNotFoundError):
+            if kind := other_kind(target):
+                raise HarnessError(f"{where} is {kind}: name a file{' in it' if target.is_dir() else ''}.")
+        with temporary.open("wb") as opened:
+            write(opened)
+            opened.flush()
+            os.fsync(opened.fileno())
+        temporary.replace(target)
+    except OSError as error:
+        raise HarnessError(
+            f"{where} cannot be written: {error.strerror or error}; name a file in a folder that can."
+        ) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def write_text(output: Path, option: str, text: str) -> None:
+    """Write a text that a user asked for, in UTF-8 whatever the system's encoding, and printable.
+
+    Raises:
+        HarnessError: As :func:`write_whole`.
+    """
+    write_whole(output, option, lambda opened: opened.write(printable(text).encode()))

@@ -77,7 +77,7 @@ def test_syntax_errors_name_line_and_column(tmp_path, text, said):
 def test_unreadable_files(tmp_path):
     with pytest.raises(HarnessError, match="there is no such file"):
         read_toml(tmp_path / "none.toml", "plan")
-    with pytest.raises(HarnessError, match="is a folder: name a file"):
+    with pytest.raises(HarnessError, match="is no file but a folder"):
         read_toml(tmp_path, "plan")
     (tmp_path / "latin.toml").write_bytes(b"a = '\xe9'")
     with pytest.raises(HarnessError, match="no text in UTF-8"):

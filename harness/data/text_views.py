@@ -14,7 +14,7 @@ import numpy as np
 from harness.errors import HarnessError
 from harness.interfaces import Run
 from harness.seeding import numpy_generator
-from harness.user_files import read_text_file
+from harness.text_file import read_text_file
 from harness.weights import first_line
 
 DROPPED = 0.1

@@ -103,7 +103,7 @@ COMMAND_LINES = {
     "empty data root": ((*UCM, "--data-root", "{empty}"), ["empty", "dataset.json"]),
     # the rest
     "results are a file": ((*RUN, "--results", "{text}"), ["--results", "cannot be written"]),
-    "plugin that is not there": ((*RUN, "--plugin", "{nowhere}/p.py"), ["p.py", "no such file"]),
+    "plugin that is not there": ((*RUN, "--plugin", "{nowhere}/p.py"), ["p.py is missing"]),
     "plugin that raises": ((*RUN, "--plugin", "{broken}"), ["broken.py", "ZeroDivisionError", "line 1"]),
     "combination that cannot work": ((*RUN, "--objective", "nt-xent"), ["has a loss of its own"]),
     "run that is not there": (("show", "abcdef"), ["no run 'abcdef'"]),

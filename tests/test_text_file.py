@@ -7,7 +7,7 @@ import os
 import pytest
 
 from harness.errors import HarnessError
-from harness.user_files import LARGEST_TEXT, check_is_file, read_text_file
+from harness.text_file import LARGEST_TEXT, read_text_file
 
 
 @pytest.fixture
@@ -24,9 +24,9 @@ def no_files(tmp_path):
     [
         ("none", "there is no such file."),
         ("file/below", "there is no such file."),
-        (".", "is a folder: name a file."),
-        ("pipe", "is a pipe, a device or a socket"),
-        ("/dev/zero", "is a pipe, a device or a socket"),
+        (".", "is no file but a folder."),
+        ("pipe", "is no file but a pipe."),
+        ("/dev/zero", "is no file but a device."),
         ("circle", "cannot be read: Too many levels of symbolic links."),
         ("a" * 300, "cannot be read: File name too long."),
         ("a/" * 2500, "cannot be read: File name too long."),
@@ -34,12 +34,10 @@ def no_files(tmp_path):
     ],
 )
 def test_what_is_no_file_is_told_and_never_opened(no_files, name, said):
-    path = no_files / name
-    for look in (check_is_file, read_text_file):
-        with pytest.raises(HarnessError) as error:
-            look(path, "plan X")
-        assert str(error.value).startswith("plan X")
-        assert said in str(error.value)
+    with pytest.raises(HarnessError) as error:
+        read_text_file(no_files / name, "plan X")
+    assert str(error.value).startswith("plan X")
+    assert said in str(error.value)
 
 
 def test_text_with_and_without_a_byte_order_mark(tmp_path):
