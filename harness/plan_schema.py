@@ -20,7 +20,7 @@ from harness.command import MAY_BE_PATHS, OPTIONS, CellOption
 LONGEST_RANGE = 10_000
 """More training seeds are a slip of the keyboard."""
 
-_RANGE = re.compile(r"(\d+)-(\d+)")
+_RANGE = re.compile(r"(\d{1,19})-(\d{1,19})")
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 
 

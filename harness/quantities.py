@@ -21,7 +21,7 @@ def seconds_of(text: str, option: str) -> float:
     """
     found = _QUANTITY.fullmatch(text)
     unit = found[2].lower() if found else "?"
-    if found is None or unit not in SECONDS or not float(found[1]):
+    if found is None or unit not in SECONDS or not 0 < float(found[1]) < math.inf:
         raise HarnessError(f"{option} {text}: expected a time above 0, such as 90 (seconds), 15m or 2h.")
     return float(found[1]) * SECONDS[unit]
 
@@ -34,7 +34,7 @@ def size_of(text: str, option: str) -> int:
     """
     found = _QUANTITY.fullmatch(text)
     unit = found[2].lower() if found else "?"
-    if found is None or unit not in BYTES or not float(found[1]):
+    if found is None or unit not in BYTES or not 0 < float(found[1]) < math.inf:
         raise HarnessError(f"{option} {text}: expected a size above 0 with its unit, such as 800MB or 4GB.")
     return int(float(found[1]) * BYTES[unit])
 

@@ -12,7 +12,7 @@ from harness.errors import HarnessError
 LONGEST_RANGE = 100_000
 """More is a slip of the keyboard."""
 
-_RANGE = re.compile(r"^(\d+)-(\d+)$")
+_RANGE = re.compile(r"^(\d{1,19})-(\d{1,19})$")
 
 
 def texts(values: Iterable[str], option: str = "") -> list[str]:

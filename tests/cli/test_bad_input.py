@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 import numpy as np
@@ -77,6 +78,22 @@ COMMAND_LINES = {
     "empty noise": ((*RUN, "--noise", ""), ["--noise"]),
     "empty seed": ((*RUN, "--seed", ","), ["--seed"]),
     "empty detector": ((*RUN, "--detector", ""), ["--detector"]),
+    "empty results": ((*RUN, "--results", ""), ["--results is followed by an empty value"]),
+    "empty option with a sign of equality": ((*RUN, "--results="), ["--results is followed by an empty value"]),
+    "empty word": (("show", ""), ["show is followed by an empty value"]),
+    # words that no file system, no number and no text can be
+    "results that are no text": ((*RUN, "--results", "\udcff"), ["--results \\udcff is no text in utf-8"]),
+    "card that is no text": (("data", "info", "\udcff.toml"), ["is no text in utf-8"]),
+    "name of 300 characters": ((*RUN, "--results", "a" * 300), ["--results aaa", "File name too long"]),
+    "path of 5,000 characters": (of("a/" * 2500 + "f.npz"), ["File name too long"]),
+    "range of 5,000 digits": ((*RUN, "--seed", "0-" + "9" * 5000), ["--seed 0-999", "expected whole numbers"]),
+    "size of 5,000 digits": ((*RUN, "--memory-limit", "9" * 5000 + "GB"), ["--memory-limit 999", "expected a size"]),
+    "value of 50,000 brackets": ((*RUN, "--set", "ridge=" + "[" * 50_000), ["hasher.ridge=[[[", "expected float"]),
+    "brackets that are no markup": ((*RUN, "--detector", "[/x][1]"), ["unknown detector '[/x][1]'"]),
+    "pipe as features": (of("{pipe}"), ["is no file but a pipe"]),
+    "pipe as a plan": (("sweep", "{pipe}"), ["is no file but a pipe"]),
+    "pipe as a plugin": ((*RUN, "--plugin", "{pipe}"), ["is no file but a pipe"]),
+    "pipe as a noise plan": ((*RUN, "--noise-plan", "{pipe}"), ["is no file but a pipe"]),
     # features
     "no feature file": (of("{nowhere}/f.npz"), ["f.npz", "no such file"]),
     "no npz": (of("{text}"), ["is no npz file"]),
@@ -141,6 +158,10 @@ def places(features, tmp_path, harness):
         assert harness("data", "export", "--features", features("elsewhere", seed=9), "-o", path).code == 0
         return path
 
+    def pipe():
+        os.mkfifo(tmp_path / "pipe")
+        return tmp_path / "pipe"
+
     def folder():
         (tmp_path / "empty").mkdir()
         return tmp_path / "empty"
@@ -150,6 +171,7 @@ def places(features, tmp_path, harness):
         "nowhere": lambda: tmp_path / "nowhere",
         "out": lambda: tmp_path / "out.npz",
         "empty": folder,
+        "pipe": pipe,
         "text": lambda: write("words.npz", "no archive"),
         "broken": lambda: write("broken.py", "1 / 0\n"),
         "plan": plan,

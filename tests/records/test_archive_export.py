@@ -16,7 +16,6 @@ import pytest
 
 from harness.errors import HarnessError
 from harness.records import archive as archive_module
-from harness.records import export as export_module
 from harness.records.archive import unpacked
 from harness.records.export import export
 from harness.records.index import open_index
@@ -114,7 +113,7 @@ def test_file_is_complete_or_not_there(store, monkeypatch, name, style):
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr(export_module.os, "fsync", fail)
+        patched.setattr("harness.whole_file.os.fsync", fail)
         with pytest.raises(HarnessError, match="No space left on device"):
             write(store, name, style)
     assert (store.results.parent / name).read_text() == "old"
