@@ -1,4 +1,4 @@
-"""The words of a command line before anything is made of them."""
+"""The words of a command line, and where it is given, before anything is made of them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from harness.errors import HarnessError
 
 
 def check_words(words: Sequence[str]) -> None:
-    """No word and no setting of the environment is empty by mistake, and all are text.
+    """No word is empty by mistake; all of them, the settings in the environment and the current folder are text.
 
     Commands and paths are stored in records, as text.
 
@@ -19,8 +19,8 @@ def check_words(words: Sequence[str]) -> None:
         words: The command line without the name of the program.
 
     Raises:
-        HarnessError: One is empty, as an unset variable of a script leaves it, or is no text in the encoding of the
-            system.
+        HarnessError: A word is empty, as an unset variable of a script leaves it, something is no text in the encoding
+            of the system, or the current folder is gone.
     """
     for before, word in pairwise(["harness", *words]):
         name, equals, value = word.partition("=")
@@ -34,6 +34,11 @@ def check_words(words: Sequence[str]) -> None:
     for name, value in os.environ.items():
         if name.startswith("HARNESS_"):
             _check_is_text(f"{name}={value}", value)
+    try:
+        folder = os.getcwd()  # noqa: PTH109 - as a text
+    except OSError as error:
+        raise HarnessError(f"the current folder is gone ({error.strerror}): go to another one.") from error
+    _check_is_text(f"the current folder {folder}", folder)
 
 
 def _check_is_text(shown: str, word: str) -> None:
@@ -42,5 +47,5 @@ def _check_is_text(shown: str, word: str) -> None:
     except UnicodeEncodeError:
         raise HarnessError(
             f"{shown} is no text in {sys.getfilesystemencoding()}, the encoding of this system: rename the file or "
-            "folder, or go to the folder and name what is in it."
+            "folder."
         ) from None
