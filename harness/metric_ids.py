@@ -43,7 +43,7 @@ def declared_metric(registry: Registry, metric_id: str) -> MetricDeclaration:
         if None not in metric.cutoffs:
             raise unknown_name("metric", metric_id, metric.ids, f"{name} needs a cutoff.")
         return replace(metric, cutoffs=(None,))
-    cutoff = int(text)
+    cutoff = int(text[:19])  # larger ones are out of bounds, and Python converts no number of 5,000 digits
     if smallest is None:
         raise HarnessError(f"metric {name!r} takes no cutoff: write {name}.")
     # Ranks begin at 1, Hamming radii at 0: what is usual says which it is.

@@ -36,6 +36,7 @@ COMMAND_LINES = {
     "dataset": (("run", "--method", "cca-itq", "--dataset", "ucmm"), ["unknown dataset 'ucmm'", "'ucm'"]),
     "metric": ((*RUN, "--metric", "mpa"), ["unknown metric 'mpa'", "'map'"]),
     "metric with an impossible cutoff": ((*RUN, "--metric", "map@0"), ["metric map@0", "from 1 to"]),
+    "metric with a cutoff of 5,000 digits": ((*RUN, "--metric", "map@" + "9" * 5000), ["expected a cutoff from 1 to"]),
     "metric that takes no cutoff": ((*RUN, "--metric", "map_optimistic@5"), ["takes no cutoff"]),
     "preset": ((*CHNR, "--preset", "relased"), ["unknown preset", "'released'"]),
     "standardise": ((*RUN, "--standardise", "scaler"), ["--standardise 'scaler'", "'scalar'"]),
@@ -129,6 +130,7 @@ COMMAND_LINES = {
     "codes without labels": (("evaluate", "--codes", "{text}"), ["is no npz file"]),
     "export to nowhere": ((*EXPORT, "-o", "{nowhere}/x.npz"), ["x.npz", "cannot be written"]),
     "export of several cells": ((*EXPORT, "--noise", "0,0.2", "-o", "{out}"), ["one file holds one"]),
+    "number of a cell that is none": ((*EXPORT, "--cell", "limit=²", "-o", "{out}"), ["--cell limit ²", "whole numbers"]),
     "key of a cell": ((*EXPORT, "--cell", "nose=0.2", "-o", "{out}"), ["unknown key of --cell", "'noise'"]),
 }  # fmt: skip
 
