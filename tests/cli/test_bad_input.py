@@ -130,7 +130,7 @@ COMMAND_LINES = {
     "codes without labels": (("evaluate", "--codes", "{text}"), ["is no npz file"]),
     "export to nowhere": ((*EXPORT, "-o", "{nowhere}/x.npz"), ["x.npz", "cannot be written"]),
     "export of several cells": ((*EXPORT, "--noise", "0,0.2", "-o", "{out}"), ["one file holds one"]),
-    "number of a cell that is none": ((*EXPORT, "--cell", "limit=²", "-o", "{out}"), ["--cell limit ²", "whole numbers"]),
+    "number of a cell that is none": ((*EXPORT, "--cell", "limit=²", "-o", "{out}"), ["--cell limit ²"]),
     "key of a cell": ((*EXPORT, "--cell", "nose=0.2", "-o", "{out}"), ["unknown key of --cell", "'noise'"]),
 }  # fmt: skip
 
