@@ -64,25 +64,34 @@ def read_toml(path: Path, what: str) -> tuple[str, dict[str, Any]]:
         raise HarnessError(f"{what} {path}: lists or tables are nested too deeply.") from None
     except ValueError:  # Python converts no number of more than 4,300 digits
         raise HarnessError(f"{what} {path}: a number has thousands of digits.") from None
-    _check_content(content, f"{what} {path}")
+    unwanted = _unwanted(content)
+    if unwanted:
+        keys, why = unwanted
+        line = line_of(text, keys)
+        place = f"{what} {path}" + (f", line {line}" if line else "")
+        raise HarnessError(f"{place}: key {printable('.'.join(map(str, keys)))!r}: {why}.")
     return text, content
 
 
-def _check_content(content: Any, where: str) -> None:
-    """What TOML allows and no file of ours needs."""
-    left: list[tuple[Any, int]] = [(content, 0)]
+def _unwanted(content: Mapping[str, Any]) -> tuple[tuple[Key, ...], str] | None:
+    """The place of something that TOML allows and no file of ours needs, and what it is."""
+    left: list[tuple[tuple[Key, ...], Any]] = [((), content)]
     while left:
-        value, depth = left.pop()
-        if depth > DEEPEST:
-            raise HarnessError(f"{where}: lists or tables are nested more than {DEEPEST} deep.")
+        keys, value = left.pop()
+        if len(keys) > DEEPEST:
+            return keys[:1], f"lists or tables are nested more than {DEEPEST} deep"
         if isinstance(value, dict):
-            left += [(part, depth + 1) for pair in value.items() for part in pair]
+            odd = next((key for key in value if printable(key) != key), None)
+            if odd is not None:
+                return (*keys, odd), "a name holds control characters"
+            left += [((*keys, key), part) for key, part in value.items()]
         elif isinstance(value, list):
-            left += [(part, depth + 1) for part in value]
+            left += [((*keys, at), part) for at, part in enumerate(value)]
         elif isinstance(value, str) and printable(value) != value:
-            raise HarnessError(f"{where}: {printable(value)[:120]!r} holds control characters: take them out.")
+            return keys, f"{printable(value)[:120]!r} holds control characters"
         elif isinstance(value, int) and not -(2**63) <= value < 2**63:
-            raise HarnessError(f"{where}: a whole number has more than the 64 bits that TOML allows.")
+            return keys, "a whole number has more than the 64 bits that TOML allows"
+    return None
 
 
 def line_of(text: str, keys: Sequence[Key]) -> int | None:

@@ -103,9 +103,17 @@ def test_what_no_file_of_ours_needs_is_refused(tmp_path, text, said):
     path.write_text(text)
     with pytest.raises(HarnessError) as error:
         read_toml(path, "plan")
-    assert str(error.value).startswith(f"plan {path}: ")
+    assert str(error.value).startswith(f"plan {path}")
     assert said in str(error.value)
     assert len(str(error.value)) < 400
+
+
+def test_control_characters_are_told_with_line_and_key(tmp_path):
+    path = tmp_path / "plan.toml"
+    path.write_text('[a]\nb = 1\n[[a.c]]\nd = [\n"x",\n"y\\u0000"]\n')
+    with pytest.raises(HarnessError) as error:
+        read_toml(path, "plan")
+    assert str(error.value) == f"plan {path}, line 4: key 'a.c.0.d.1': 'y\\\\x00' holds control characters."
 
 
 @pytest.mark.timeout(20)
