@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from harness.errors import HarnessError
 from harness.looks_like import CUT, looks_like
+from harness.regular_file import other_kind
 
 LONGEST_HEADER = 10_000
 """Bytes of the header of an array; numpy's own bound, below which its parser cannot be led too deep."""
@@ -82,6 +83,7 @@ def read_npy(path: Path, option: str) -> NDArray:
     """
     where = f"{option} {path}"
     try:
+        _check_is_file(path, where)
         with path.open("rb") as opened:
             if opened.read(6) != np.lib.format.MAGIC_PREFIX:
                 raise HarnessError(f"{where} is no npy file.")
@@ -98,6 +100,7 @@ def _opened(path: Path, option: str, expected: str) -> Iterator[zipfile.ZipFile]
     """The file as a zip; what goes wrong with it becomes a sentence."""
     where = f"{option} {path}"
     try:
+        _check_is_file(path, where)
         with path.open("rb") as opened:
             begins = opened.read(6)
             if begins == np.lib.format.MAGIC_PREFIX:
@@ -110,12 +113,16 @@ def _opened(path: Path, option: str, expected: str) -> Iterator[zipfile.ZipFile]
                 yield packed
     except FileNotFoundError:
         raise HarnessError(f"{where}: there is no such file.") from None
-    except IsADirectoryError:
-        raise HarnessError(f"{where} is a folder; expected an npz file.") from None
     except OSError as error:
         raise HarnessError(f"{where} cannot be read: {error.strerror or error}.") from error
     except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
         raise HarnessError(f"{where} is a damaged npz file: {error}.") from error
+
+
+def _check_is_file(path: Path, where: str) -> None:
+    """To open a pipe would wait for ever, and a device has no end."""
+    if kind := other_kind(path):
+        raise HarnessError(f"{where} is no file but {kind}.")
 
 
 def _member(packed: zipfile.ZipFile, member: zipfile.ZipInfo, where: str, file_size: int) -> NDArray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -257,9 +258,9 @@ def _file_of(plan: str) -> tuple[Path, str]:
     if plan in shipped:
         return shipped[plan], f"plan {plan}"
     path = Path(plan)
-    if path.is_file():
+    if os.path.lexists(plan):
         return path, plan
-    if path.suffix == ".toml" or "/" in plan or path.exists():
+    if path.suffix == ".toml" or "/" in plan:
         raise HarnessError(f"there is no plan file {plan}; plans that come with the harness: {', '.join(shipped)}.")
     raise unknown_name("plan", plan, shipped, "A plan of your own is named by its file.")
 

@@ -38,6 +38,7 @@ from harness.declarations import (
 from harness.errors import HarnessError, unknown_name
 from harness.precision import FP32, PRECISIONS
 from harness.registry import KINDS, PluginState, Registry
+from harness.regular_file import require_regular
 from harness.source_hash import LOOSE_PREFIX
 
 ENTRY_POINT_GROUP = "harness.plugins"
@@ -80,8 +81,7 @@ def load_registry(plugin_files: Iterable[Path] = (), environment: Mapping[str, s
             raise HarnessError(
                 f"--plugin {file} is a folder: name one .py file, or set HARNESS_PLUGINS_DIR to the folder."
             )
-        if not file.is_file():
-            raise HarnessError(f"--plugin {file}: there is no such file.")
+        require_regular(file, "--plugin")
         already = next(
             (
                 state
@@ -165,6 +165,7 @@ def _own_first(entry_point: metadata.EntryPoint) -> tuple[bool, str]:
 
 def import_file(file: Path) -> ModuleType:
     """Import a loose plugin file under a name of its own, so that two files of the same name do not meet."""
+    require_regular(file, "plugin file")
     digest = hashlib.sha256(str(file.resolve()).encode()).hexdigest()[:8]
     name = f"{LOOSE_PREFIX}{file.stem}_{digest}"
     spec = importlib.util.spec_from_file_location(name, file)

@@ -1,10 +1,18 @@
-"""Small files that are there whole or not at all, and read as a whole."""
+"""Files that are there whole or not at all, and read as a whole."""
 
 from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import IO
+
+from harness.errors import HarnessError
+from harness.printable import printable
+from harness.regular_file import other_kind
+from harness.unfinished import clear_beside, temporary_for
 
 LARGEST_BYTES = 256 * 2**20
 """Size of a file that is read; the largest of ours is the list of a sweep's cells, 20 MB for 100,000."""
@@ -46,3 +54,48 @@ def read_plain_file(path: Path, largest: int = LARGEST_BYTES) -> bytes:
         return content
     finally:
         os.close(descriptor)
+
+
+def write_whole(output: Path, option: str, write: Callable[[IO[bytes]], object]) -> None:
+    """Write a file that a user names under another name and rename it.
+
+    A link stays one: what it leads to is replaced. A pipe or a device is refused, which renaming would replace by a
+    file.
+
+    Args:
+        output: The file.
+        option: Option that named it, for messages.
+        write: Writes its bytes.
+
+    Raises:
+        HarnessError: It is a folder, a pipe or a device, or cannot be written.
+    """
+    where = f"{option} {output}"
+    target = Path(os.path.realpath(output))
+    temporary = temporary_for(target) if target.name else target
+    try:
+        with suppress(FileNotFoundError):
+            if kind := other_kind(target):
+                raise HarnessError(f"{where} is {kind}: name a file{' in it' if target.is_dir() else ''}.")
+        clear_beside(target)
+        with temporary.open("wb") as opened:
+            write(opened)
+            opened.flush()
+            os.fsync(opened.fileno())
+        temporary.replace(target)
+    except OSError as error:
+        raise HarnessError(
+            f"{where} cannot be written: {error.strerror or error}; name a file in a folder that can."
+        ) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def write_text(output: Path, option: str, text: str) -> None:
+    """Write a text that a user asked for, in UTF-8 whatever the system's encoding, and printable.
+
+    Raises:
+        HarnessError: As :func:`write_whole`.
+    """
+    write_whole(output, option, lambda opened: opened.write(printable(text).encode()))

@@ -316,7 +316,7 @@ def test_plans_are_found_by_file_and_by_name(plan, tmp_path, monkeypatch):
         ("smok", "unknown plan 'smok': did you mean 'smoke'"),
         ("none.toml", "there is no plan file none.toml; plans that come with the harness: "),
         ("a/b", "there is no plan file a/b"),
-        (".", "there is no plan file ."),
+        (".", "plan . is no file but a folder"),
     ):
         with pytest.raises(HarnessError) as error:
             read_plan(name)

@@ -12,6 +12,8 @@ import sys
 
 import click
 
+from harness.printable import shortened
+
 VERBS = {
     "run": ("harness.cli.run", "Train, evaluate, record and tabulate one cell or a grid of cells."),
     "sweep": ("harness.cli.sweep", "Run the cells of a plan file through whatever hardware there is."),
@@ -79,11 +81,13 @@ class _Notes(logging.Handler):
     """Library warnings of the harness, as one line each on standard error."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        click.echo(f"note: {record.getMessage()}", err=True)
+        click.echo(f"note: {record.getMessage()}", err=True, color=True)
 
 
 def main() -> None:
     """Entry point of the ``harness`` script: errors become one sentence and an exit code."""
+    from harness.cli.outlets import open_closed_streams, outlets
+
     logger = logging.getLogger("harness")
     logger.propagate = False
     logger.handlers = [_Notes()]
@@ -91,41 +95,81 @@ def main() -> None:
     # OpenMP's threads spin while they wait for each other; where another program has one of the cores, that made the
     # same cell up to ten times as slow (docs/benchmarks.md). It must be said before torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    open_closed_streams()
+    with outlets():
+        code = _exit_code(sys.argv[1:])
+    sys.exit(code)
+
+
+def _exit_code(words: list[str]) -> int:
+    """Run one command line.
+
+    Args:
+        words: It, without the name of the program.
+
+    Returns:
+        0 or what the verb says; 2 where the user or the system can mend it, 70 where nobody but we can, 130 where the
+        user stopped it.
+    """
     try:
-        code = cli.main(prog_name="harness", standalone_mode=False)
-    except click.exceptions.Abort:
+        from harness.cli.words import check_words
+
+        check_words(words)
+        # "color" leaves colours in texts to the outlets; click would take them out of what names contain.
+        code = cli.main(words, prog_name="harness", standalone_mode=False, color=True)
+        sys.stdout.flush()  # what was printed past click may wait in the buffer
+    except (click.exceptions.Abort, KeyboardInterrupt):
         click.echo("Stopped.", err=True)
-        sys.exit(130)
+        return 130
     except click.ClickException as error:
+        error.message = shortened(error.message)
         error.show()
-        sys.exit(error.exit_code)
+        return error.exit_code
     except click.exceptions.Exit as exit_request:
-        sys.exit(exit_request.exit_code)
-    except KeyboardInterrupt:
-        click.echo("Stopped.", err=True)
-        sys.exit(130)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # `harness list methods | head`
-        sys.exit(1)
+        return exit_request.exit_code
+    except BrokenPipeError:  # `harness list methods | head`
+        return 1
     except Exception as error:
-        sys.exit(_report(error))
-    sys.exit(code if isinstance(code, int) else 0)
+        return _report(error)
+    return code if isinstance(code, int) else 0
 
 
 def _report(error: Exception) -> int:
-    """One sentence for a user's mistake (exit code 2); for anything else one sentence and how to see more (70)."""
-    from harness.errors import HarnessError
-
+    """One sentence for a mistake or for trouble of the system (exit code 2), otherwise how to see more (70)."""
     if os.environ.get("HARNESS_DEBUG"):
         import traceback
 
         traceback.print_exc()
-    if isinstance(error, HarnessError):
-        click.echo(f"Error: {error}", err=True)
+    sentence = _sentence(error)
+    if sentence:
+        click.echo(f"Error: {shortened(sentence)}", err=True, color=True)
         return 2
-    text = " ".join(str(error).split())
+    text = shortened(" ".join(str(error).split()))
     click.echo(
         f"Internal error ({type(error).__name__}): {text} - set HARNESS_DEBUG=1 to see where, and please report it.",
         err=True,
+        color=True,
     )
     return 70
+
+
+def _sentence(error: Exception) -> str:
+    """What the user can do about an error; "" where it is none of theirs."""
+    from harness.errors import HarnessError
+
+    where_it_came_up = "set HARNESS_DEBUG=1 to see where"
+    if isinstance(error, HarnessError):
+        return str(error)
+    if isinstance(error, OSError) and error.strerror:
+        named = " and ".join(repr(str(name)) for name in (error.filename, error.filename2) if name is not None)
+        if named:
+            return f"{named} cannot be used: {error.strerror}."
+        return f"the system refused: {error.strerror}; {where_it_came_up}."
+    if isinstance(error, MemoryError):
+        return f"there is not enough memory: take smaller data, or a machine with more; {where_it_came_up}."
+    if isinstance(error, RecursionError):
+        return f"something that was given is nested too deeply; {where_it_came_up}."
+    if isinstance(error, UnicodeEncodeError):
+        wrong = error.object[error.start : error.end]
+        return f"{wrong!r} is no valid Unicode: rename what is called so; {where_it_came_up}."
+    return ""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import click
+
+from harness.cli.outlets import console, shown
 
 
 @contextmanager
@@ -19,7 +22,6 @@ def bars_shown(unit: str) -> Iterator[Callable[[str, int, int | None], None]]:
     if not click.get_text_stream("stderr").isatty():
         yield lambda what, done, total: None
         return
-    from rich.console import Console
     from rich.progress import (
         BarColumn,
         DownloadColumn,
@@ -33,10 +35,11 @@ def bars_shown(unit: str) -> Iterator[Callable[[str, int, int | None], None]]:
     amounts: tuple[Any, ...] = (
         (DownloadColumn(binary_units=True), TransferSpeedColumn()) if unit == "bytes" else (MofNCompleteColumn(),)
     )
-    with Progress(
-        TextColumn("{task.description}"), BarColumn(), *amounts, TimeRemainingColumn(),
-        console=Console(stderr=True), transient=True,
-    ) as bars:  # fmt: skip
+    bars = Progress(
+        TextColumn("{task.description}", markup=False), BarColumn(), *amounts, TimeRemainingColumn(),
+        console=console(sys.stderr), transient=True,
+    )  # fmt: skip
+    with shown(bars):
         tasks: dict[str, Any] = {}
 
         def show(what: str, done: int, total: int | None) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from harness.cli.options import JSON, PLUGIN, default_data_root
+from harness.cli.outlets import heading
 from harness.cli.rows import print_json
 from harness.cli.verbs import Verbs
 
@@ -97,7 +98,7 @@ def _print_card(card: dict[str, Any], folder: Path | None) -> None:
             text = f"{key}: {value}"
             click.echo(click.wrap_text(text, width=110, initial_indent="  ", subsequent_indent="    "))
 
-    click.secho(f"dataset {card['name']}: {card['title']}", bold=True)
+    heading(f"dataset {card['name']}: {card['title']}")
     for key in ("images", "classes", "captions_per_image"):
         say(key.replace("_", " "), card[key] or "as the files say")
     for key in ("labels", "image_size", "paper", "licence", "source", "remark", "reader"):

@@ -126,12 +126,8 @@ def _value(option: CellOption, text: str) -> Any:
         if text not in ("true", "false"):
             raise HarnessError(f"--cell {option.name}={text}: expected true or false.")
         return text == "true"
-    if option.read is int:
-        if not text.isdigit():
-            raise HarnessError(f"--cell {option.name}={text}: expected a whole number.")
-        return int(text)
-    if option.read is float:
-        numbers = axes.numbers(f"--cell {option.name}", [text], float)
+    if option.read in (int, float):
+        numbers = axes.numbers(f"--cell {option.name}", [text], option.read)
         if len(numbers) != 1:
             raise HarnessError(f"--cell {option.name}={text}: expected one number.")
         return numbers[0]

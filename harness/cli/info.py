@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli.options import JSON, PLUGIN
+from harness.cli.outlets import heading
 from harness.cli.rows import print_json
 
 if TYPE_CHECKING:
@@ -178,7 +179,7 @@ def _said(table: dict[str, Any]) -> str:
 
 def _print(facts: dict[str, Any]) -> None:
     """One declaration as text."""
-    click.secho(f"{facts['kind']} {facts['name']}", bold=True)
+    heading(f"{facts['kind']} {facts['name']}")
     for key, value in facts.items():
         if key in ("kind", "name", "parameters", "phases", "presets") or value in ("", None, [], (), {}):
             continue

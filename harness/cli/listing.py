@@ -80,10 +80,11 @@ def _rows(declaration: Any) -> list[dict[str, Any]]:
 
 def title_of_card(path: Path) -> str:
     """Title and size, read without the schema, which would cost the import of pydantic."""
-    import tomllib
+    from harness.data.dataset_folder import card_content
+    from harness.errors import HarnessError
 
     try:
-        card = tomllib.loads(path.read_text(encoding="utf-8"))
+        card = card_content(path)
         facts = (
             (card["images"], counted(card["images"], "image")),
             (card["classes"], counted(card["classes"], "class", "classes")),
@@ -91,7 +92,7 @@ def title_of_card(path: Path) -> str:
         )
         known = ", ".join(text for number, text in facts if number)  # 0: the files alone say it
         return f"{card['title']}: {known}" if known else card["title"]
-    except (OSError, ValueError, KeyError) as error:
+    except (HarnessError, KeyError, TypeError) as error:
         return f"the card is wrong ({error}); `harness info` says more"
 
 

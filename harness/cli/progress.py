@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.cli.outlets import console, shown
 from harness.context import Progress
 from harness.wording import counted
 
@@ -102,7 +104,7 @@ class BarListener(PlainListener):
 
     def say(self, text: str) -> None:
         """One line above the bars."""
-        self._bars.console.print(text, markup=False, highlight=False)
+        self._bars.console.print(text)
 
     def grid_started(self, jobs: Sequence[Job], refused: Sequence[Refusal]) -> None:
         """Show the bar of the grid if there are several cells."""
@@ -187,13 +189,13 @@ def make_listener(state: SweepState | None, total: int, in_process: bool) -> Ite
         with table_shown(listener):
             yield listener
         return
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
 
     columns = (
-        TextColumn("{task.description:<14}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[loss]:<16}"),
-        TimeElapsedColumn(), TimeRemainingColumn(),
+        TextColumn("{task.description:<14}", markup=False), BarColumn(), MofNCompleteColumn(),
+        TextColumn("{task.fields[loss]:<16}", markup=False), TimeElapsedColumn(), TimeRemainingColumn(),
     )  # fmt: skip
-    with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
+    bars = Bars(*columns, console=console(sys.stderr), transient=True)
+    with shown(bars):
         yield BarListener(bars)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from harness.cli.outlets import console, shown
 from harness.cli.progress import PlainListener, outcome_line
 from harness.context import Progress
 from harness.quantities import spoken_time
@@ -80,7 +82,7 @@ class TableListener(PlainListener):
         if self.live is None:
             super().say(text)
         else:
-            self.live.console.print(text, markup=False, highlight=False)
+            self.live.console.print(text)
 
     def grid_started(self, jobs: Sequence[Job], refused: Sequence[Refusal]) -> None:
         """As in a log."""
@@ -139,13 +141,13 @@ def drawn(workers: Sequence[WorkerState], counts: Counts) -> Any:
 @contextmanager
 def table_shown(listener: TableListener) -> Iterator[None]:
     """Keep the table of a listener on standard error meanwhile."""
-    from rich.console import Console
     from rich.live import Live
 
-    with Live(
-        listener, console=Console(stderr=True), refresh_per_second=PER_SECOND, transient=True, redirect_stdout=False,
+    live = Live(
+        listener, console=console(sys.stderr), refresh_per_second=PER_SECOND, transient=True, redirect_stdout=False,
         redirect_stderr=False,
-    ) as live:  # fmt: skip
+    )  # fmt: skip
+    with shown(live):
         listener.live = live
         try:
             yield

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.options import JSON, RESULTS
+from harness.cli.outlets import heading
 from harness.cli.rows import print_json
 from harness.wording import counted
 
@@ -67,7 +68,7 @@ def _facts(found: Verification) -> dict[str, object]:
 
 def _print(found: Verification) -> None:
     verdict = "identical" if found.identical else "different"
-    click.secho(f"{found.hash}: {verdict}", bold=True)
+    heading(f"{found.hash}: {verdict}")
     click.echo(f"run again on {found.device} with {counted(found.threads, 'thread')} in {found.seconds:.1f} s")
     differ = [code for code in found.codes if code.differing_items]
     click.echo(f"codes: {'equal' if not differ else ''}".rstrip())

@@ -9,6 +9,7 @@ import click
 
 from harness.errors import unknown_name
 from harness.json_text import json_text
+from harness.printable import one_line
 
 FORMATS = ("table", "csv", "json")
 
@@ -56,4 +57,4 @@ def print_rows(header: Sequence[str], rows: Iterable[Sequence[Any]], style: str)
 def _shown(value: Any) -> str:
     if value is None:
         return ""
-    return f"{value:.4g}" if isinstance(value, float) else " ".join(str(value).split())
+    return f"{value:.4g}" if isinstance(value, float) else one_line(str(value))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from harness.cli.options import JSON, RESULTS, results_option
+from harness.cli.outlets import heading
 from harness.cli.rows import print_json
 
 SHOWN = ("map", "map_relevant@20", "map@20", "p@10", "r@100", "hit@10", "ndcg@10")
@@ -28,7 +29,7 @@ def command(run: str, results: object, as_json: bool) -> None:
     from tabulate import tabulate
 
     cell = record.cell
-    click.secho(f"{cell.row} on {cell.dataset}: {record.status}", bold=True)
+    heading(f"{cell.row} on {cell.dataset}: {record.status}")
     facts = {
         "hash": record.hash,
         "folder": stored.folder,

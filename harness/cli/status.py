@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli.options import JSON, RESULTS, results_option
+from harness.cli.outlets import console, shown
 from harness.cli.rows import print_json
 from harness.wording import counted
 
@@ -177,12 +179,12 @@ def described(facts: dict[str, Any]) -> str:
 
 
 def _watch(state: SweepState, results: Path) -> None:
-    from rich.console import Console
     from rich.live import Live
     from rich.text import Text
 
     facts = sweep_facts(state, results)
-    with Live(Text(described(facts)), console=Console(), auto_refresh=False) as live:
+    live = Live(Text(described(facts)), console=console(sys.stdout), auto_refresh=False)
+    with shown(live):
         while facts["state"] == "running":
             time.sleep(WATCH_SECONDS)
             facts = sweep_facts(state, results)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from harness.errors import HarnessError
 from harness.paths_below import path_below, pattern_parts, relative_parts
+from harness.toml_lines import read_toml
 
 LAYOUT = "[layout] of a dataset card"
 """Where names of files and folders come from, for messages."""
@@ -20,10 +20,7 @@ def card_content(path: Path) -> dict[str, Any]:
     Raises:
         HarnessError: It cannot be read or is no TOML.
     """
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise HarnessError(f"dataset card {path} cannot be read: {' '.join(str(error).split())}.") from error
+    return read_toml(path, "dataset card")[1]
 
 
 def own_folder(root: Path, name: str) -> Path:

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from harness.data.assemble import CellData
 from harness.data.table import FeatureTable
-from harness.errors import HarnessError
 from harness.json_text import parsed_json
+from harness.whole_file import write_whole
 
 HEADER = "cell_header"
 
@@ -99,14 +99,7 @@ def write_export(path: Path, arrays: Mapping[str, NDArray]) -> Path:
         HarnessError: It cannot be written.
     """
     path = path if path.suffix == ".npz" else path.with_name(path.name + ".npz")
-    temporary = path.with_name(f".{path.name}.new")
-    try:
-        with temporary.open("wb") as opened:
-            np.savez(opened, allow_pickle=False, **arrays)  # type: ignore[arg-type]
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise HarnessError(f"-o {path} cannot be written: {error.strerror}.") from error
+    write_whole(path, "-o", lambda opened: np.savez(opened, allow_pickle=False, **arrays))  # type: ignore[arg-type]
     return path
 
 

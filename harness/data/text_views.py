@@ -14,6 +14,7 @@ import numpy as np
 from harness.errors import HarnessError
 from harness.interfaces import Run
 from harness.seeding import numpy_generator
+from harness.text_file import read_text_file
 from harness.weights import first_line
 
 DROPPED = 0.1
@@ -25,6 +26,9 @@ REPLACED = 0.3
 BEAMS = 4
 TRANSLATED_TOKENS = 128
 TRANSLATED_AT_ONCE = 32
+
+LARGEST_LIST = 64 * 2**20
+"""Bytes of a list of synonyms; a whole thesaurus has 25 MB."""
 
 DIRECTIONS = ("forward", "back")
 """Subfolders of the folder of translation models: from the captions' language, and back to it."""
@@ -109,10 +113,7 @@ def read_synonyms(file: str) -> list[list[str]]:
 def _synonym_text(file: str) -> str:
     if not file:
         return resources.files("harness.data").joinpath("synonyms.txt").read_text(encoding="utf-8")
-    try:
-        return Path(file).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise HarnessError(f"--text-augment-data {file} cannot be read as a list of synonyms: {error}.") from error
+    return read_text_file(Path(file), f"--text-augment-data {file}", LARGEST_LIST)
 
 
 def fingerprint_of_synonyms(file: str) -> str:

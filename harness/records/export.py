@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from harness.errors import HarnessError
+from harness.printable import printable
 from harness.records.archive import is_archive, write_archive
 from harness.records.index import RunIndex
-from harness.records.leftovers import clear_beside, temporary_for
+from harness.whole_file import write_text, write_whole
 
 FORMATS = ("csv", "parquet", "archive")
 
@@ -38,22 +38,22 @@ def export(index: RunIndex, runs: Path, output: Path, style: str, where: str = "
         raise HarnessError(f"-o {output}: an archive is called NAME.tar.gz, NAME.tgz or NAME.zip.")
     columns = index.read(list(index.columns), where, values)
     if style == "csv":
-        write_whole(output, lambda opened: opened.write(as_csv(columns).encode()))
+        write_text(output, "-o", as_csv(columns))
     elif style == "parquet":
         _parquet(index, columns, output)
     else:
         folders = columns["folder"]
-        write_whole(output, lambda opened: write_archive(opened, output.name, runs, folders, as_csv(columns)))
+        write_whole(output, "-o", lambda opened: write_archive(opened, output.name, runs, folders, as_csv(columns)))
     return len(columns["hash"])
 
 
 def as_csv(columns: dict[str, list[Any]]) -> str:
-    """Columns as CSV, empty where nothing is known."""
+    """Columns as CSV, empty where nothing is known; printable, as :func:`write_text` makes it."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
     writer.writerows(zip(*columns.values(), strict=True))
-    return text.getvalue()
+    return printable(text.getvalue())
 
 
 def _parquet(index: RunIndex, columns: dict[str, list[Any]], output: Path) -> None:
@@ -71,36 +71,8 @@ def _parquet(index: RunIndex, columns: dict[str, list[Any]], output: Path) -> No
             for name, values in columns.items()
         }
     )
-    write_whole(output, lambda opened: parquet.write_table(table, opened))
+    write_whole(output, "-o", lambda opened: parquet.write_table(table, opened))
 
 
 def _as(kind: type, value: Any) -> Any:
     return None if value is None else kind(value)
-
-
-def write_whole(output: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Write the file of an option ``-o`` under another name and rename it.
-
-    Args:
-        output: The file.
-        write: Writes its bytes.
-
-    Raises:
-        HarnessError: It cannot be written.
-    """
-    if not output.name or output.is_dir():
-        raise HarnessError(f"-o {output}: is a folder; name a file in it.")
-    temporary = temporary_for(output)
-    clear_beside(output)
-    try:
-        with temporary.open("wb") as opened:
-            write(opened)
-            opened.flush()
-            os.fsync(opened.fileno())
-        temporary.replace(output)
-    except OSError as error:
-        raise HarnessError(
-            f"-o {output}: cannot be written: {error.strerror or error}; name a file in a folder that can."
-        ) from error
-    finally:
-        temporary.unlink(missing_ok=True)

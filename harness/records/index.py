@@ -23,7 +23,7 @@ from typing import Any
 
 from harness.errors import HarnessError
 from harness.records.index_tables import KINDS, add, changes, forget, is_whole, make, quoted
-from harness.records.leftovers import clear_beside, temporary_for
+from harness.unfinished import clear_beside, temporary_for
 from harness.whole_file import read_plain_file
 
 log = logging.getLogger(__name__)

@@ -9,71 +9,24 @@ process number means another process.
 from __future__ import annotations
 
 import contextlib
-import glob
-import hashlib
 import logging
 import os
-import re
-import secrets
 import shutil
-import socket
 import time
 from collections.abc import Iterator
-from functools import lru_cache
 from pathlib import Path
 
-from harness.processes import process_exists
+from harness.unfinished import OWNER_PATTERN, is_abandoned, owner, temporary_for
 
 log = logging.getLogger(__name__)
 
-STALE_SECONDS = 24 * 3600
-"""Temporary folders older than this are nobody's any more, whoever made them."""
-
 PATIENCE_SECONDS = 1.0
 """How long a run that stepped aside is left to the process that is about to put a new one into its place."""
-
-_OWNER = re.compile(r"(?P<machine>.+-[0-9a-f]{8})-(?P<pid>\d+)-[0-9a-f]+")
-
-
-@lru_cache(maxsize=1)
-def _machine() -> str:
-    """Host, and a fingerprint of what its process numbers count for: this boot, this container."""
-    known = ""
-    with contextlib.suppress(OSError):
-        known += Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")
-    with contextlib.suppress(OSError):
-        known += str(Path("/proc/self/ns/pid").stat().st_ino)
-    host = re.sub(r"[^A-Za-z0-9_.-]", "-", socket.gethostname()) or "host"
-    return f"{host[:64]}-{hashlib.sha256(known.encode()).hexdigest()[:8]}"
-
-
-def owner() -> str:
-    """A name that says who writes, and that nobody else uses."""
-    return f"{_machine()}-{os.getpid()}-{secrets.token_hex(4)}"
-
-
-def temporary_for(folder: Path) -> Path:
-    """A new name beside a run folder, for a run that is being written or removed."""
-    return folder.with_name(f".{folder.name}.new-{owner()}")
 
 
 def aside_of(folder: Path) -> Path:
     """Where runs wait that stepped aside for a new one."""
     return folder.with_name(f".{folder.name}.old")
-
-
-def is_abandoned(path: Path) -> bool:
-    """Whether a temporary folder has lost its owner: a process of this machine that is no more, or it is very old."""
-    if path.name.endswith(".old"):  # of a version before this one
-        return True
-    said = _OWNER.fullmatch(path.name.partition(".new-")[2] or path.name)
-    try:
-        made = path.stat().st_mtime
-    except OSError:
-        return False  # its owner has just finished
-    if said and said["machine"] == _machine() and not process_exists(int(said["pid"]), before=made):
-        return True
-    return time.time() - made > STALE_SECONDS
 
 
 def step_aside(folder: Path) -> Path | None:
@@ -175,18 +128,6 @@ def put_back(folder: Path) -> None:
         aside.rmdir()
 
 
-def clear_beside(file: Path) -> None:
-    """Remove what killed processes left that were writing a file under a name of :func:`temporary_for`.
-
-    Args:
-        file: The file, there or not.
-    """
-    for left in file.parent.glob(f".{glob.escape(file.name)}.new-*"):
-        if is_abandoned(left):
-            with contextlib.suppress(OSError):  # another process clears as well
-                left.unlink()
-
-
 def abandoned(runs: Path) -> Iterator[Path]:
     """Everything below ``runs`` that killed processes left: unfinished runs, and runs that have a successor."""
     for folder in _hidden(runs, ".*.new-*"):
@@ -234,7 +175,7 @@ def _waiting(aside: Path) -> list[Path]:
     if (aside / "record.json").exists():
         return [aside]
     try:
-        return [run for run in aside.iterdir() if _OWNER.fullmatch(run.name)]
+        return [run for run in aside.iterdir() if OWNER_PATTERN.fullmatch(run.name)]
     except OSError:
         return []
 

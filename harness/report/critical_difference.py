@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import HarnessError, unknown_name
+from harness.whole_file import write_whole
 
 if TYPE_CHECKING:
     from harness.report.statistics.rankings import Ranking
@@ -64,14 +65,9 @@ def critical_difference_diagram(ranking: Ranking, path: Path) -> None:
     with matplotlib.rc_context(_STYLE):
         figure = Figure(dpi=200)
         _draw(figure, FigureCanvasAgg(figure).get_renderer(), ranking)
-        temporary = path.with_name(f".{path.name}.new{path.suffix.lower()}")
-        dated = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}, ".png": {}}[path.suffix.lower()]
-        try:
-            figure.savefig(temporary, metadata=dated)
-            temporary.replace(path)
-        except OSError as error:
-            temporary.unlink(missing_ok=True)
-            raise HarnessError(f"--figure {path} cannot be written: {error.strerror or error}.") from error
+        ending = path.suffix.lower()
+        dated = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}, ".png": {}}[ending]
+        write_whole(path, "--figure", lambda opened: figure.savefig(opened, format=ending[1:], metadata=dated))
 
 
 def _draw(figure: Any, renderer: Any, ranking: Ranking) -> None:

@@ -11,6 +11,7 @@ from harness.errors import HarnessError, unknown_name
 from harness.interfaces import Need, Phase, Recipe
 from harness.methods import DEFAULT_PRESET, MethodRequest, ResolvedMethod, resolve_method
 from harness.plugins import KINDS, PluginState, Registry, load_registry
+from harness.regular_file import require_regular
 
 EPOCHS = {"method": 4, "hasher": 4, "objective": 4, "detector": 16}
 """Epochs of a training in a check; a detector may wait some epochs before it says anything."""
@@ -158,8 +159,7 @@ def subjects_of(
         subjects = subjects_in(registry, states, settings, tuple(plugins))
         return [subject for subject in subjects if subject.kind == KIND_OF_PLUGIN or subject.name == str(what)]
     file, plugins = Path(what).absolute(), tuple(path.absolute() for path in plugins)
-    if not file.is_file():
-        raise HarnessError(f"{file}: there is no such file.")
+    require_regular(file)
     files = (*plugins, file)
     try:
         registry = load_registry(files)

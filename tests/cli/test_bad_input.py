@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 import numpy as np
@@ -35,13 +36,14 @@ COMMAND_LINES = {
     "dataset": (("run", "--method", "cca-itq", "--dataset", "ucmm"), ["unknown dataset 'ucmm'", "'ucm'"]),
     "metric": ((*RUN, "--metric", "mpa"), ["unknown metric 'mpa'", "'map'"]),
     "metric with an impossible cutoff": ((*RUN, "--metric", "map@0"), ["metric map@0", "from 1 to"]),
+    "metric with a cutoff of 5,000 digits": ((*RUN, "--metric", "map@" + "9" * 5000), ["expected a cutoff from 1 to"]),
     "metric that takes no cutoff": ((*RUN, "--metric", "map_optimistic@5"), ["takes no cutoff"]),
     "preset": ((*CHNR, "--preset", "relased"), ["unknown preset", "'released'"]),
     "standardise": ((*RUN, "--standardise", "scaler"), ["--standardise 'scaler'", "'scalar'"]),
     "overwrite": ((*RUN, "--overwrite", "allways"), ["--overwrite 'allways'", "'always'"]),
     "device": ((*RUN, "--device", "gpu"), ["--device gpu", "cpu"]),
     "device of a sweep": (("sweep", "smoke", "--device", "gpu"), ["--device gpu", "cpu"]),
-    "no shard": (("sweep", "smoke", "--shard", ""), ["--shard", "2/3"]),
+    "no shard": (("sweep", "smoke", "--shard", "3"), ["--shard", "2/3"]),
     "no workers of a plan that is only shown": (("sweep", "smoke", "--dry-run", "--json", "--workers", "0"),
                                                 ["--workers 0"]),
     "kind to list": (("list", "method"), ["unknown kind 'method'", "'methods'"]),
@@ -94,6 +96,22 @@ COMMAND_LINES = {
     "empty noise": ((*RUN, "--noise", ""), ["--noise"]),
     "empty seed": ((*RUN, "--seed", ","), ["--seed"]),
     "empty detector": ((*RUN, "--detector", ""), ["--detector"]),
+    "empty results": ((*RUN, "--results", ""), ["--results is followed by an empty value"]),
+    "empty option with a sign of equality": ((*RUN, "--results="), ["--results is followed by an empty value"]),
+    "empty word": (("show", ""), ["show is followed by an empty value"]),
+    # words that no file system, no number and no text can be
+    "results that are no text": ((*RUN, "--results", "\udcff"), ["--results \\udcff is no text in utf-8"]),
+    "card that is no text": (("data", "info", "\udcff.toml"), ["is no text in utf-8"]),
+    "name of 300 characters": ((*RUN, "--results", "a" * 300), ["--results aaa", "File name too long"]),
+    "path of 5,000 characters": (of("a/" * 2500 + "f.npz"), ["File name too long"]),
+    "range of 5,000 digits": ((*RUN, "--seed", "0-" + "9" * 5000), ["--seed 0-999", "expected whole numbers"]),
+    "size of 5,000 digits": ((*RUN, "--memory-limit", "9" * 5000 + "GB"), ["--memory-limit 999", "expected a size"]),
+    "value of 50,000 brackets": ((*RUN, "--set", "ridge=" + "[" * 50_000), ["hasher.ridge=[[[", "expected float"]),
+    "brackets that are no markup": ((*RUN, "--detector", "[/x][1]"), ["unknown detector '[/x][1]'"]),
+    "pipe as features": (of("{pipe}"), ["is no file but a pipe"]),
+    "pipe as a plan": (("sweep", "{pipe}"), ["is no file but a pipe"]),
+    "pipe as a plugin": ((*RUN, "--plugin", "{pipe}"), ["is no file but a pipe"]),
+    "pipe as a noise plan": ((*RUN, "--noise-plan", "{pipe}"), ["is no file but a pipe"]),
     # features
     "no feature file": (of("{nowhere}/f.npz"), ["f.npz", "no such file"]),
     "no npz": (of("{text}"), ["is no npz file"]),
@@ -122,7 +140,7 @@ COMMAND_LINES = {
     "empty data root": ((*UCM, "--data-root", "{empty}"), ["empty", "dataset.json"]),
     # the rest
     "results are a file": ((*RUN, "--results", "{text}"), ["--results", "cannot be written"]),
-    "plugin that is not there": ((*RUN, "--plugin", "{nowhere}/p.py"), ["p.py", "no such file"]),
+    "plugin that is not there": ((*RUN, "--plugin", "{nowhere}/p.py"), ["p.py is missing"]),
     "plugin that raises": ((*RUN, "--plugin", "{broken}"), ["broken.py", "ZeroDivisionError", "line 1"]),
     "combination that cannot work": ((*RUN, "--objective", "nt-xent"), ["has a loss of its own"]),
     "run that is not there": (("show", "abcdef"), ["no run 'abcdef'"]),
@@ -131,6 +149,7 @@ COMMAND_LINES = {
     "codes without labels": (("evaluate", "--codes", "{text}"), ["is no npz file"]),
     "export to nowhere": ((*EXPORT, "-o", "{nowhere}/x.npz"), ["x.npz", "cannot be written"]),
     "export of several cells": ((*EXPORT, "--noise", "0,0.2", "-o", "{out}"), ["one file holds one"]),
+    "number of a cell that is none": ((*EXPORT, "--cell", "limit=²", "-o", "{out}"), ["--cell limit ²"]),
     "key of a cell": ((*EXPORT, "--cell", "nose=0.2", "-o", "{out}"), ["unknown key of --cell", "'noise'"]),
 }  # fmt: skip
 
@@ -160,6 +179,10 @@ def places(features, tmp_path, harness):
         assert harness("data", "export", "--features", features("elsewhere", seed=9), "-o", path).code == 0
         return path
 
+    def pipe():
+        os.mkfifo(tmp_path / "pipe")
+        return tmp_path / "pipe"
+
     def folder():
         (tmp_path / "empty").mkdir()
         return tmp_path / "empty"
@@ -169,6 +192,7 @@ def places(features, tmp_path, harness):
         "nowhere": lambda: tmp_path / "nowhere",
         "out": lambda: tmp_path / "out.npz",
         "empty": folder,
+        "pipe": pipe,
         "text": lambda: write("words.npz", "no archive"),
         "broken": lambda: write("broken.py", "1 / 0\n"),
         "plan": plan,

@@ -106,8 +106,8 @@ def test_cell_as_key_and_value_pairs_means_the_same_as_options(features, export)
 @pytest.mark.parametrize(
     ("pair", "said"),
     [
-        ("limit=-5", "--cell limit=-5: expected a whole number."),
-        ("limit=1.5", "--cell limit=1.5: expected a whole number."),
+        ("limit=-5", "--limit -5: expected"),
+        ("limit=1.5", "--cell limit 1.5: expected whole numbers"),
         ("validation=much", "--cell validation much: expected numbers or comma lists such as 0.2,0.4."),
         ("drop-duplicates=yes", "--cell drop_duplicates=yes: expected true or false."),
         ("skip_broken=1", "--cell skip_broken=1: expected true or false."),

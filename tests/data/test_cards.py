@@ -133,5 +133,5 @@ def test_a_card_of_the_user_is_named_by_its_path_and_a_table_by_its_file(card):
         card_of(REGISTRY, "ucm:other.json")
     with pytest.raises(HarnessError, match="unknown dataset 'rsidc': did you mean 'rsicd'"):
         card_of(REGISTRY, "rsidc")
-    with pytest.raises(HarnessError, match=r"none\.toml cannot be read"):
+    with pytest.raises(HarnessError, match=r"none\.toml: there is no such file"):
         card_of(REGISTRY, "none.toml")

@@ -18,14 +18,14 @@ import pytest
 
 from harness.errors import HarnessError
 from harness.records import archive as archive_module
-from harness.records import export as export_module
 from harness.records.archive import unpacked
-from harness.records.export import export, write_whole
+from harness.records.export import export
 from harness.records.index import open_index
-from harness.records.leftovers import temporary_for
 from harness.records.schema import Failure
 from harness.records.store import RunStore, record_bytes
 from harness.report import load_records
+from harness.unfinished import temporary_for
+from harness.whole_file import write_whole
 
 
 @pytest.fixture
@@ -117,7 +117,7 @@ def test_file_is_complete_or_not_there(store, monkeypatch, name, style):
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr(export_module.os, "fsync", fail)
+        patched.setattr("harness.whole_file.os.fsync", fail)
         with pytest.raises(HarnessError, match="No space left on device"):
             write(store, name, style)
     assert (store.results.parent / name).read_text() == "old"
@@ -241,8 +241,8 @@ def test_links_in_a_run_folder_are_not_followed(store, tmp_path):
 
 def test_what_a_killed_export_left_goes_with_the_next_one(store, tmp_path):
     killed = subprocess.run(
-        [sys.executable, "-c", "import os, pathlib, sys; from harness.records.export import write_whole\n"
-         "write_whole(pathlib.Path(sys.argv[1]), lambda opened: (opened.write(b'half'), opened.flush(), os._exit(9)))",
+        [sys.executable, "-c", "import os, pathlib, sys; from harness.whole_file import write_whole\n"
+         "write_whole(pathlib.Path(sys.argv[1]), '-o', lambda opened: (opened.write(b'half'), opened.flush(), os._exit(9)))",
          tmp_path / "mine.csv"],
         check=False,
     )  # fmt: skip
@@ -250,6 +250,6 @@ def test_what_a_killed_export_left_goes_with_the_next_one(store, tmp_path):
     other = temporary_for(tmp_path / "other.csv")
     other.touch()
     assert len(list(tmp_path.glob(".mine.csv.new-*"))) == 1
-    write_whole(tmp_path / "mine.csv", lambda opened: opened.write(b"whole"))
+    write_whole(tmp_path / "mine.csv", "-o", lambda opened: opened.write(b"whole"))
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == [other.name, "mine.csv"]
     other.unlink()

@@ -23,10 +23,10 @@ from harness.records import index_tables
 from harness.records.facts import FACTS
 from harness.records.index import open_index
 from harness.records.index_tables import MORE_FACTS
-from harness.records.leftovers import temporary_for
 from harness.records.schema import Failure
 from harness.records.store import RunStore
 from harness.report import load_records, records_frame
+from harness.unfinished import temporary_for
 
 HISTORIC = Path(__file__).parent / "historic" / "schema-1"
 

@@ -15,14 +15,12 @@ from harness.records import leftovers
 from harness.records.leftovers import (
     abandoned,
     aside_of,
-    is_abandoned,
-    owner,
     put_back,
     remove_abandoned,
     step_aside,
-    temporary_for,
 )
 from harness.records.store import RunStore
+from harness.unfinished import is_abandoned, owner, temporary_for
 
 
 @pytest.fixture
@@ -40,7 +38,7 @@ def folder(store, record):
 @pytest.fixture(scope="module")
 def dead() -> str:
     """The owner name of a process that is no more."""
-    program = "from harness.records.leftovers import owner; print(owner())"
+    program = "from harness.unfinished import owner; print(owner())"
     return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.strip()
 
 

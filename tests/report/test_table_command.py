@@ -247,7 +247,7 @@ def test_a_folder_is_no_file_to_write_to(harness, results, tmp_path, style):
     for folder in (tmp_path, "."):
         result = harness("table", "-o", folder, "--format", style)
         assert result.code == 2
-        assert result.err.splitlines()[-1] == f"Error: -o {folder}: is a folder; name a file in it."
+        assert result.err.splitlines()[-1] == f"Error: -o {folder} is a folder: name a file in it."
 
 
 def test_an_unknown_score_of_detectors_is_no_missing_value(harness, results):

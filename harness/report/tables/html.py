@@ -5,6 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
+from harness.printable import one_line
 from harness.report.tables.legend import legend
 from harness.report.tables.markup import Markup
 from harness.report.tables.table import Table
@@ -52,7 +53,7 @@ def _frame(table: Table) -> pd.DataFrame:
 
 
 def _labels(labels: list[str], marks: list[str]) -> list[str]:
-    shown = [escape(" ".join(label.split())) for label in labels] or [""]
+    shown = [escape(one_line(label)) for label in labels] or [""]
     shown[-1] += "".join(_mark(mark) for mark in marks)
     return shown
 

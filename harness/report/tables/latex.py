@@ -9,6 +9,7 @@ import itertools
 import unicodedata
 from collections.abc import Sequence
 
+from harness.printable import one_line
 from harness.report.tables.legend import legend
 from harness.report.tables.markup import Markup
 from harness.report.tables.table import Key, Table
@@ -31,14 +32,14 @@ def escape(text: str) -> str:
 
     Letters of Latin alphabets stay; other signs that pdfLaTeX has no glyph for are written by their names.
     """
-    return "".join(_sign(sign) for sign in " ".join(text.split()))
+    return "".join(_sign(sign) for sign in one_line(text))
 
 
 def _sign(sign: str) -> str:
     if sign in _SPECIAL:
         return _SPECIAL[sign]
     if sign.isascii():
-        return sign if sign.isprintable() else " "
+        return sign
     if "\u00c0" <= sign <= "\u017f" and unicodedata.category(sign).startswith("L"):
         return sign
     name = unicodedata.name(sign, f"U+{ord(sign):04X}").lower()

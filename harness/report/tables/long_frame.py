@@ -9,10 +9,10 @@ from typing import Any
 import pandas as pd
 
 from harness.errors import HarnessError
-from harness.records.export import write_whole
 from harness.report.tables.footnotes import name_of
 from harness.report.tables.published import AXIS
 from harness.report.tables.table import Table
+from harness.whole_file import write_whole
 
 NUMBERS = ("mean", "std", "n")
 
@@ -90,4 +90,4 @@ def write_parquet(tables: Sequence[Table], output: Path) -> None:
         raise HarnessError(
             "--format parquet needs pyarrow: pip install 'noisy-hashing-harness[parquet]', or use --format csv."
         ) from None
-    write_whole(output, lambda opened: long_frame(tables).to_parquet(opened, index=False))
+    write_whole(output, "-o", lambda opened: long_frame(tables).to_parquet(opened, index=False))

@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from harness.errors import HarnessError, unknown_name
-from harness.records.export import write_whole
 from harness.report.tables.html import as_html
 from harness.report.tables.latex import as_latex
 from harness.report.tables.long_frame import as_csv, write_parquet
 from harness.report.tables.table import Table
 from harness.report.tables.text import as_text
+from harness.whole_file import write_text
 
 ENDINGS = {
     ".md": "github", ".tex": "latex", ".html": "html", ".htm": "html", ".csv": "csv", ".parquet": "parquet",
@@ -60,4 +60,4 @@ def print_tables(tables: Sequence[Table], style: str, output: Path | None, echo:
     if output is None:
         echo(text)
     else:
-        write_whole(output, lambda opened: opened.write(f"{text}\n".encode()))
+        write_text(output, "-o", f"{text}\n")

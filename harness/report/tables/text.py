@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from harness.printable import one_line
 from harness.report.tables.legend import legend
 from harness.report.tables.table import BEST, SECOND, Cell, Table
 from harness.report.tables.titles import columns_told
@@ -41,20 +42,16 @@ class Style:
 
 def _markdown(text: str) -> str:
     """Signs that Markdown takes for its own are escaped; an underscore inside a word is none."""
-    text = re.sub(r"([\\`*|<>~$])", r"\\\1", " ".join(text.split()))
+    text = re.sub(r"([\\`*|<>~$])", r"\\\1", one_line(text))
     return re.sub(r"(?<!\w)_|_(?!\w)", r"\\_", text).replace("](", "]\\(")  # a row is called "chnr [epochs=20]"
 
 
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
-
-
 STYLES = {
-    "simple": Style("simple", _one_line, has_runs=True),
-    "tsv": Style("tsv", _one_line, has_runs=True, has_marks=False),
-    "latex_booktabs": Style("latex_booktabs", _one_line, has_runs=True),
+    "simple": Style("simple", one_line, has_runs=True),
+    "tsv": Style("tsv", one_line, has_runs=True, has_marks=False),
+    "latex_booktabs": Style("latex_booktabs", one_line, has_runs=True),
     "plain": Style(
-        "plain", _one_line, best=lambda text: f"{text}¹", second=lambda text: f"{text}²",
+        "plain", one_line, best=lambda text: f"{text}¹", second=lambda text: f"{text}²",
         words="¹ best and ² runner-up",
     ),
     "github": Style(

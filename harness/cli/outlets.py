@@ -1,0 +1,153 @@
+"""Standard output and standard error: the one way by which text leaves the command line.
+
+Whatever is written becomes printable (:mod:`harness.printable`) and fits the encoding of the terminal, and a stream
+that is closed or full is told once instead of ending in a traceback. The displays of rich, which need control
+characters of their own, write beneath this filter; the texts in them pass it in :func:`console`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, TextIO
+
+import click
+
+from harness.errors import HarnessError
+from harness.printable import printable
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+class Outlet:
+    """A text stream that lets through what is printable.
+
+    Args:
+        stream: Where the text goes.
+        needed: Whether text that cannot be written is an error. It is for results; notes and progress that nobody can
+            read do not end a sweep.
+    """
+
+    def __init__(self, stream: Any, needed: bool) -> None:
+        self.stream = stream
+        self.needed = needed
+        self.failure: OSError | None = None
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+    def __getattr__(self, name: str) -> Any:
+        # But for the bytes beneath: click would take them to write UTF-8, past the filter, where a terminal is ASCII.
+        if name in ("buffer", "stream"):
+            raise AttributeError(name)
+        return getattr(self.stream, name)
+
+    def write(self, text: str) -> int:
+        """Write a text.
+
+        Raises:
+            HarnessError: It cannot be written, and the stream is needed.
+            BrokenPipeError: The reader of a needed stream has gone (``harness list methods | head``).
+        """
+        if not isinstance(text, str):
+            raise TypeError(f"expected text, not {type(text).__name__}")
+        # A carriage return that begins what is written is a library's progress bar drawn anew; it hides nothing.
+        again = text.startswith("\r")
+        self._told(lambda: self.stream.write("\r" * again + printable(text[again:])))
+        return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        """As :meth:`write`, for each of several."""
+        for line in lines:
+            self.write(line)
+
+    def flush(self) -> None:
+        """As :meth:`write`."""
+        self._told(self.stream.flush)
+
+    def _told(self, act: Callable[[], object]) -> None:
+        """Do something with the stream, unless it has failed before."""
+        if self.failure is None:
+            try:
+                act()
+            except OSError as error:
+                self.failure = error
+                self._give_up()
+        if self.failure is not None and self.needed:
+            if isinstance(self.failure, BrokenPipeError):
+                raise self.failure
+            said = self.failure.strerror or self.failure
+            raise HarnessError(f"standard output cannot be written: {said}.") from self.failure
+
+    def _give_up(self) -> None:
+        """What is still in the buffer goes nowhere; at the end the interpreter would complain of it."""
+        with suppress(OSError, ValueError):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self.stream.fileno())
+            os.close(nowhere)
+
+
+@contextmanager
+def outlets() -> Iterator[None]:
+    """Standard output and standard error are outlets meanwhile."""
+    before = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = Outlet(sys.stdout, needed=True), Outlet(sys.stderr, needed=False)  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = before
+
+
+def open_closed_streams() -> None:
+    """Take the place of standard streams that were closed (``>&-``), for which Python has None.
+
+    The next file that is opened would get the number of the stream, and what C libraries print would land in it.
+    Standard output is opened for reading, so that writing to it fails as it does on a closed one.
+    """
+    for number, name, flags in ((0, "stdin", os.O_RDONLY), (1, "stdout", os.O_RDONLY), (2, "stderr", os.O_WRONLY)):
+        if getattr(sys, name) is None:
+            nowhere = os.open(os.devnull, flags)
+            if nowhere != number:
+                os.dup2(nowhere, number)
+                os.close(nowhere)
+            stream = open(number, "w" if number else "r", encoding="utf-8", closefd=False)  # noqa: SIM115
+            setattr(sys, name, stream)
+
+
+def console(outlet: TextIO) -> Console:
+    """A console of rich on one of the outlets: its own control characters pass, those in texts do not.
+
+    Args:
+        outlet: ``sys.stdout`` or ``sys.stderr``.
+    """
+    from rich.console import Console
+    from rich.segment import Segment
+
+    class PrintableConsole(Console):
+        def render(self, *arguments: Any, **options: Any) -> Iterator[Segment]:
+            for segment in super().render(*arguments, **options):
+                yield segment if segment.control else segment._replace(text=printable(segment.text))
+
+    # Names may hold brackets, which are no markup.
+    return PrintableConsole(file=getattr(outlet, "stream", outlet), markup=False, highlight=False)
+
+
+@contextmanager
+def shown(display: Any) -> Iterator[None]:
+    """Keep a live display of rich on the terminal meanwhile.
+
+    What is written at the same time goes above it: rich then stands in for the standard streams, and reads colours
+    and links out of what it gets, so it gets what has passed the filter.
+    """
+    with display, outlets():
+        yield
+
+
+def heading(text: str) -> None:
+    """A line on standard output, in bold on a terminal."""
+    if sys.stdout.isatty():
+        console(sys.stdout).print(text, style="bold", soft_wrap=True)
+    else:
+        click.echo(text)
