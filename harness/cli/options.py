@@ -83,10 +83,11 @@ CELL_OPTIONS: list[Decorator] = [
           metavar="HOW"),
     _axis("--precision", "Number format of training: auto, fp32, bf16 or tf32.  [axis; default auto: bf16 where it is "
           "fast, otherwise fp32]", metavar="FORMAT"),
-    _axis("--preset", "Named parameters of the method, for example released.  [axis; default described]",
+    _axis("--preset", "Named parameters of the methods that have them, for example released.  [axis; default described]",
           metavar="NAME"),
     click.option("--set", "settings", multiple=True, metavar="KEY=VALUE",
-                 help="Parameter of a component (hasher.beta=0.01, phase.warm-up.epochs=50). A comma list is an axis."),
+                 help="Parameter of the methods that have it (hasher.beta=0.01, phase.warm-up.epochs=50). A comma list is "
+                 "an axis."),
     click.option("--epochs", type=int, metavar="N", help="Total epochs, divided in the method's proportion."),
     click.option("--limit", type=int, metavar="N", help="Use N images only; such runs never enter tables."),
     PLUGIN,
