@@ -6,13 +6,14 @@ from typing import Any
 
 import click
 
+from harness.cli.option_groups import METHOD, GroupedCommand
 from harness.cli.options import cell_options, requests_of
 from harness.cli.running import metric_ids_of, run_requests, running_options, stdout_kept_clean
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @cell_options
-@click.option(
+@METHOD(
     "--from",
     "from_run",
     metavar="RUN",

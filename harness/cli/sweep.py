@@ -7,14 +7,15 @@ from typing import Any
 
 import click
 
+from harness.cli.option_groups import DATA, RUNNING, GroupedCommand
 from harness.cli.options import PLUGIN, default_data_root
 from harness.cli.running import metric_ids_of, run_requests, running_options, stdout_kept_clean
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @click.argument("plan", metavar="PLAN")
-@click.option("--shard", metavar="I/N", help="Run only the I-th of N parts, where no engine is at hand.")
-@click.option(
+@RUNNING("--shard", metavar="I/N", help="Run only the I-th of N parts, where no engine is at hand.")
+@DATA(
     "--data-root",
     metavar="DIR",
     type=click.Path(path_type=Path),
