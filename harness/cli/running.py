@@ -332,8 +332,8 @@ def _print_tables(jobs: list[Job], store: RunStore, metric_ids: list[str], resul
             click.echo(f"\n{render(table)}")
         if not tables and "ok" in result.statuses.values():
             click.echo(
-                f"\nnote: these records were made without metric {metric}: `harness score --metric {metric}` computes "
-                "it from their codes."
+                f"\nnote: these records were made without metric {metric}: `harness score --all --metric "
+                f"{metric}{results_option(store.results)}` computes it from their codes."
             )
 
 
