@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from harness import HARNESS_API
-from harness.declarations import BOTH, BackboneDeclaration, Component, HasherDeclaration, MetricDeclaration
+from harness.declarations import Component, HasherDeclaration, MetricDeclaration
 from harness.errors import HarnessError
 from harness.interfaces import Need
 from harness.methods import MethodRequest, resolve_method
@@ -290,13 +290,7 @@ def _takes(function: Callable[..., Any], name: str, arguments: int) -> None:
 
 def _accepts_parameters(target: type, declaration: Component) -> None:
     names = {parameter.name: parameter.default for parameter in declaration.parameters}
-    if isinstance(declaration, HasherDeclaration) and declaration.takes_objective:
-        names["objective"] = ""
-    if isinstance(declaration, BackboneDeclaration):
-        names.update({"model": ""} if declaration.models else {})
-        names.update({"weights": ""} if declaration.weights != "none" else {})
-        names.update({"modality": ""} if declaration.modality == BOTH else {})
-        names.update({"recipe": ""} if len(declaration.recipes) > 1 else {})
+    names.update(dict.fromkeys(declaration.handed, ""))
     if target.__init__ is object.__init__ and not names:
         return
     try:
