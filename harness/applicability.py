@@ -91,7 +91,7 @@ def only_what_applies(
         if not any(offer.has(kind, name) for offer in of_methods.values()):
             known = {each for offer in of_methods.values() for each in offer.names(kind)}
             raise UnknownInGridError(kind, name, {parts[0]: None for parts in of_methods}, known)
-    remarks: dict[tuple[str, str], dict[str, None]] = {}
+    remarks: dict[tuple[str, str], dict[Parts, None]] = {}
     points: dict[str, CellRequest] = {}
     for request in requests:
         offer = offers[_parts(request.method)]
@@ -99,10 +99,10 @@ def only_what_applies(
             method, left_out = _fitted(registry, request.method, offer, own)
             request = replace(request, method=method)
             for remark in left_out:
-                remarks.setdefault(remark, {})[_title(method)] = None
+                remarks.setdefault(remark, {})[_parts(method)] = None
         points.setdefault(command_of(request), request)
-    for (what, why), titles in remarks.items():
-        logger.warning("%s is left out for %s: %s.", what, ", ".join(titles), why)
+    for (what, why), without in remarks.items():
+        logger.warning("%s is left out for %s: %s.", what, ", ".join(_titles(without, offers)), why)
     return list(points.values())
 
 
@@ -160,7 +160,14 @@ def _parts(method: MethodRequest) -> Parts:
     return method.name, *(getattr(method, role) for role in ROLES)
 
 
-def _title(method: MethodRequest) -> str:
-    """As notes name it: "cca-itq", or "chnr with detector none"."""
-    replaced = [f"{role} {name}" for role in ROLES if (name := getattr(method, role)) is not None]
-    return f"{method.name} with {', '.join(replaced)}" if replaced else method.name
+def _titles(chosen: Collection[Parts], all_parts: Collection[Parts]) -> list[str]:
+    """As notes name them: "cca-itq" for a method whatever its parts, otherwise "chnr with detector none"."""
+    titles: dict[str, None] = {}
+    for parts in chosen:
+        name, *replaced = parts
+        if all(other in chosen for other in all_parts if other[0] == name):
+            titles[name] = None
+        else:
+            said = [f"{role} {part}" for role, part in zip(ROLES, replaced, strict=True) if part is not None]
+            titles[f"{name} with {', '.join(said)}" if said else name] = None
+    return list(titles)

@@ -62,6 +62,11 @@ def test_parts_decide_about_parameters(commands, caplog):
     assert caplog.messages == ["parameter weights is left out for chnr with detector none: no such parameter there."]
 
 
+def test_a_method_that_lacks_it_with_all_of_its_parts_is_named_once(commands, caplog):
+    commands({"method": ["chnr", "cca-itq"], "detector": ["none", "oracle"]}, {"hasher.hidden": ["8"]})
+    assert caplog.messages == ["parameter hasher.hidden is left out for cca-itq: no such parameter there."]
+
+
 def test_what_every_method_has_is_left_as_it_is(commands, caplog):
     asked = {"method": ["chnr", "chnr-cubed"], "preset": ["released"], "epochs": [5]}
     assert commands(asked, {"hasher.hidden": ["8"]}) == [
