@@ -120,7 +120,8 @@ def _fitted(
         else:
             method = replace(method, settings={key: text for key, text in method.settings.items() if key != name})
             remarks.append(("parameter " + name, "no such parameter there"))
-    if method.epochs is not None and not _epochs_count(registry, method, offer):
+    # A number that means nothing stays, to be refused.
+    if method.epochs is not None and method.epochs > 0 and not _epochs_count(registry, method, offer):
         method = replace(method, epochs=None)
         remarks.append(("the number of epochs", "nothing there is trained in epochs"))
     return method, remarks

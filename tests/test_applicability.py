@@ -85,6 +85,14 @@ def test_epochs_of_a_closed_form_are_told(commands, caplog):
     assert not caplog.messages
 
 
+@pytest.mark.parametrize("epochs", [0, -3])
+def test_a_number_of_epochs_that_means_nothing_stays_to_be_refused(commands, caplog, epochs):
+    assert commands({"method": ["cca-itq", "chnr"], "epochs": [epochs]}) == [
+        f"cca-itq --epochs {epochs}", f"chnr --epochs {epochs}",
+    ]  # fmt: skip
+    assert not caplog.messages
+
+
 @pytest.mark.parametrize(
     ("axes", "settings", "message"),
     [
