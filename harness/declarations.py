@@ -59,14 +59,19 @@ class Component(Declaration):
     needs: Need = NOTHING
     precisions: tuple[str, ...] = (FP32,)
 
+    @property
+    def handed(self) -> tuple[str, ...]:
+        """Keyword arguments that the harness hands in beside the parameters."""
+        return ()
+
     @cached_property
     def parameters(self) -> tuple[Parameter, ...]:
-        """The declared parameters, or those of the class's keyword arguments."""
+        """The declared parameters, or those of the class's keyword arguments that are not :attr:`handed` in."""
         if self.declared_parameters is not None:
             return self.declared_parameters
         if isinstance(self.target, (type, str)):
             loaded = self.load()
-            return parameters_from_signature(loaded) if isinstance(loaded, type) else ()
+            return parameters_from_signature(loaded, self.handed) if isinstance(loaded, type) else ()
         return ()
 
     @property
@@ -105,6 +110,11 @@ class HasherDeclaration(Component):
     takes_objective: bool = False
     phases: tuple[Phase, ...] = ()
 
+    @property
+    def handed(self) -> tuple[str, ...]:
+        """The objective, for a hasher whose loss can be chosen."""
+        return ("objective",) if self.takes_objective else ()
+
 
 @dataclass(frozen=True)
 class BackboneDeclaration(Component):
@@ -117,6 +127,17 @@ class BackboneDeclaration(Component):
     recipes: tuple[str, ...] = (STANDARD,)
     whole_folder: bool = False
     same_results: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def handed(self) -> tuple[str, ...]:
+        """What of model, weights, modality and recipe there is to choose."""
+        chosen = {
+            "model": self.models,
+            "weights": self.weights != "none",
+            "modality": self.modality == BOTH,
+            "recipe": len(self.recipes) > 1,
+        }
+        return tuple(name for name, there in chosen.items() if there)
 
 
 @dataclass(frozen=True)

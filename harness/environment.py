@@ -29,17 +29,35 @@ LIBRARIES = (
 )
 
 
+_SAID = re.compile(r"""^__version__ *(?:: *[\w.]+ *)?= *["']([^"']+)["']""", re.MULTILINE)
+"""A version as a library's own file ``version.py`` says it."""
+
+
 def versions() -> dict[str, str]:
-    """Versions of Python, this harness and the libraries it stands on; "" where one is not installed."""
+    """Versions of Python, this harness and the libraries it stands on, which are not imported for it; "" where one is
+    not installed.
+    """
     from harness import __version__
 
     found = {"python": platform.python_version(), "harness": __version__}
     for library in LIBRARIES:
         try:
-            found[library] = metadata.version(library)
+            found[library] = _version_of(metadata.distribution(library))
         except metadata.PackageNotFoundError:
             found[library] = ""
     return found
+
+
+def _version_of(distribution: metadata.Distribution) -> str:
+    """What a library says of itself, otherwise what its package says: that of torch from PyPI is "2.13.0" and hides
+    which build it is, the library says "2.13.0+cu130".
+    """
+    try:
+        path = Path(str(distribution.locate_file(f"{distribution.metadata['Name']}/version.py")))
+        said = _SAID.search(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError):
+        said = None
+    return said[1] if said else distribution.version
 
 
 @lru_cache(maxsize=1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -254,7 +254,18 @@ def find_key(
     Raises:
         HarnessError: No component has it, or several have the bare name.
     """
-    known: dict[str, Parameter] = {
+    known = parameters_by_key(components, phases)
+    owners = owners_of(key, known)
+    if len(owners) == 1:
+        return owners[0], known[owners[0]]
+    if len(owners) > 1:
+        raise HarnessError(f"--set {key}: several components of method {method} have it; write {' or '.join(owners)}.")
+    raise unknown_name(f"parameter of method {method}", key, names_of(known))
+
+
+def parameters_by_key(components: Mapping[str, Component], phases: tuple[Phase, ...]) -> dict[str, Parameter]:
+    """Every parameter that ``--set`` can reach, by its full key: ``ROLE.NAME`` or ``phase.NAME.epochs``."""
+    known = {
         f"{role}.{parameter.name}": parameter
         for role, component in components.items()
         for parameter in component.parameters
@@ -263,17 +274,21 @@ def find_key(
         known[f"phase.{phase.name}.epochs"] = Parameter(
             "epochs", phase.epochs, f"Epochs of phase {phase.name}.", minimum=0
         )
+    return known
+
+
+def owners_of(key: str, known: Iterable[str]) -> list[str]:
+    """The full keys that a key of ``--set`` may mean: itself, or those of the components that have the bare name."""
+    known = list(known)
     if key in known:
-        return key, known[key]
-    owners = [full for full in known if full.partition(".")[2] == key and not full.startswith("phase.")]
-    if len(owners) == 1:
-        return owners[0], known[owners[0]]
-    if len(owners) > 1:
-        raise HarnessError(f"--set {key}: several components of method {method} have it; write {' or '.join(owners)}.")
-    remark = ""
-    bare = {full.partition(".")[2] for full in known if not full.startswith("phase.")}
-    error = unknown_name(f"parameter of method {method}", key, [*known, *bare], remark)
-    raise HarnessError(f"{error} (--set holds for every method of a grid; run methods with other parameters apart.)")
+        return [key]
+    return [full for full in known if full.partition(".")[2] == key and not full.startswith("phase.")]
+
+
+def names_of(known: Iterable[str]) -> list[str]:
+    """Full keys, and the bare names that stand for them."""
+    known = list(known)
+    return [*known, *{full.partition(".")[2] for full in known if not full.startswith("phase.")}]
 
 
 def _needs(components: Mapping[str, Component], values: Mapping[str, Any], phases: tuple[Phase, ...]) -> Need:

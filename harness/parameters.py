@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -116,14 +116,15 @@ def _read_int(text: Any) -> int:
     return int(text) if isinstance(text, str) and text.strip().lstrip("+-").isdigit() else int(number)
 
 
-def parameters_from_signature(target: type) -> tuple[Parameter, ...]:
+def parameters_from_signature(target: type, handed: Collection[str] = ()) -> tuple[Parameter, ...]:
     """Derive parameters from the keyword arguments of a class that was registered without declaring them.
 
     Args:
         target: The component's class.
+        handed: Arguments that the harness hands in, which are no parameters.
 
     Returns:
-        One parameter for each argument of ``__init__``.
+        One parameter for each other argument of ``__init__``.
 
     Raises:
         HarnessError: An argument has no default of type bool, int, float or str.
@@ -132,7 +133,7 @@ def parameters_from_signature(target: type) -> tuple[Parameter, ...]:
         return ()
     found = []
     for argument in list(inspect.signature(target.__init__).parameters.values())[1:]:
-        if argument.kind in (argument.VAR_KEYWORD, argument.VAR_POSITIONAL):
+        if argument.name in handed or argument.kind in (argument.VAR_KEYWORD, argument.VAR_POSITIONAL):
             continue
         if not isinstance(argument.default, bool | int | float | str):
             raise HarnessError(

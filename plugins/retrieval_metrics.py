@@ -24,7 +24,7 @@ def register_metrics(register):
     register(
         "map",
         formulas + "average_precision",
-        summary="mean average precision; @K: of the first K ranks, over min(K, R)",
+        summary="mean average precision; @K: of the first K ranks, over the most that they can hold",
         definition="AP = sum of P(t) at relevant ranks t, over R, the relevant items in the database; "
         "AP@K = the same over ranks t <= K, divided by min(K, R)." + TIES,
         cutoffs=(None, *CUTOFFS),
@@ -45,7 +45,7 @@ def register_metrics(register):
     register(
         "map_hits",
         formulas + "average_precision_hits",
-        summary="mAP@K over the hits in the top K (DJSRH line of code)",
+        summary="average precision of the first K ranks over the hits there (@K; DJSRH line of code)",
         definition="Sum of P(t) at relevant ranks t <= K, divided by their number; 0 without any." + TIES,
         cutoffs=CUTOFFS,
         empty_query="counts 0",
@@ -54,7 +54,7 @@ def register_metrics(register):
     register(
         "map_relevant",
         formulas + "average_precision_relevant",
-        summary="precision at the first K relevant items (the CHNR paper's mAP@20)",
+        summary="precision at the ranks of the first K relevant items (@K; @20 is the CHNR paper's mAP@20)",
         definition="Mean of i / t_i over the first min(K, R) relevant items, t_i their ranks in the whole ranking."
         + TIES,
         cutoffs=CUTOFFS,
@@ -64,42 +64,42 @@ def register_metrics(register):
     register(
         "p",
         formulas + "precision",
-        summary="precision of the first K ranks",
+        summary="precision of the first K ranks (@K)",
         definition="Relevant items among the first K ranks, divided by K." + TIES,
         cutoffs=CUTOFFS,
     )
     register(
         "r",
         formulas + "recall",
-        summary="recall of the first K ranks",
+        summary="recall of the first K ranks (@K)",
         definition="Relevant items among the first K ranks, divided by R." + TIES,
         cutoffs=CUTOFFS,
     )
     register(
         "hit",
         formulas + "hit",
-        summary="share of queries with a relevant item in the top K",
+        summary="share of queries with a relevant item in the first K ranks (@K)",
         definition="1 if a relevant item is among the first K ranks, otherwise 0." + TIES,
         cutoffs=CUTOFFS,
     )
     register(
         "mrr",
         formulas + "reciprocal_rank",
-        summary="mean reciprocal rank within the first K ranks",
+        summary="mean reciprocal rank within the first K ranks (@K)",
         definition="1 / rank of the first relevant item; 0 if that is beyond rank K." + TIES,
         cutoffs=CUTOFFS,
     )
     register(
         "ndcg",
         formulas + "ndcg",
-        summary="normalised discounted cumulative gain of the top K",
+        summary="normalised discounted cumulative gain of the first K ranks (@K)",
         definition="DCG@K with gains 0 and 1 and discount 1 / log2(rank + 1), over the largest possible." + TIES,
         cutoffs=CUTOFFS,
     )
     register(
         "p_radius",
         formulas + "precision_in_radius",
-        summary="precision within Hamming distance R",
+        summary="precision within Hamming distance R, inclusive (@R)",
         definition=(
             "Relevant items within Hamming distance R (inclusive), divided by the items there; 0 where there are none."
         ),

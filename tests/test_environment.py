@@ -8,11 +8,13 @@ import subprocess
 import time
 from importlib import metadata
 
+import numpy as np
 import pytest
+import scipy
 import torch
 
 from harness import environment as module
-from harness.environment import environment, git_state, lock
+from harness.environment import environment, git_state, lock, versions
 
 
 def test_the_environment_of_a_record():
@@ -24,6 +26,32 @@ def test_the_environment_of_a_record():
     assert found["products"]["float32"] == "highest"
     assert found["implementation"] == "CPython"
     assert "device" not in environment(None)
+
+
+def test_versions_are_what_libraries_say_of_themselves():
+    found = versions()
+    for library in (torch, np, scipy):
+        assert found[library.__name__] == str(library.__version__)
+
+
+def test_a_build_is_told_without_an_import(tmp_path, monkeypatch):
+    for name, said in {
+        "built": "__version__ = '1.0+cu130'\ngit = 'x'\n",
+        "plain": "version = '9'\n",
+        "bare": None,
+    }.items():
+        (tmp_path / f"{name}-1.0.dist-info").mkdir()
+        (tmp_path / f"{name}-1.0.dist-info" / "METADATA").write_text(
+            f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n"
+        )
+        if said:
+            (tmp_path / name).mkdir()
+            (tmp_path / name / "__init__.py").write_text("raise ImportError\n")
+            (tmp_path / name / "version.py").write_text(said)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(module, "LIBRARIES", ("built", "plain", "bare", "absent"))
+    found = versions()
+    assert [found[name] for name in module.LIBRARIES] == ["1.0+cu130", "1.0", "1.0", ""]
 
 
 def test_the_lock_follows_from_every_installed_distribution(monkeypatch):

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from harness.errors import HarnessError
 from harness.interfaces import NOTHING, Need
 from harness.parameters import Parameter, defaults, find, needs_of_values, parameters_from_signature
+from harness.plugins import load_registry
 from harness.quantities import LARGEST_INTEGER
 
 repeatable = settings(derandomize=True, deadline=None, max_examples=100)
@@ -177,3 +178,42 @@ def test_needs_follow_the_values_and_the_defaults():
 
 def test_defaults_by_name():
     assert defaults([Parameter("a", 1), Parameter("b", "x")]) == {"a": 1, "b": "x"}
+
+
+PLUGIN = """
+from harness import hookimpl
+
+class Chosen:
+    def __init__(self, objective, rate=0.5):
+        pass
+
+class Own:
+    def __init__(self, objective=1.0):
+        pass
+
+class Tower:
+    def __init__(self, model, weights, modality, recipe, size=224):
+        pass
+
+@hookimpl
+def register_hashers(register):
+    register("chosen", Chosen, summary="s", takes_objective=True)
+    register("own", Own, summary="s")
+
+@hookimpl
+def register_backbones(register):
+    register("tower", Tower, summary="s", modality="both", models=True, weights="optional",
+             recipes=("standard", "other"))
+"""
+
+
+def test_what_the_harness_hands_in_is_no_parameter(tmp_path):
+    file = tmp_path / "handed.py"
+    file.write_text(PLUGIN)
+    registry = load_registry([file], environment={})
+    names = {
+        name: [parameter.name for parameter in registry.get(kind, name).parameters]
+        for kind, name in (("hasher", "chosen"), ("hasher", "own"), ("backbone", "tower"))
+    }
+    # A hasher that takes no objective may call a parameter so.
+    assert names == {"chosen": ["rate"], "own": ["objective"], "tower": ["size"]}

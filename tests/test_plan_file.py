@@ -12,7 +12,7 @@ from harness.cells import CellRequest
 from harness.errors import HarnessError
 from harness.methods import MethodRequest
 from harness.plan_file import read_plan, shipped_plans
-from harness.plan_values import check_values
+from harness.plan_values import checked_requests
 from harness.plugins import load_registry
 
 
@@ -376,17 +376,23 @@ def test_the_plans_of_the_paper_hold_its_grid(name, trusted):
     [
         ("noise = [0, 1.5]\n", r"line 3: --noise 1\.5: expected a share"),
         ("[fixed]\nbits = 0\n", "line 4: --bits 0: expected at least 1"),
-        ('preset = "nope"\n', "line 2: unknown preset"),
+        ('preset = "nope"\n', "line 3: unknown preset"),
         ('[fixed]\nprecision = "fp3"\n', "line 4: unknown value of --precision 'fp3'"),
         ('features = "nope.npz"\n', "line 3: features .*nope[.]npz: there is no such file"),
-        ('[axes.set]\n"hasher.rdige" = 1\n', "line 4: unknown parameter .*'hasher.rdige'.*[.][)]$"),
-        ("[axes.set]\nhasher.ridge = 1\n[methods.cca-itq.set]\nhasher.ridge = -4\n", r"line 6: hasher\.ridge=-4"),
+        (
+            '[axes.set]\n"hasher.rdige" = 1\n',
+            "line 4: unknown parameter .*'hasher.rdige'.*'hasher.ridge'.* stands in .methods.NAME.[.]$",
+        ),
+        (
+            "[axes.set]\nhasher.ridge = 1\n[methods.cca-itq.set]\nhasher.ridge = -4\n",
+            r"line 6: \[methods[.]cca-itq\]: hasher\.ridge=-4",
+        ),
     ],
 )
 def test_values_without_a_meaning_are_told_with_their_line(plan, text, message):
     found = plan('[axes]\nmethod = ["cca-itq"]\n' + text)
     with pytest.raises(HarnessError, match=message):
-        check_values(found, load_registry(), found.requests())
+        checked_requests(found, load_registry(), found.requests())
 
 
 def test_a_missing_plugin_file_is_told_with_its_line(plan):
@@ -416,3 +422,28 @@ def test_numbers_without_measure_are_one_sentence_with_their_line(plan, line, sa
         checked()
     assert "line 3" in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+def test_a_plan_says_once_what_some_of_its_methods_have(plan, caplog):
+    found = plan(
+        '[axes]\nmethod = ["chnr", "cca-itq"]\npreset = "released"\n'
+        '[axes.set]\n"detector.weights" = ["normal", "cubed"]\n'
+    )
+    methods = [request.method for request in checked_requests(found, load_registry(), found.requests())]
+    assert [(method.name, method.preset, *method.settings.values()) for method in methods] == [
+        ("chnr", "released", "normal"), ("chnr", "released", "cubed"), ("cca-itq", "described"),
+    ]  # fmt: skip
+    assert len(caplog.messages) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('preset = "released"\n', r"line 5: \[methods[.]cca-itq\]: unknown preset of method cca-itq 'released'"),
+        ('"set" = {"hasher.hidden" = 8}\n', r"line 5: \[methods[.]cca-itq\]: unknown parameter .*'hasher.hidden'"),
+    ],
+)
+def test_what_a_plan_says_for_a_method_alone_is_refused_where_it_has_none(plan, text, message):
+    found = plan('[axes]\nmethod = ["chnr", "cca-itq"]\npreset = "released"\n[methods.cca-itq]\n' + text)
+    with pytest.raises(HarnessError, match=message):
+        checked_requests(found, load_registry(), found.requests())

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from harness.cli import axes
+from harness.cli.option_groups import GroupedCommand
 from harness.cli.options import RESULTS, cell_options, requests_of
 from harness.command import OPTIONS, CellOption
 
@@ -20,7 +21,7 @@ CELL_KEYS = tuple(option.name for option in OPTIONS if option.name not in NOT_OF
 """Keys of ``--cell``."""
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @click.option(
     "--cell",
     "cells",

@@ -5,10 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import RESULTS
+from harness.cli.options import RESULTS, default_data_root
+
+if TYPE_CHECKING:
+    from harness.data.cards import DatasetCard
+
+
+MARKS = {True: "ok  ", False: "FAIL", None: "-   "}
+"""None: it is not here, and need not be."""
 
 
 @click.command()
@@ -18,13 +26,13 @@ def command(ctx: click.Context, results: Path) -> None:
     """Check versions, plugins, devices, data folders, cache and results folder."""
     failed = 0
     for good, what, remark in _checks(results):
-        click.echo(f"{'ok  ' if good else 'FAIL'}  {what:<22} {remark}")
-        failed += not good
+        click.echo(f"{MARKS[good]}  {what:<22} {remark}")
+        failed += good is False
     click.echo(f"\n{failed} of the checks failed." if failed else "\nEverything is in order.")
     ctx.exit(1 if failed else 0)
 
 
-def _checks(results: Path) -> Iterator[tuple[bool, str, str]]:
+def _checks(results: Path) -> Iterator[tuple[bool | None, str, str]]:
     from harness.environment import processor, versions
     from harness.errors import HarnessError
     from harness.plugins import load_registry
@@ -40,7 +48,7 @@ def _checks(results: Path) -> Iterator[tuple[bool, str, str]]:
 
     yield True, "processor", f"{processor()}, {os.cpu_count()} cores, torch uses {torch.get_num_threads()} threads"
     gpus = [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
-    yield True, "GPU", ", ".join(gpus) or "none: training runs on the CPU"
+    yield bool(gpus) or None, "GPU", ", ".join(gpus) or "none: training runs on the CPU"
     registry = load_registry()
     for state in registry.plugins:
         if state.error:
@@ -52,33 +60,35 @@ def _checks(results: Path) -> Iterator[tuple[bool, str, str]]:
     )
     yield _writable(results, "--results")
     from harness.data.cache import cache_folder
+    from harness.data.sources import card_of
 
     yield _writable(cache_folder(), "HARNESS_CACHE")
-    root = os.environ.get("HARNESS_DATA", "")
+    root = default_data_root()
     yield (
-        (not root or Path(root).is_dir()),
+        None if root is None else root.is_dir(),
         "data root",
-        root or "HARNESS_DATA is not set; needed for data sets with files, or give --data-root",
+        "HARNESS_DATA is not set; needed for data sets with files, or give --data-root" if root is None else str(root),
     )
     for name in registry.names("dataset"):
-        from harness.data.sources import ANY_FOLDER, card_of
-
         try:
-            card = card_of(registry, name)
-            layout = card.layout
-            folders = [] if layout is None else [layout.folder, *layout.other_folders]
-            there = bool(root) and any((Path(root) / folder / layout.annotations).exists() for folder in folders)
-            place = (
-                "made on the spot"
-                if layout is None
-                else "any folder, with --data-root"
-                if layout.folder == ANY_FOLDER
-                else f"{layout.folder}/{layout.annotations} "
-                f"{'found' if there else 'is not there (needed for this data set only)'}"
-            )
-            yield True, f"dataset {name}", place
+            yield _dataset(card_of(registry, name), root)
         except HarnessError as error:
             yield False, f"dataset {name}", str(error)
+
+
+def _dataset(card: DatasetCard, root: Path | None) -> tuple[bool | None, str, str]:
+    """Whether the files of a data set are there."""
+    from harness.data.dataset_folder import found_word
+
+    found = found_word(card.model_dump(), root)
+    remark = {
+        "yes": "found",
+        "in part": f"in part: `harness data check {card.name}` says what is missing",
+        "no": "not there; needed for this data set only",
+        "no data root": "no data root; needed for this data set only",
+        "any folder": "any folder, with --data-root",
+    }
+    return found in ("yes", "made on the spot") or None, f"dataset {card.name}", remark.get(found, found)
 
 
 def _imports() -> Iterator[tuple[bool, str, str]]:

@@ -7,11 +7,12 @@ from typing import Any
 import click
 
 from harness.cli.data_options import REHASH, feature_options, feature_requests, read_files_again
+from harness.cli.option_groups import GroupedCommand
 from harness.cli.options import JSON
 from harness.cli.rows import print_json
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @feature_options
 @click.option("--device", default="auto", show_default=True, metavar="NAME", help="Where backbones run.")
 @REHASH

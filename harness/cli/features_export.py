@@ -8,9 +8,10 @@ from typing import Any
 import click
 
 from harness.cli.data_options import REHASH, feature_options, feature_requests, read_files_again
+from harness.cli.option_groups import GroupedCommand
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @feature_options
 @click.option(
     "-o", "--output", required=True, metavar="FILE", type=click.Path(path_type=Path), help="The npz file to write."

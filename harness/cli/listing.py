@@ -18,7 +18,7 @@ LISTED = (
 
 
 @click.command()
-@click.argument("what", metavar="WHAT")
+@click.argument("what", metavar="WHAT", default="")
 @PLUGIN
 @JSON
 def command(what: str, plugins: tuple[Path, ...], as_json: bool) -> None:
@@ -27,9 +27,11 @@ def command(what: str, plugins: tuple[Path, ...], as_json: bool) -> None:
     WHAT: methods, detectors, hashers, objectives, backbones, datasets, readers, metrics, protocols, executors,
     trackers, published (numbers of papers) or plugins.
     """
-    from harness.errors import unknown_name
+    from harness.errors import HarnessError, unknown_name
     from harness.plugins import KINDS, load_registry
 
+    if not what:
+        raise HarnessError(f"name what to list, for example `harness list methods`; known: {', '.join(LISTED)}.")
     if what not in LISTED:
         raise unknown_name("kind", what, LISTED)
     registry = load_registry(plugins)

@@ -12,6 +12,7 @@ import click
 
 from harness.cells import CellRequest
 from harness.cli import axes
+from harness.cli.option_groups import DATA, FEATURES, METHOD, NOISE, OUTPUT
 from harness.command import OPTIONS, CellOption
 from harness.errors import HarnessError
 from harness.methods import MethodRequest
@@ -20,11 +21,11 @@ from harness.request_grid import span
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
-def _axis(name: str, help_text: str, **settings: Any) -> Decorator:
-    return click.option(name, multiple=True, help=help_text, **settings)
+def _axis(option: Callable[..., Decorator], name: str, help_text: str, **settings: Any) -> Decorator:
+    return option(name, multiple=True, help=help_text, **settings)
 
 
-PLUGIN = click.option(
+PLUGIN = METHOD(
     "--plugin",
     "plugins",
     multiple=True,
@@ -34,66 +35,137 @@ PLUGIN = click.option(
 )
 
 CELL_OPTIONS: list[Decorator] = [
-    _axis("--method", "Method, as `harness list methods` shows.  [axis]", metavar="NAME"),
-    _axis("--noise", "Share of untrusted training pairs that get a wrong caption, 0 <= rate < 1.  [axis; default 0]",
-          metavar="RATE"),
-    _axis("--dataset", "Data set.  [axis; default toy]", metavar="NAME"),
-    _axis("--bits", "Code length.  [axis; default 64]", metavar="N"),
-    _axis("--seed", "Training seed; ranges such as 0-4 are allowed.  [axis; default 0]", metavar="N"),
-    _axis("--data-seed", "Seed of split, captions, trusted pairs and noise.  [axis; default 0]", metavar="N"),
-    _axis("--split", "Who is training, query and database image: paper (50/10/40 by seed), stratified (the same by "
-          "class), published, or protocol (the usual one of the set).  [axis; default: the data set's]",
-          metavar="NAME"),
-    click.option("--validation", type=float, metavar="SHARE",
-                 help="For tuning: this share of the training images are the queries, and the real queries unused."),
-    _axis("--relevance", "What is right: label (a shared class) or instance (an item's own partners).  "
-          "[axis; default label]", metavar="NAME"),
-    click.option("--drop-duplicates", is_flag=True,
-                 help="Leave out training and database images that are copies of images in another part."),
-    _axis("--hasher", "Replace the method's hasher.  [axis]", metavar="NAME"),
-    _axis("--detector", "Replace the method's noise detector.  [axis]", metavar="NAME"),
-    _axis("--objective", "Replace the method's objective.  [axis]", metavar="NAME"),
-    _axis("--protocol", "How captions are made wrong.  [axis; default derangement]", metavar="NAME"),
-    _axis("--trusted", "Share of training pairs known to be right.  [axis; default 0.2]", metavar="SHARE"),
-    _axis("--backbone", "Encoder with a tower for images and one for captions, for example open_clip/ViT-B-32.  [axis]",
-          metavar="NAME"),
-    click.option("--pretrained", metavar="FILE_OR_TAG", help="Weights of --backbone: local file or folder, or a tag."),
-    _axis("--image-backbone", "Image encoder, for example torchvision/resnet18.  [axis; default: the data set's]",
-          metavar="NAME"),
-    click.option("--image-weights", metavar="FILE", help="Local weights of the image encoder (safetensors or pth)."),
-    _axis("--text-backbone", "Text encoder.  [axis; default: the data set's]", metavar="NAME"),
-    click.option("--text-weights", metavar="DIR_OR_HUB_NAME", help="Local folder or hub name of the text encoder."),
-    _axis("--image-recipe", "How images are prepared: standard, or released (the CHNR paper's, by batch statistics).  "
-          "[axis; default standard]", metavar="NAME"),
-    _axis("--image-views", "Augmented views of each image.  [axis; default 1]", metavar="N"),
-    _axis("--image-augment", "How they are made: duch or randaugment.  [axis; default duch]", metavar="NAME"),
-    _axis("--text-views", "Augmented views of each caption.  [axis; default 0]", metavar="N"),
-    _axis("--text-augment", "How they are made: dropout, synonyms or back-translation.  [axis; default dropout]",
-          metavar="NAME"),
-    click.option("--text-augment-data", metavar="FILE_OR_DIR",
-                 help="List of synonyms, or folder of translation models (forward/, back/)."),
-    click.option("--skip-broken", is_flag=True, help="Leave out images that are missing or damaged, and list them."),
-    click.option("--features", multiple=True, metavar="FILE", type=click.Path(path_type=Path),
-                 help="Ready features: npz, or the CHNR authors' HDF5 folder. Repeat for several."),
-    click.option("--noise-plan", metavar="FILE", type=click.Path(path_type=Path),
-                 help="Use this noise plan instead of drawing one: an npz of ours, or a published index file (npy)."),
-    click.option("--data-root", metavar="DIR", type=click.Path(path_type=Path),
-                 help="Folder of the data sets.  [default: $HARNESS_DATA]"),
-    _axis("--standardise", "Feature standardisation: scalar, feature, center or none.  [axis; default scalar]",
-          metavar="HOW"),
-    _axis("--precision", "Number format of training: auto, fp32, bf16 or tf32.  [axis; default auto: bf16 where it is "
-          "fast, otherwise fp32]", metavar="FORMAT"),
-    _axis("--preset", "Named parameters of the method, for example released.  [axis; default described]",
-          metavar="NAME"),
-    click.option("--set", "settings", multiple=True, metavar="KEY=VALUE",
-                 help="Parameter of a component (hasher.beta=0.01, phase.warm-up.epochs=50). A comma list is an axis."),
-    click.option("--epochs", type=int, metavar="N", help="Total epochs, divided in the method's proportion."),
-    click.option("--limit", type=int, metavar="N", help="Use N images only; such runs never enter tables."),
+    _axis(METHOD, "--method", "Method, as `harness list methods` shows.  [axis]", metavar="NAME"),
+    _axis(
+        METHOD,
+        "--preset",
+        "Named parameters of the methods that have them, for example released.  [axis; default described]",
+        metavar="NAME",
+    ),
+    METHOD(
+        "--set",
+        "settings",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Parameter of the components that have it (hasher.beta=0.01, phase.warm-up.epochs=50). A comma list is an "
+        "axis.",
+    ),
+    _axis(METHOD, "--hasher", "Replace the method's hasher.  [axis]", metavar="NAME"),
+    _axis(METHOD, "--detector", "Replace the method's noise detector.  [axis]", metavar="NAME"),
+    _axis(METHOD, "--objective", "Replace the method's objective.  [axis]", metavar="NAME"),
+    METHOD("--epochs", type=int, metavar="N", help="Total epochs, divided in the method's proportion."),
+    _axis(METHOD, "--bits", "Code length.  [axis; default 64]", metavar="N"),
+    _axis(METHOD, "--seed", "Training seed; ranges such as 0-4 are allowed.  [axis; default 0]", metavar="N"),
+    _axis(
+        METHOD,
+        "--precision",
+        "Number format of training: auto, fp32, bf16 or tf32.  [axis; default auto: bf16 where it is "
+        "fast, otherwise fp32]",
+        metavar="FORMAT",
+    ),
     PLUGIN,
-]  # fmt: skip
+    _axis(DATA, "--dataset", "Data set.  [axis; default toy]", metavar="NAME"),
+    DATA(
+        "--data-root",
+        metavar="DIR",
+        type=click.Path(path_type=Path),
+        help="Folder of the data sets.  [default: $HARNESS_DATA]",
+    ),
+    _axis(DATA, "--data-seed", "Seed of split, captions, trusted pairs and noise.  [axis; default 0]", metavar="N"),
+    _axis(
+        DATA,
+        "--split",
+        "Who is training, query and database image: paper (50/10/40 by seed), stratified (the same by "
+        "class), published, or protocol (the usual one of the set).  [axis; default: the data set's]",
+        metavar="NAME",
+    ),
+    DATA(
+        "--validation",
+        type=float,
+        metavar="SHARE",
+        help="For tuning: this share of the training images are the queries, and the real queries unused.",
+    ),
+    _axis(
+        DATA,
+        "--relevance",
+        "What is right: label (a shared class) or instance (an item's own partners).  [axis; default label]",
+        metavar="NAME",
+    ),
+    DATA(
+        "--drop-duplicates",
+        is_flag=True,
+        help="Leave out training and database images that are copies of images in another part.",
+    ),
+    DATA("--skip-broken", is_flag=True, help="Leave out images that are missing or damaged, and list them."),
+    DATA("--limit", type=int, metavar="N", help="Use N images only; such runs never enter tables."),
+    _axis(
+        NOISE,
+        "--noise",
+        "Share of untrusted training pairs that get a wrong caption, 0 <= rate < 1.  [axis; default 0]",
+        metavar="RATE",
+    ),
+    _axis(NOISE, "--protocol", "How captions are made wrong.  [axis; default derangement]", metavar="NAME"),
+    _axis(NOISE, "--trusted", "Share of training pairs known to be right.  [axis; default 0.2]", metavar="SHARE"),
+    NOISE(
+        "--noise-plan",
+        metavar="FILE",
+        type=click.Path(path_type=Path),
+        help="Use this noise plan instead of drawing one: an npz of ours, or a published index file (npy).",
+    ),
+    FEATURES(
+        "--features",
+        multiple=True,
+        metavar="FILE",
+        type=click.Path(path_type=Path),
+        help="Ready features: npz, or the CHNR authors' HDF5 folder. Repeat for several.",
+    ),
+    _axis(
+        FEATURES,
+        "--standardise",
+        "Feature standardisation: scalar, feature, center or none.  [axis; default scalar]",
+        metavar="HOW",
+    ),
+    _axis(
+        FEATURES,
+        "--backbone",
+        "Encoder with a tower for images and one for captions, for example open_clip/ViT-B-32.  [axis]",
+        metavar="NAME",
+    ),
+    FEATURES("--pretrained", metavar="FILE_OR_TAG", help="Weights of --backbone: local file or folder, or a tag."),
+    _axis(
+        FEATURES,
+        "--image-backbone",
+        "Image encoder, for example torchvision/resnet18.  [axis; default: the data set's]",
+        metavar="NAME",
+    ),
+    FEATURES("--image-weights", metavar="FILE", help="Local weights of the image encoder (safetensors or pth)."),
+    _axis(
+        FEATURES,
+        "--image-recipe",
+        "How images are prepared: standard, or released (the CHNR paper's, by batch statistics).  "
+        "[axis; default standard]",
+        metavar="NAME",
+    ),
+    _axis(FEATURES, "--image-views", "Augmented views of each image.  [axis; default 1]", metavar="N"),
+    _axis(FEATURES, "--image-augment", "How they are made: duch or randaugment.  [axis; default duch]", metavar="NAME"),
+    _axis(FEATURES, "--text-backbone", "Text encoder.  [axis; default: the data set's]", metavar="NAME"),
+    FEATURES("--text-weights", metavar="DIR_OR_HUB_NAME", help="Local folder or hub name of the text encoder."),
+    _axis(FEATURES, "--text-views", "Augmented views of each caption.  [axis; default 0]", metavar="N"),
+    _axis(
+        FEATURES,
+        "--text-augment",
+        "How they are made: dropout, synonyms or back-translation.  [axis; default dropout]",
+        metavar="NAME",
+    ),
+    FEATURES(
+        "--text-augment-data",
+        metavar="FILE_OR_DIR",
+        help="List of synonyms, or folder of translation models (forward/, back/).",
+    ),
+]
 """Everything that chooses cells."""
 
-RESULTS = click.option(
+RESULTS = OUTPUT(
     "--results",
     default="results",
     show_default=True,
@@ -101,7 +173,7 @@ RESULTS = click.option(
     type=click.Path(path_type=Path),
     help="Folder of records.",
 )
-JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output, and nothing else there.")
+JSON = OUTPUT("--json", "as_json", is_flag=True, help="Print JSON on standard output, and nothing else there.")
 
 
 def cell_options(command: Callable[..., Any]) -> Callable[..., Any]:

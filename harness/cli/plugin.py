@@ -21,23 +21,30 @@ def command() -> None:
     """Write, check and list plugins.
 
     \b
-    harness plugin new my-hasher --kind hasher     a file that runs, and its test
-    harness plugin check my_hasher.py              does it keep the contract?
-    harness plugin list                            what was found, and what is broken
+    harness plugin new my-hasher --kind hasher   a file that runs, and its test
+    harness plugin check my_hasher.py            does it keep the contract?
+    harness plugin list                          what was found, what is broken
     """
 
 
 @command.command()
 @click.argument("name", metavar="NAME")
-@click.option("--kind", required=True, type=click.Choice(KINDS_TO_WRITE), help="What it is to be.")
+@click.option(
+    "--kind",
+    required=True,
+    metavar="KIND",
+    type=click.Choice(KINDS_TO_WRITE),
+    help=f"What it is to be: {', '.join(KINDS_TO_WRITE)}.",
+)
 @click.option(
     "--folder", default=".", show_default=True, metavar="DIR", type=click.Path(path_type=Path), help="Where to write."
 )
-def new(name: str, kind: str, folder: Path) -> None:
-    """Write a plugin file that runs as it is, commented, and its test. Nothing is overwritten."""
+@click.option("--package", is_flag=True, help="Write a package that pip installs, in a folder NAME, not one file.")
+def new(name: str, kind: str, folder: Path, package: bool) -> None:
+    """Write a plugin that runs as it is, commented, and its test. Nothing is overwritten."""
     from harness.kit.new import write_plugin
 
-    written = write_plugin(name, kind, folder)
+    written = write_plugin(name, kind, folder, package=package)
     for path in written.files:
         click.echo(f"wrote {path}")
     click.echo("Try it:")

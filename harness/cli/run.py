@@ -6,13 +6,14 @@ from typing import Any
 
 import click
 
+from harness.cli.option_groups import METHOD, GroupedCommand
 from harness.cli.options import cell_options, requests_of
 from harness.cli.running import metric_ids_of, run_requests, running_options, stdout_kept_clean
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @cell_options
-@click.option(
+@METHOD(
     "--from",
     "from_run",
     metavar="RUN",
@@ -26,6 +27,7 @@ def command(ctx: click.Context, /, **options: Any) -> None:
     Options marked [axis] repeat or take comma lists; the grid of all their values is run cell by cell. Finished cells
     are not run again.
     """
+    from harness.applicability import only_what_applies
     from harness.plugins import load_registry
     from harness.records import repeat
     from harness.records.store import RunStore
@@ -36,10 +38,11 @@ def command(ctx: click.Context, /, **options: Any) -> None:
     with stdout_kept_clean(options["as_json"]):
         registry = load_registry(tuple(dict.fromkeys(plugins)))
     metric_ids = metric_ids_of(registry, options["metrics"])
-    requests = requests_of(options, base)
+    asked = requests_of(options, base)
+    requests = only_what_applies(registry, asked)
 
     def note_changes(jobs: list[Any]) -> None:
-        if repeated is None or not repeat.nothing_replaced(requests, base):
+        if repeated is None or not repeat.nothing_replaced(asked, base):
             return
         for job in jobs:
             changed = repeat.changed_since(repeated, job.cell.hash, job.cell.identity)

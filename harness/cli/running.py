@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.cli.option_groups import OUTPUT, RUNNING
 from harness.cli.options import JSON, RESULTS, results_option
 from harness.cli.rows import print_json
 from harness.quantities import check_whole
@@ -41,34 +42,62 @@ def running_options(executor: str) -> Callable[[Callable[..., Any]], Callable[..
         executor: The default executor of the verb.
     """
     options = [
-        click.option("--device", default="auto", show_default=True, metavar="NAME",
-                     help="auto, cpu, cuda, cuda:1, mps."),
-        click.option("--threads", type=int, metavar="N", help="Threads of each cell.  [default: 1]"),
-        click.option("--deterministic", is_flag=True,
-                     help="Deterministic algorithms only, and an error where there is none."),
-        click.option("--executor", default=executor, show_default=True, metavar="NAME",
-                     help="What runs the cells, as `harness list executors` shows."),
-        click.option("--executor-option", "executor_options", multiple=True, metavar="KEY=VALUE",
-                     help="Parameter of the executor, as `harness info NAME` shows."),
-        click.option("--workers", type=int, metavar="N",
-                     help="Cells at a time.  [default: what the machine has room for]"),
-        click.option("--cells-per-gpu", type=int, default=1, show_default=True, metavar="N",
-                     help="Cells that share one GPU."),
-        click.option("--tracker", "trackers", multiple=True, metavar="NAME[:KEY=VALUE,...]",
-                     help="Tell a tracker of the runs, as `harness list trackers` shows; repeat for several."),
-        click.option("--timeout", metavar="TIME", help="Longest time of a cell: 90, 15m, 2h."),
-        click.option("--memory-limit", metavar="SIZE", help="Most memory of a cell's process: 800MB, 4GB."),
+        RUNNING("--device", default="auto", show_default=True, metavar="NAME", help="auto, cpu, cuda, cuda:1, mps."),
+        RUNNING("--threads", type=int, metavar="N", help="Threads of each cell.  [default: 1]"),
+        RUNNING(
+            "--deterministic", is_flag=True, help="Deterministic algorithms only, and an error where there is none."
+        ),
+        RUNNING(
+            "--executor",
+            default=executor,
+            show_default=True,
+            metavar="NAME",
+            help="What runs the cells, as `harness list executors` shows.",
+        ),
+        RUNNING(
+            "--executor-option",
+            "executor_options",
+            multiple=True,
+            metavar="KEY=VALUE",
+            help="Parameter of the executor, as `harness info NAME` shows.",
+        ),
+        RUNNING("--workers", type=int, metavar="N", help="Cells at a time.  [default: what the machine has room for]"),
+        RUNNING(
+            "--cells-per-gpu", type=int, default=1, show_default=True, metavar="N", help="Cells that share one GPU."
+        ),
+        RUNNING(
+            "--tracker",
+            "trackers",
+            multiple=True,
+            metavar="NAME[:KEY=VALUE,...]",
+            help="Tell a tracker of the runs, as `harness list trackers` shows; repeat for several.",
+        ),
+        RUNNING("--timeout", metavar="TIME", help="Longest time of a cell: 90, 15m, 2h."),
+        RUNNING("--memory-limit", metavar="SIZE", help="Most memory of a cell's process: 800MB, 4GB."),
+        RUNNING(
+            "--overwrite",
+            default="failed",
+            show_default=True,
+            metavar="WHAT",
+            help="Cells with a record that run again: never, failed, always.",
+        ),
+        RUNNING(
+            "--since",
+            default="",
+            metavar="TIME",
+            help="With --overwrite always: records finished later stand (for going on after a stop).",
+        ),
+        RUNNING("--dry-run", is_flag=True, help="Show the cells, what is done already and how long the rest takes."),
         RESULTS,
-        click.option("--overwrite", default="failed", show_default=True, metavar="WHAT",
-                     help="Cells with a record that run again: never, failed, always."),
-        click.option("--since", default="", metavar="TIME",
-                     help="With --overwrite always: records finished later stand (for going on after a stop)."),
-        click.option("--metric", "metrics", multiple=True, metavar="ID",
-                     help="Metric of the final table; repeat for several.  [default map]"),
-        click.option("--dry-run", is_flag=True,
-                     help="Show the cells, what is done already and how long the rest takes."),
+        OUTPUT(
+            "--metric",
+            "metrics",
+            multiple=True,
+            metavar="ID",
+            help="Metric of the final table; repeat for several.  [default map]",
+        ),
         JSON,
-    ]  # fmt: skip
+    ]
 
     def add(command: Callable[..., Any]) -> Callable[..., Any]:
         for option in reversed(options):
@@ -328,8 +357,8 @@ def _print_tables(jobs: list[Job], store: RunStore, metric_ids: list[str], resul
             click.echo(f"\n{render(table)}")
         if not tables and "ok" in result.statuses.values():
             click.echo(
-                f"\nnote: these records were made without metric {metric}: `harness score --metric {metric}` computes "
-                "it from their codes."
+                f"\nnote: these records were made without metric {metric}: `harness score --all --metric "
+                f"{metric}{results_option(store.results)}` computes it from their codes."
             )
 
 

@@ -17,12 +17,14 @@ SHOWN = ("map", "map_relevant@20", "map@20", "p@10", "r@100", "hit@10", "ndcg@10
 @JSON
 def command(run: str, results: object, as_json: bool) -> None:
     """Show a run. RUN is a run folder or the beginning of a hash."""
+    import shlex
     from pathlib import Path
 
     from harness.records.store import RunStore
 
     stored = RunStore(Path(str(results))).lookup(run)
     record = stored.record
+    elsewhere = results_option(Path(str(results)))
     if as_json:
         print_json(record.to_json())
         return
@@ -49,7 +51,7 @@ def command(run: str, results: object, as_json: bool) -> None:
         tabulate([(name, value) for name, value in facts.items() if value], tablefmt="plain", disable_numparse=True)
     )
     if record.error is not None:
-        click.echo(f"\n{record.error.message}\nrepeat with: {record.command}{results_option(Path(str(results)))}")
+        click.echo(f"\n{record.error.message}\nrepeat with: {record.command}{elsewhere}")
         for line in record.error.traceback:
             click.echo(f"  {line}")
     directions = [name for name in ("i2t", "t2i", "i2i", "t2t") if name in record.metrics]
@@ -65,7 +67,7 @@ def command(run: str, results: object, as_json: bool) -> None:
                 rows, headers=["metric", *directions], disable_numparse=True, stralign="right", colalign=["left"]
             )
         )
-        click.echo("All metrics and their definitions: harness show --json.")
+        click.echo(f"All metrics and their definitions: harness show {shlex.quote(run)} --json{elsewhere}")
     for group in ("detector", "noise"):
         values = record.metrics.get(group)
         if values:

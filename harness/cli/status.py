@@ -167,10 +167,10 @@ def described(facts: dict[str, Any]) -> str:
     for failure in facts["failures"][:SHOWN_FAILURES]:
         lines += ["", f"{failure['status']}: {failure['cell']} ({failure['hash']})", f"  {failure['error']}"]
     more = len(facts["failures"]) - SHOWN_FAILURES
+    elsewhere = results_option(Path(facts["folder"]).parent.parent)
     if more > 0:
-        lines += ["", f"and {more} more that failed; `harness table --runs` lists all."]
+        lines += ["", f"and {more} more that failed; `harness table --runs{elsewhere}` lists all."]
     if facts["failures"]:
-        elsewhere = results_option(Path(facts["folder"]).parent.parent)
         lines += ["", f"`harness show HASH{elsewhere}` has the command that repeats a cell."]
     unfinished = counts["planned"] or facts["failures"] or facts["state"] != "finished"
     if facts["state"] != "running" and facts["command"] and unfinished:

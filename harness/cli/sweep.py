@@ -7,14 +7,15 @@ from typing import Any
 
 import click
 
+from harness.cli.option_groups import DATA, RUNNING, GroupedCommand
 from harness.cli.options import PLUGIN, default_data_root
 from harness.cli.running import metric_ids_of, run_requests, running_options, stdout_kept_clean
 
 
-@click.command()
+@click.command(cls=GroupedCommand)
 @click.argument("plan", metavar="PLAN")
-@click.option("--shard", metavar="I/N", help="Run only the I-th of N parts, where no engine is at hand.")
-@click.option(
+@RUNNING("--shard", metavar="I/N", help="Run only the I-th of N parts, where no engine is at hand.")
+@DATA(
     "--data-root",
     metavar="DIR",
     type=click.Path(path_type=Path),
@@ -32,7 +33,7 @@ def command(ctx: click.Context, /, plan: str, shard: str | None, **options: Any)
     from harness.cells import CellRequest
     from harness.methods import MethodRequest
     from harness.plan_file import read_plan
-    from harness.plan_values import check_values
+    from harness.plan_values import checked_requests
     from harness.plugins import load_registry
     from harness.shards import read_shard
     from harness.shards import shard as part_of
@@ -47,7 +48,7 @@ def command(ctx: click.Context, /, plan: str, shard: str | None, **options: Any)
     metric_ids = metric_ids_of(registry, options["metrics"], read.metrics or ("map",))
     base = CellRequest(MethodRequest(""), plugins=plugins, data_root=default_data_root())
     requests = read.requests(base, {"data_root": [options["data_root"]] if options["data_root"] else []})
-    check_values(read, registry, requests)
+    requests = checked_requests(read, registry, requests)
     run_requests(
         ctx,
         registry,

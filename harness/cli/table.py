@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import PLUGIN, RESULTS
+from harness.cli.options import PLUGIN, RESULTS, results_option
 from harness.wording import counted
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def command(
     if runs:
         _list_runs(frame)
         return
-    for remark in _left_out(frame):
+    for remark in _left_out(frame, results_option(results)):
         click.echo(f"note: {remark}", err=True)
     made = request.tables(
         frame, known, results, refusals(registry), shows_ranks=style not in WITHOUT_RANKS,
@@ -150,20 +150,21 @@ def _list_runs(frame: pd.DataFrame) -> None:
     click.echo(tabulate(shown, headers=columns, disable_numparse=True))
 
 
-def _left_out(frame: pd.DataFrame) -> list[str]:
-    """What tables never show."""
+def _left_out(frame: pd.DataFrame, elsewhere: str) -> list[str]:
+    """What tables never show; ``elsewhere`` is :func:`harness.cli.options.results_option`."""
     invalid, limited = int((frame["status"] == "invalid").sum()), int(frame["limit"].notna().sum())
     failed = int((frame["status"] != "ok").sum()) - invalid
     said = []
     if invalid:
         said.append(
-            f"left out: {counted(invalid, 'invalid run')}, whose numbers contradict each other; `harness show HASH` "
-            "says how."
+            f"left out: {counted(invalid, 'invalid run')}, whose numbers contradict each other; `harness show "
+            f"HASH{elsewhere}` says how."
         )
     if failed:
-        said.append(f"left out: {counted(failed, 'run')} that failed; `harness table --runs` lists them.")
+        said.append(f"left out: {counted(failed, 'run')} that failed; `harness table --runs{elsewhere}` lists them.")
     if limited:
         said.append(
-            f"left out: {counted(limited, 'run')} on a limited number of images; `harness table --runs` lists them."
+            f"left out: {counted(limited, 'run')} on a limited number of images; `harness table "
+            f"--runs{elsewhere}` lists them."
         )
     return said

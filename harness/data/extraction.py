@@ -19,7 +19,7 @@ from harness.data.content_hashes import hash_remembered
 from harness.data.raw import RawDataset
 from harness.data.table import FeatureTable
 from harness.data.views import ImageViews, TextViews, fingerprint_of_tree
-from harness.declarations import BOTH, STANDARD, BackboneDeclaration
+from harness.declarations import STANDARD, BackboneDeclaration
 from harness.errors import HarnessError
 from harness.hub import revision_of
 from harness.interfaces import Run
@@ -120,16 +120,9 @@ class BackboneChoice:
 
     def make(self) -> Any:
         """The backbone itself."""
-        arguments = dict(self.parameters)
-        if self.declaration.models:
-            arguments["model"] = self.model
-        if self.declaration.weights != "none":
-            arguments["weights"] = self.weights
-        if self.declaration.modality == BOTH:
-            arguments["modality"] = self.encodes
-        if len(self.declaration.recipes) > 1:
-            arguments["recipe"] = self.recipe
-        return self.declaration.load()(**arguments)
+        known = {"model": self.model, "weights": self.weights, "modality": self.encodes, "recipe": self.recipe}
+        handed = {name: known[name] for name in self.declaration.handed}
+        return self.declaration.load()(**self.parameters, **handed)
 
 
 def fingerprint_of_weights(weights: str, option: str) -> str:

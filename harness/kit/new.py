@@ -1,16 +1,23 @@
-"""`harness plugin new`: a plugin file that runs as it is, and its test, from a template."""
+"""`harness plugin new`: a plugin that runs as it is, and its test, from a template: one file, or a package."""
 
 from __future__ import annotations
 
+import importlib.util
 import keyword
 import re
+import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from harness.errors import HarnessError, unknown_name
+from harness.kit.package import package_of, targets_replaced
 
 TEMPLATES = "templates"
+ONE_FILE = {"py": "{{module}}.py", "test": "test_{{module}}.py", "toml": "{{name}}.toml"}
+"""Ending of a template to the file that is written of it, where the plugin is one file."""
+
 COMMAND = re.compile(r"^ +((?:harness|pytest) .*)$", re.MULTILINE)
 """Commands in the docstring of a template."""
 
@@ -34,13 +41,14 @@ def kinds() -> tuple[str, ...]:
     return tuple(sorted(entry.name.partition(".")[0] for entry in folder.iterdir() if entry.name.endswith(".py.txt")))
 
 
-def write_plugin(name: str, kind: str, folder: Path) -> Written:
+def write_plugin(name: str, kind: str, folder: Path, *, package: bool = False) -> Written:
     """Write the plugin and its test.
 
     Args:
         name: Name of the thing, as on the command line: letters, digits and ``-``.
         kind: One of :func:`kinds`.
         folder: Where to write; made where it is missing.
+        package: Write an installable package, in a folder of the plugin's name, instead of one file.
 
     Returns:
         What was written.
@@ -61,33 +69,50 @@ def write_plugin(name: str, kind: str, folder: Path) -> Written:
         "{{module}}": module,
         "{{Class}}": "".join(part[:1].upper() + part[1:] for part in name.split("-")),
     }
-    templates = resources.files("harness.kit") / TEMPLATES
-    wanted = {
-        folder / f"{module}.py": f"{kind}.py.txt",
-        folder / f"test_{module}.py": f"{kind}.test.txt",
-        folder / f"{name}.toml": f"{kind}.toml.txt",
-    }
-    contents = {}
-    for path, template in wanted.items():
-        source = templates / template
-        if source.is_file():
-            text = source.read_text(encoding="utf-8")
-            for word, value in words.items():
-                text = text.replace(word, value)
-            contents[path] = text
+    templates = _templates(kind)
+    if package:
+        _refuse_importable(module)
+        place, files = folder / name, package_of(kind, templates)
+    else:
+        place = folder
+        files = {PurePosixPath(ONE_FILE[ending]): templates[ending] for ending in ONE_FILE if ending in templates}
+    contents = {place / _filled(str(path), words): _filled(text, words) for path, text in files.items()}
     there = [str(path) for path in contents if path.exists()]
     if there:
         raise HarnessError(f"{', '.join(there)} is there already, and nothing is overwritten: choose another name.")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         for path, text in contents.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise HarnessError(f"--folder {folder}: {error.strerror}.") from error
-    plugin = next(iter(contents.values()))
-    place = "" if folder == Path() else f"{folder}/"
-    named = re.compile(rf"(?=(test_)?{module}\.py)(?<![\w/])")
-    return Written(tuple(contents), tuple(named.sub(place, command) for command in COMMAND.findall(plugin)))
+    commands = [command for text in contents.values() for command in COMMAND.findall(text)]
+    before = "" if place == Path() else shlex.quote(f"{place}/")
+    named = re.compile(rf"(?=(test_)?{module}\.py)(?<![\w/])|(?<=^pytest )(?=tests$)")
+    commands = [named.sub(lambda _: before, command) for command in commands]
+    return Written(
+        tuple(contents), (*((shlex.join(["pip", "install", "-e", str(place)]),) if package else ()), *commands)
+    )
+
+
+def _templates(kind: str) -> dict[str, str]:
+    """Ending to text of the templates of a kind, and of the package."""
+    folder = resources.files("harness.kit") / TEMPLATES
+    wanted = {**{ending: f"{kind}.{ending}.txt" for ending in ONE_FILE}, "pyproject": "pyproject.toml.txt"}
+    found = {ending: folder / name for ending, name in wanted.items()}
+    return {ending: source.read_text(encoding="utf-8") for ending, source in found.items() if source.is_file()}
+
+
+def _filled(text: str, words: Mapping[str, str]) -> str:
+    for word, value in words.items():
+        text = text.replace(word, value)
+    return targets_replaced(text, "{}")
+
+
+def _refuse_importable(module: str) -> None:
+    """A package of a name that is taken would hide the other, or be hidden."""
+    if importlib.util.find_spec(module) is not None:
+        raise HarnessError(f"there is a Python module {module!r} here already: choose another name for the package.")
 
 
 def _refuse_taken(name: str, kind: str) -> None:

@@ -40,7 +40,7 @@ from harness.testing.outcomes import (
     Outcome,
     run_check,
 )
-from harness.testing.subject import Subject, subjects_in, subjects_of
+from harness.testing.subject import Subject, parts_of, subjects_in, subjects_of
 
 __all__ = [
     "CHECKS",
@@ -91,17 +91,36 @@ def checks_for(subject: Subject, *, slow: bool = True, only: Sequence[str] = ())
 
 @dataclass(frozen=True)
 class BoundCheck:
-    """A check of one subject, to be called."""
+    """A check of one subject, to be called.
+
+    Attributes:
+        check: The check.
+        subject: What is asked.
+        stands_on: Checks without which this one says nothing.
+    """
 
     check: Check
     subject: Subject
+    stands_on: tuple[BoundCheck, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.subject}: {self.check.name}"
 
     def outcome(self) -> Outcome:
-        """Ask."""
-        return run_check(self.check, self.subject)
+        """Ask, once where others stand on it; skipped where one of those it stands on failed."""
+        kept = self.subject.memory
+        if self.check.foundation and ("outcome", self.check.name) in kept:
+            found: Outcome = kept["outcome", self.check.name]
+            return found
+        broken = next((base for base in self.stands_on if base.outcome().status == "failed"), None)
+        if broken is None:
+            found = run_check(self.check, self.subject)
+        else:
+            of_part = "" if broken.subject is self.subject else f" of {broken.subject}"
+            found = Outcome(str(self.subject), self.check.name, "skipped", f"{broken.check.name}{of_part} failed")
+        if self.check.foundation:
+            kept["outcome", self.check.name] = found
+        return found
 
     def __call__(self) -> None:
         """Ask, in a test.
@@ -120,10 +139,19 @@ class BoundCheck:
 
 
 def bound_checks(subjects: Iterable[Subject], *, slow: bool = True, only: Sequence[str] = ()) -> Iterator[BoundCheck]:
-    """All checks of some subjects."""
-    for subject in subjects:
+    """All checks of some subjects: each stands on the foundations before it, a method on those of its parts as well."""
+    subjects = list(subjects)
+    foundations: dict[tuple[str, str], list[BoundCheck]] = {}
+    found = []
+    for subject in sorted(subjects, key=lambda subject: subject.kind == "method"):
+        own: list[BoundCheck] = []
+        of_parts = [base for part in parts_of(subject) for base in foundations.get(part, ())]
         for asked in checks_for(subject, slow=slow, only=only):
-            yield BoundCheck(asked, subject)
+            # A method's own registration and recipe can be looked at whatever its parts are like.
+            found.append(BoundCheck(asked, subject, (*own, *(of_parts if own else ()))))
+            own += [found[-1]] if asked.foundation else []
+        foundations[subject.kind, subject.name] = own
+    yield from found
 
 
 def parametrize_with_checks(

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from harness import HARNESS_API
-from harness.declarations import BOTH, BackboneDeclaration, Component, HasherDeclaration, MetricDeclaration
+from harness.declarations import Component, HasherDeclaration, MetricDeclaration
 from harness.errors import HarnessError
 from harness.interfaces import Need
 from harness.methods import MethodRequest, resolve_method
@@ -30,25 +30,30 @@ SLOW_SECONDS = 1.0
 
 COMPONENTS = ("hasher", "detector", "objective", "backbone", "reader", "metric", "protocol", "executor", "tracker")
 
-CONTRACTS: dict[str, dict[str, int]] = {
-    "hasher": {"fit": 3, "encode_image": 1, "encode_text": 1},
-    "learner": {"begin": 3, "step": 2, "encode_image": 1, "encode_text": 1},
-    "detector": {"fit": 2},
-    "objective": {"__call__": 3},
-    "backbone": {"encode": 2},
-    "executor": {"run": 2},
-    "tracker": {"run_started": 1, "epoch_reported": 1, "run_finished": 2},
-}
-"""Methods that a contract asks for, and the number of their arguments."""
+CONTRACTS: dict[str, dict[str, str]] = {
+    "hasher": {"fit": "pairs, trust, run", "encode_image": "image", "encode_text": "text"},
+    "learner": {
+        "begin": "pairs, phases, run", "step": "batch, trust", "encode_image": "image", "encode_text": "text",
+    },
+    "detector": {"fit": "pairs, run"},
+    "objective": {"__call__": "z_image, z_text, trust"},
+    "backbone": {"encode": "raw, run"},
+    "executor": {"run": "tasks, session"},
+    "tracker": {"run_started": "cell", "epoch_reported": "progress", "run_finished": "record, folder"},
+}  # fmt: skip
+"""Methods that a contract asks for, and what they are called with."""
 
-OPTIONAL: dict[str, dict[str, int]] = {
-    "hasher": {"state": 0, "restore": 2},
-    "learner": {"state": 0, "restore": 2, "begin_phase": 3, "pair_losses": 1, "end_epoch": 1},
-    "detector": {"observe": 2, "weigh_batch": 2},
-    "backbone": {"fit": 2},
-    "executor": {"slots": 1},
-    "tracker": {"close": 0},
-}
+OPTIONAL: dict[str, dict[str, str]] = {
+    "hasher": {"state": "", "restore": "state, run"},
+    "learner": {
+        "state": "", "restore": "state, run", "begin_phase": "phase, pairs, rows", "pair_losses": "batch",
+        "end_epoch": "epoch",
+    },
+    "detector": {"observe": "evidence, run", "weigh_batch": "batch, learner"},
+    "backbone": {"fit": "training, run"},
+    "executor": {"slots": "session"},
+    "tracker": {"close": ""},
+}  # fmt: skip
 """Methods that may be left out."""
 
 IMPORT_PROGRAM = """
@@ -64,7 +69,7 @@ print(json.dumps({{"seconds": seconds, "heavy": sorted(set(heavy) & new)}}))
 """
 
 
-@check(KIND_OF_PLUGIN)
+@check(KIND_OF_PLUGIN, foundation=True)
 def check_loads(subject: Subject) -> str | None:
     """It is imported, its hooks exist and are spelt right, and what it registers is accepted."""
     state = subject.state
@@ -72,9 +77,21 @@ def check_loads(subject: Subject) -> str | None:
     if state.left_out:
         raise CheckSkipped("HARNESS_PLUGINS leaves it out")
     if state.error:
-        raise CheckFailed(state.error, "docs/plugin-hooks.md lists all hooks and their arguments.")
+        raise CheckFailed(state.error, _hint_of(state.error))
     said = f"written for plugin API {state.api}" if state.api else f"it says no harness_api; this is {HARNESS_API}"
     return said
+
+
+def _hint_of(error: str) -> str:
+    """What to do about a plugin that is not loaded."""
+    kind, while_loading, _ = error.partition(" while loading: ")
+    if not while_loading:
+        return "docs/plugin-hooks.md lists all hooks, their arguments and the version of the plugin API."
+    if kind in ("SyntaxError", "IndentationError", "TabError"):
+        return "Python cannot read the file: mend the line named here or the one before it."
+    if kind in ("ImportError", "ModuleNotFoundError"):
+        return "install the package that is missing into this environment, or correct the name."
+    return "the file fails before any hook is called: what is computed belongs into the class, for when it is needed."
 
 
 @check(KIND_OF_PLUGIN, hint="import it within the class, or register the target as text: 'package.module:Class'.")
@@ -236,24 +253,24 @@ def check_registration_is_complete(subject: Subject) -> str | None:
     return f"parameters: {', '.join(names)}" if names else None
 
 
-@check("method")
+@check("method", foundation=True)
 def check_recipe(subject: Subject) -> str:
     """Its recipe names things that exist, with values that their parameters allow."""
     method = resolve_method(subject.registry, MethodRequest(subject.name, preset=subject.preset))
     return " + ".join(component.name for component in method.components.values())
 
 
-@check(*COMPONENTS, hint="the contracts are in harness/interfaces.py, with shapes and types.")
+@check(*COMPONENTS, hint="the contracts are in harness/interfaces.py, with shapes and types.", foundation=True)
 def check_contract(subject: Subject) -> None:
     """The target can be imported and made with its declared parameters, and has the methods of its contract."""
     declaration = subject.declaration
     target = declaration.load()
     if isinstance(declaration, MetricDeclaration):
         for cutoff in declaration.cutoffs:
-            _takes(target, declaration.name, 1 if cutoff is None else 2)
+            _takes(target, declaration.name, "histogram" if cutoff is None else "histogram, cutoff")
         return
     if subject.kind in ("reader", "protocol"):
-        _takes(target, declaration.name, 2)
+        _takes(target, declaration.name, "card, root" if subject.kind == "reader" else "pairs, rate")
         return
     if not isinstance(target, type):
         raise CheckFailed(f"its target is {type(target).__name__} {declaration.name!r}, not a class.")
@@ -263,40 +280,34 @@ def check_contract(subject: Subject) -> None:
         kind = "learner"
     needed = dict(CONTRACTS[kind])
     if isinstance(declaration, HasherDeclaration) and Need.PAIR_LOSSES in declaration.offers:
-        needed["pair_losses"] = 1
+        needed["pair_losses"] = "batch"
     for name, arguments in needed.items():
         function = getattr(target, name, None)
         if not callable(function) or (name == "__call__" and "__call__" not in dir(target)):
             offers = " (it offers EPOCHS, so it is a Learner)" if kind == "learner" else ""
             raise CheckFailed(f"class {target.__name__} has no method {name}{offers}.")
-        _takes(function, f"{target.__name__}.{name}", arguments + 1)
+        _takes(function, f"{target.__name__}.{name}", arguments, method=True)
     for name, arguments in OPTIONAL.get(kind, {}).items():
         if callable(getattr(target, name, None)):
-            _takes(getattr(target, name), f"{target.__name__}.{name}", arguments + 1)
+            _takes(getattr(target, name), f"{target.__name__}.{name}", arguments, method=True)
     _look_for_misspelt(target, {**needed, **OPTIONAL.get(kind, {})})
 
 
-def _takes(function: Callable[..., Any], name: str, arguments: int) -> None:
-    """Whether a function can be called with so many positional arguments."""
+def _takes(function: Callable[..., Any], name: str, arguments: str, method: bool = False) -> None:
+    """Whether a function can be called with these positional arguments; those of a method come after its self."""
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):
         return
     try:
-        signature.bind(*range(arguments))
+        signature.bind(*([None] if method else []), *filter(None, arguments.split(", ")))
     except TypeError:
-        raise CheckFailed(f"{name}{signature} cannot be called with {arguments} arguments.") from None
+        raise CheckFailed(f"{name}{signature} cannot be called as {name.rpartition('.')[2]}({arguments}).") from None
 
 
 def _accepts_parameters(target: type, declaration: Component) -> None:
     names = {parameter.name: parameter.default for parameter in declaration.parameters}
-    if isinstance(declaration, HasherDeclaration) and declaration.takes_objective:
-        names["objective"] = ""
-    if isinstance(declaration, BackboneDeclaration):
-        names.update({"model": ""} if declaration.models else {})
-        names.update({"weights": ""} if declaration.weights != "none" else {})
-        names.update({"modality": ""} if declaration.modality == BOTH else {})
-        names.update({"recipe": ""} if len(declaration.recipes) > 1 else {})
+    names.update(dict.fromkeys(declaration.handed, ""))
     if target.__init__ is object.__init__ and not names:
         return
     try:
@@ -308,7 +319,7 @@ def _accepts_parameters(target: type, declaration: Component) -> None:
         ) from None
 
 
-def _look_for_misspelt(target: type, known: dict[str, int]) -> None:
+def _look_for_misspelt(target: type, known: dict[str, str]) -> None:
     """Public methods whose name is nearly that of a method of the contract which is missing."""
     import difflib
 

@@ -29,7 +29,11 @@ EVALUATED = ("method", "hasher")
 """Kinds whose own encoders are checked."""
 
 
-@check(*TRAINED, hint="features are float32 tensors; `run.device` and `run.n_bits` say where and how many.")
+@check(
+    *TRAINED,
+    hint="features are float32 tensors; `run.device` and `run.n_bits` say where and how many.",
+    foundation=True,
+)
 def check_trains(subject: Subject) -> str:
     """It trains on small data at noise 0.4, and encodes them as a run does: shapes, real numbers, no NaN."""
     trial = usual_trial(subject)

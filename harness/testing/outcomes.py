@@ -56,6 +56,7 @@ class Check:
         ask: The question; its docstring is :attr:`meaning`.
         hint: What to do, where the failure itself does not say it.
         slow: It starts processes and takes seconds.
+        foundation: The checks after it say nothing where it fails: they are skipped then.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Check:
     ask: Callable[[Subject], str | None] = field(repr=False)
     hint: str = ""
     slow: bool = False
+    foundation: bool = False
 
     @property
     def meaning(self) -> str:
@@ -74,11 +76,12 @@ CHECKS: list[Check] = []
 """All checks, in the order of reports."""
 
 
-def check(*kinds: str, hint: str = "", slow: bool = False) -> Callable[[Callable], Callable]:
+def check(*kinds: str, hint: str = "", slow: bool = False, foundation: bool = False) -> Callable[[Callable], Callable]:
     """Decorator: the function is a check for things of these kinds; its name, without ``check_``, is the check's."""
 
     def add(ask: Callable[[Subject], str | None]) -> Callable[[Subject], str | None]:
-        CHECKS.append(Check(ask.__name__.removeprefix("check_").replace("_", "-"), kinds, ask, hint, slow))
+        name = ask.__name__.removeprefix("check_").replace("_", "-")
+        CHECKS.append(Check(name, kinds, ask, hint, slow, foundation))
         return ask
 
     return add

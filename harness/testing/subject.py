@@ -9,7 +9,7 @@ from typing import Any
 
 from harness.errors import HarnessError, unknown_name
 from harness.interfaces import Need, Phase, Recipe
-from harness.methods import DEFAULT_PRESET, MethodRequest, ResolvedMethod, resolve_method
+from harness.methods import DEFAULT_PRESET, ROLES, MethodRequest, ResolvedMethod, resolve_method
 from harness.plugins import KINDS, PluginState, Registry, load_registry
 from harness.regular_file import require_regular
 
@@ -63,6 +63,14 @@ class Subject:
             **changed: Fields of the recipe that differ, for example ``detector``.
         """
         return small_method(self, **changed)
+
+
+def parts_of(subject: Subject) -> list[tuple[str, str]]:
+    """Kind and name of the components of a method; nothing for others."""
+    if subject.kind != "method":
+        return []
+    recipe = subject.declaration.recipe
+    return [(role, name) for role in ROLES if (name := getattr(recipe, role)) is not None]
 
 
 def small_method(subject: Subject, **changed: Any) -> ResolvedMethod:

@@ -7,7 +7,9 @@ import pytest
 
 def lines_of(result) -> dict[str, str]:
     return {
-        line[6:].split("  ")[0].strip(): line for line in result.out.splitlines() if line[:4].strip() in ("ok", "FAIL")
+        line[6:].split("  ")[0].strip(): line
+        for line in result.out.splitlines()
+        if line[:4].strip() in ("ok", "FAIL", "-")
     }
 
 
@@ -63,10 +65,28 @@ def test_missing_data_root_is_a_finding(doctor, tmp_path, monkeypatch):
     monkeypatch.setenv("HARNESS_DATA", str(tmp_path))
     result = doctor()
     assert lines_of(result)["data root"].startswith("ok")
-    assert "is not there" in lines_of(result)["dataset ucm"]
+    assert "not there" in lines_of(result)["dataset ucm"]
+
+
+def test_a_data_set_is_ok_only_where_its_files_are(doctor, tmp_path, monkeypatch):
+    monkeypatch.delenv("HARNESS_DATA", raising=False)
+    result = doctor()
+    assert result.code == 0
+    lines = lines_of(result)
+    assert lines["data root"].startswith("- ")
+    assert lines["dataset ucm"].startswith("- ")
+    assert lines["dataset toy"].startswith("ok ")
+    monkeypatch.setenv("HARNESS_DATA", str(tmp_path))
+    assert lines_of(doctor())["dataset ucm"].startswith("- ")
     (tmp_path / "UCM_captions").mkdir()
     (tmp_path / "UCM_captions" / "dataset.json").write_text("{}")
-    assert "found" in lines_of(doctor())["dataset ucm"]
+    line = lines_of(doctor())["dataset ucm"]
+    assert line.startswith("- ")
+    assert "`harness data check ucm` says what is missing" in line
+    (tmp_path / "UCM_captions" / "imgs").mkdir()
+    line = lines_of(doctor())["dataset ucm"]
+    assert line.startswith("ok ")
+    assert line.endswith("found")
 
 
 @pytest.mark.parametrize("below", ["", "results"])

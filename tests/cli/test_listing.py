@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 EXPECTED = {
@@ -72,7 +74,16 @@ def test_plugins_show_state_and_file(harness):
     assert rows["chnr"]["origin"].startswith("noisy-hashing-harness ")
 
 
-def test_nothing_to_list_is_an_error_with_usage(harness):
+def test_without_a_word_the_choices_are_named(harness):
     result = harness("list")
     assert result.code == 2
-    assert "WHAT" in result.err
+    assert result.err.startswith("Error: name what to list, for example `harness list methods`; known: methods, ")
+    assert "plugins." in result.err
+
+
+def test_letters_of_cutoffs_are_defined_where_metrics_are_listed(harness):
+    for row in harness("list", "metrics", "--json").json:
+        for letter in set(re.findall(r"\b[KR]\b", row["summary"])):
+            assert f"@{letter}" in row["summary"], row
+        if "CHNR paper" in row["summary"]:
+            assert "@20 is the CHNR paper's mAP@20" in row["summary"]

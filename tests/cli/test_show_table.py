@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 import numpy as np
 import pytest
 
@@ -15,6 +17,16 @@ def test_show_by_prefix_gives_facts_metrics_and_notes(harness, features, tiny):
     assert f"{record['metrics']['i2t']['map_relevant@20']:.3f}" in out
     assert "derangement" in out
     assert "note: --trusted 0.9 is not used" in out
+
+
+def test_the_command_that_show_ends_with_works(harness, features, tiny, results, tmp_path):
+    (record,) = tiny("cca-itq", features())
+    elsewhere = tmp_path / "moved here"
+    results.rename(elsewhere)
+    out = harness("show", record["hash"][:6], "--results", elsewhere).out
+    (line,) = [line for line in out.splitlines() if line.startswith("All metrics")]
+    words = shlex.split(line.partition("harness ")[2])
+    assert harness(*words).json["hash"] == record["hash"]
 
 
 def test_show_json_is_the_record(harness, features, tiny, stored):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 import statistics
 import subprocess
@@ -62,6 +63,30 @@ def test_help_imports_nothing_heavy():
 @pytest.mark.parametrize("verb", VERBS)
 def test_help_of_every_verb_imports_neither_torch_nor_pandas_nor_numpy(verb):
     assert not modules_after(verb, "--help") & {"torch", "pandas", "numpy", "scipy", "sklearn"}
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("harness ", ["plain,run", "plain,sweep"]),
+        ("harness feat", ["plain,features"]),
+        ("harness data f", ["plain,fetch"]),
+        ("harness run --pre", ["plain,--preset", "plain,--precision", "plain,--pretrained"]),
+    ],
+)
+def test_the_shell_completes_verbs_and_options_without_heavy_modules(words, expected):
+    program = (
+        "import sys\nfrom harness.cli import main\n"
+        "try:\n    main()\nfinally:\n"
+        f"    assert not {HEAVY - {'pluggy', 'rich'}!r} & {{name.partition('.')[0] for name in sys.modules}}\n"
+    )
+    asked = {"COMP_WORDS": words, "COMP_CWORD": str(words.count(" ")), "_HARNESS_COMPLETE": "bash_complete"}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env={**os.environ, **asked}, capture_output=True, text=True, timeout=60,
+        check=False,
+    )  # fmt: skip
+    assert done.stderr == ""
+    assert done.stdout.splitlines()[: len(expected)] == expected
 
 
 def test_module_and_script_are_the_same_program():

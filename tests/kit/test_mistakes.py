@@ -472,3 +472,56 @@ def test_an_error_is_placed_in_the_plugins_own_file(tmp_path):
     with pytest.raises(ValueError, match="Expecting") as caught:
         space["f"]()
     assert what_and_where(caught.value, file).endswith(f"({file}, line 3)")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "failed"),
+    [
+        ("def fit(self, pairs, trust, run)", "def fit(self, pairs, run)", "hasher mine: contract"),
+        ("self.n_bits = run.n_bits", "self.n_bits = run.bits", "hasher mine: trains"),
+        ("import gc", "import gc gc", "plugin mine: loads"),
+    ],
+)
+def test_one_mistake_is_one_failure_and_what_stands_on_it_is_skipped(tmp_path, old, new, failed):
+    assert old in GOOD
+    file = tmp_path / "mine.py"
+    file.write_text(GOOD.replace(old, new))
+    checks = list(bound_checks(subjects_of(file), slow=False))
+    outcomes = [bound.outcome() for bound in checks]
+    assert [f"{found.subject}: {found.check}" for found in outcomes if found.status == "failed"] == [failed]
+    check = failed.rpartition(" ")[2]
+    reasons = {found.reason for found in outcomes if found.status == "skipped" and "failed" in found.reason}
+    if failed.startswith("plugin"):
+        assert reasons == {"loads failed"}
+    else:
+        assert reasons == {f"{check} failed", f"{check} of hasher mine failed"}
+        assert {bound.check.name for bound in checks if bound.subject.kind == "method"} >= {"recipe", "trains"}
+        assert [found.status for found in outcomes if found.check in ("recipe", "registration-is-complete")] == [
+            "ok"
+        ] * 3
+
+
+def test_a_check_asked_alone_fails_by_itself(tmp_path):
+    outcomes = asked(tmp_path, GOOD.replace("def fit(self, pairs, trust, run)", "def fit(self, pairs, run)"), "dtypes")
+    assert [found.status for found in outcomes] == ["failed", "failed"]
+
+
+def test_a_wrong_signature_is_told_with_the_right_one(tmp_path):
+    (found,) = asked(
+        tmp_path, GOOD.replace("def fit(self, pairs, trust, run)", "def fit(self, pairs, run)"), "contract"
+    )
+    assert found.reason == "Mine.fit(self, pairs, run) cannot be called as fit(pairs, trust, run)."
+
+
+@pytest.mark.parametrize(
+    ("head", "hint"),
+    [
+        ("def f(:", "mend the line"),
+        ("import nothing_of_that_name", "install the package"),
+        ("1 / 0", "belongs into the class"),
+        ("from harness import hookimpl\n@hookimpl\ndef register_hashes(register): ...", "lists all hooks"),
+    ],
+)
+def test_the_hint_fits_what_keeps_a_plugin_from_loading(tmp_path, head, hint):
+    (found,) = [found for found in asked(tmp_path, head, "loads") if found.status == "failed"]
+    assert hint in found.hint

@@ -242,7 +242,8 @@ def test_links_in_a_run_folder_are_not_followed(store, tmp_path):
 def test_what_a_killed_export_left_goes_with_the_next_one(store, tmp_path):
     killed = subprocess.run(
         [sys.executable, "-c", "import os, pathlib, sys; from harness.whole_file import write_whole\n"
-         "write_whole(pathlib.Path(sys.argv[1]), '-o', lambda opened: (opened.write(b'half'), opened.flush(), os._exit(9)))",
+         "write_whole(pathlib.Path(sys.argv[1]), '-o', lambda opened: (opened.write(b'half'), opened.flush(), "
+         "os._exit(9)))",
          tmp_path / "mine.csv"],
         check=False,
     )  # fmt: skip
