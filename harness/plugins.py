@@ -35,7 +35,7 @@ from harness.declarations import (
     ProtocolDeclaration,
     PublishedDeclaration,
 )
-from harness.errors import HarnessError, unknown_name
+from harness.errors import HarnessError, text_of, unknown_name, what_and_where
 from harness.precision import FP32, PRECISIONS
 from harness.registry import KINDS, PluginState, Registry
 from harness.source_hash import LOOSE_PREFIX
@@ -105,6 +105,7 @@ class _Candidate:
     load: Callable[[], Any]
     file: Path | None = None
     version: str = ""
+    package: str = ""
     ours: bool = False
 
 
@@ -116,7 +117,10 @@ def _installed() -> list[_Candidate]:
         version = distribution.version if distribution else ""
         origin = f"{distribution.name} {version}" if distribution else "entry point"
         ours = not _own_first(entry_point)[0]
-        found.append(_Candidate(entry_point.name, origin, entry_point.load, version=version, ours=ours))
+        package = entry_point.module.partition(".")[0]
+        found.append(
+            _Candidate(entry_point.name, origin, entry_point.load, version=version, package=package, ours=ours)
+        )
     return found
 
 
@@ -201,8 +205,10 @@ def _load_one(registry: Registry, manager: pluggy.PluginManager, candidate: _Can
             f"a hook is wrong: {_one_line(failure)}; {_near_hooks(plugin)}the hooks are listed in harness/hookspecs.py."
         )
     except HarnessError as failure:
-        error = str(failure)
-    except (Exception, SystemExit) as failure:
+        error = text_of(failure)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as failure:
         error = f"{type(failure).__name__} while loading: {_one_line(failure)} ({_place(failure, file)})."
     if error and plugin is not None:
         registry.remove_plugin(plugin_name)
@@ -211,6 +217,18 @@ def _load_one(registry: Registry, manager: pluggy.PluginManager, candidate: _Can
     state = PluginState(plugin_name, origin, file, error, version, api)
     registry.plugins.append(state)
     return state
+
+
+def failure_of_plugin(error: BaseException) -> str:
+    """One sentence of an error that came up in the code of somebody else's plugin; "" of any other error."""
+    installed = {candidate.package for candidate in _installed() if not candidate.ours}
+    frame = error.__traceback__
+    while frame is not None:
+        module = str(frame.tb_frame.f_globals.get("__name__", ""))
+        if module.startswith(LOOSE_PREFIX) or module.partition(".")[0] in installed:
+            return f"plugin {module.removeprefix(LOOSE_PREFIX)} failed: {what_and_where(error)}"
+        frame = frame.tb_next
+    return ""
 
 
 def _agreed_api(plugin: Any) -> int | None:
@@ -245,8 +263,7 @@ def _near_hooks(plugin: Any) -> str:
 
 
 def _one_line(error: BaseException) -> str:
-    text = error.msg if isinstance(error, SyntaxError) else str(error)  # str() names the place, which is named anyway
-    return " ".join(text.split()) or type(error).__name__
+    return text_of(error) or type(error).__name__
 
 
 def _place(error: BaseException, file: Path | None) -> str:

@@ -18,10 +18,10 @@ from harness.attempt import attempt, of_a_gpu
 from harness.cell_log import CellLog
 from harness.command import request_of
 from harness.context import Progress, ignore_progress
-from harness.errors import HarnessError
+from harness.errors import HarnessError, text_of
 from harness.execution import Task
 from harness.metric_ids import metrics_with
-from harness.plugins import Registry, load_registry
+from harness.plugins import Registry, failure_of_plugin, load_registry
 from harness.records.store import RunStore
 from harness.settings import RunSettings
 from harness.standing import Standing
@@ -161,11 +161,13 @@ def run_task(
             return Reply().text()
     except HarnessError as error:
         return Reply(refused=str(error)).text()
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         if os.environ.get("HARNESS_DEBUG"):
             raise
-        what = " ".join(str(error).split())
-        return Reply(refused=f"Internal error while the cell was prepared ({type(error).__name__}): {what}").text()
+        what = failure_of_plugin(error) or f"Internal error ({type(error).__name__}): {text_of(error)}"
+        return Reply(refused=f"{what}, while the cell was prepared").text()
     return _run(job, assignment, store, placed, progressed).text()
 
 

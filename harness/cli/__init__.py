@@ -106,14 +106,15 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # `harness list methods | head`
         sys.exit(1)
-    except Exception as error:
+    except BaseException as error:  # a plugin may raise any kind of it
         sys.exit(_report(error))
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _report(error: Exception) -> int:
-    """One sentence for a user's mistake (exit code 2); for anything else one sentence and how to see more (70)."""
-    from harness.errors import HarnessError
+def _report(error: BaseException) -> int:
+    """One sentence for a mistake of a user or a plugin (exit code 2); for others also how to see more (70)."""
+    from harness.errors import HarnessError, text_of
+    from harness.plugins import failure_of_plugin
 
     if os.environ.get("HARNESS_DEBUG"):
         import traceback
@@ -122,9 +123,15 @@ def _report(error: Exception) -> int:
     if isinstance(error, HarnessError):
         click.echo(f"Error: {error}", err=True)
         return 2
-    text = " ".join(str(error).split())
+    of_plugin = failure_of_plugin(error)
+    if of_plugin:
+        click.echo(f"Error: {of_plugin}", err=True)
+        return 2
+    if isinstance(error, SystemExit):  # click's own, after a pipe was closed
+        return error.code if isinstance(error.code, int) else 1
     click.echo(
-        f"Internal error ({type(error).__name__}): {text} - set HARNESS_DEBUG=1 to see where, and please report it.",
+        f"Internal error ({type(error).__name__}): {text_of(error)} - set HARNESS_DEBUG=1 to see where, and please "
+        "report it.",
         err=True,
     )
     return 70

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli import statistics_options as shared
+from harness.cli.json_output import print_json
 from harness.cli.options import RESULTS
 
 if TYPE_CHECKING:
@@ -89,9 +90,7 @@ def _print(a: str, b: str, lines: list[Line], columns: list[str], notes: list[st
     metrics = dict.fromkeys(line.setting["metric"] for line in lines)
     title = f"{', '.join(metrics)} of A = {a} and B = {b}"
     if style == "json":
-        import json
-
-        click.echo(json.dumps({"a": a, "b": b, "lines": [_numbers(line) for line in lines], "notes": notes}, indent=1))
+        print_json({"a": a, "b": b, "lines": [_numbers(line) for line in lines], "notes": notes})
         return
     if style == "csv":
         from harness.cli.rows import print_rows

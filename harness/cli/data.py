@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import click
 
+from harness.cli.json_output import print_json
 from harness.cli.options import JSON, PLUGIN, default_data_root
 from harness.cli.verbs import Verbs
 
@@ -55,7 +55,7 @@ def list_(data_root: Path | None, plugins: tuple[Path, ...], as_json: bool) -> N
             row["found"] = str(error)
         rows.append(row)
     if as_json:
-        click.echo(json.dumps(rows, indent=1))
+        print_json(rows)
         return
     columns = ["name", "images", "classes", "captions", "found", "title"]
     cells = [{column: _cell(row, column) for column in columns} for row in rows]
@@ -86,7 +86,7 @@ def info(name: str, data_root: Path | None, plugins: tuple[Path, ...], as_json: 
     card = card_of(registry, name).model_dump()
     folder = find_folder(card["layout"], data_root or default_data_root()) if card["layout"] else None
     if as_json:
-        click.echo(json.dumps({**card, "found": None if folder is None else str(folder)}, indent=1))
+        print_json({**card, "found": None if folder is None else str(folder)})
         return
     _print_card(card, folder)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import click
 
 from harness.cli.data import DATA_ROOT
 from harness.cli.data_options import REHASH, read_files_again
+from harness.cli.json_output import print_json
 from harness.cli.options import JSON, PLUGIN, default_data_root
 
 
@@ -60,9 +60,7 @@ def command(
         sets[name] = (raw, hashes)
     shared = shared_images(sets)
     if as_json:
-        click.echo(
-            json.dumps({"compared": "pixels" if pixels else "bytes", "sets": reports, "shared": shared}, indent=1)
-        )
+        print_json({"compared": "pixels" if pixels else "bytes", "sets": reports, "shared": shared})
         return
     _show(reports, shared)
 

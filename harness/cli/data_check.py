@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
 from harness.cli.data import DATA_ROOT
+from harness.cli.json_output import print_json
 from harness.cli.options import JSON, PLUGIN, default_data_root
 
 
@@ -70,5 +70,5 @@ def command(
                     else f"{card.name}: `{command}` gets what can be downloaded"
                 )
     if as_json:
-        click.echo(json.dumps(found, indent=1))
+        print_json(found)
     ctx.exit(1 if harmful else 0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.cli.json_output import print_json
 from harness.cli.options import JSON, RESULTS
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def command(
     if error is not None:
         click.echo(f"{status}: {error.message}", err=True)
     if as_json:
-        click.echo(json.dumps([record.to_json()], indent=1))
+        print_json([record.to_json()])
         ctx.exit(0 if error is None else 1)
     from harness.report.frame import records_frame
     from harness.report.tables import comparison_tables, render

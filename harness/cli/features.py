@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import time
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.cli.json_output import print_json
 from harness.cli.options import JSON
 from harness.cli.verbs import Verbs
 
@@ -37,7 +37,7 @@ def list_(dataset: str | None, backbone: str | None, as_json: bool) -> None:
 
     entries = [entry for entry in cache_entries() if matches(entry, dataset, backbone)]
     if as_json:
-        click.echo(json.dumps([entry.facts() for entry in entries], indent=1))
+        print_json([entry.facts() for entry in entries])
         return
     if entries:
         from tabulate import tabulate

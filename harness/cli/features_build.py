@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import click
 
 from harness.cli.data_options import REHASH, feature_options, feature_requests, read_files_again
+from harness.cli.json_output import print_json
 from harness.cli.options import JSON
 
 
@@ -23,7 +23,6 @@ def command(device: str, rehash: bool, as_json: bool, **options: Any) -> None:
     """
     from harness.cli.features import jsonable_use
     from harness.cli.progress import make_listener
-    from harness.cli.running import stdout_kept_clean
     from harness.context import RunContext, choose_device
     from harness.data.cache import uses_noted
     from harness.plugins import load_registry
@@ -32,31 +31,30 @@ def command(device: str, rehash: bool, as_json: bool, **options: Any) -> None:
 
     read_files_again(rehash)
     rows: list[dict[str, Any]] = []
-    with stdout_kept_clean(as_json):
-        registry = load_registry(options["plugins"])
-        requests = feature_requests(options)
-        bench = Workbench(registry, device)
-        chosen = choose_device(device)
-        with make_listener(None, len(requests), in_process=True) as listener:
-            for request in requests:
-                job = bench.prepare_data(request)
-                for note in job.notes:
-                    listener.noted(note)
-                run = RunContext(request.bits, chosen, listener=listener.progressed)
-                with uses_noted() as uses, global_randomness(0, "backbones"):
-                    table = job.source.table(job.split, run)
-                widths = {"image": table.image.shape, "text": table.text.shape}
-                for use in uses:
-                    modality = use.about["modality"]
-                    choice = getattr(job.source, modality)
-                    row = {**jsonable_use(use), "backbone": choice.name, "shape": list(widths[modality])}
-                    if row["entry"] not in {other["entry"] for other in rows}:
-                        rows.append(row)
-                        listener.say(_line(row))
-                if job.source.ready is not None:
-                    listener.say(f"{job.source.name} comes as features: there is nothing to compute.")
+    registry = load_registry(options["plugins"])
+    requests = feature_requests(options)
+    bench = Workbench(registry, device)
+    chosen = choose_device(device)
+    with make_listener(None, len(requests), in_process=True) as listener:
+        for request in requests:
+            job = bench.prepare_data(request)
+            for note in job.notes:
+                listener.noted(note)
+            run = RunContext(request.bits, chosen, listener=listener.progressed)
+            with uses_noted() as uses, global_randomness(0, "backbones"):
+                table = job.source.table(job.split, run)
+            widths = {"image": table.image.shape, "text": table.text.shape}
+            for use in uses:
+                modality = use.about["modality"]
+                choice = getattr(job.source, modality)
+                row = {**jsonable_use(use), "backbone": choice.name, "shape": list(widths[modality])}
+                if row["entry"] not in {other["entry"] for other in rows}:
+                    rows.append(row)
+                    listener.say(_line(row))
+            if job.source.ready is not None:
+                listener.say(f"{job.source.name} comes as features: there is nothing to compute.")
     if as_json:
-        click.echo(json.dumps(rows, indent=1))
+        print_json(rows)
         return
     computed = sum(not row["cached"] for row in rows)
     click.echo(f"{computed} computed, {len(rows) - computed} from the cache")

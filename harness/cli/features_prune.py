@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.features import matches, row_of, size_shown
+from harness.cli.json_output import print_json
 from harness.cli.options import JSON, PLUGIN
 from harness.wording import counted
 
@@ -92,7 +92,7 @@ def command(
         _show(list(doomed.values()), dry_run)
     if not doomed or dry_run:
         if as_json:
-            click.echo(json.dumps({"dry_run": dry_run, "entries": listed, "removed": []}, indent=1))
+            print_json({"dry_run": dry_run, "entries": listed, "removed": []})
         return
     if not yes and not click.confirm(f"Remove {counted(len(doomed), 'entry', 'entries')} for good?"):
         click.echo("nothing was removed.")
@@ -105,7 +105,7 @@ def command(
             click.echo(f"note: {entry.folder.name} is in use by a running process, and stays.", err=True)
     if as_json:
         names = [entry.folder.name for entry in removed]
-        click.echo(json.dumps({"dry_run": dry_run, "entries": listed, "removed": names}, indent=1))
+        print_json({"dry_run": dry_run, "entries": listed, "removed": names})
     else:
         freed = size_shown(sum(entry.size for entry in removed))
         click.echo(f"{counted(len(removed), 'entry', 'entries')} removed, {freed} freed.")

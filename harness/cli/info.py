@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.cli.json_output import print_json
 from harness.cli.options import JSON, PLUGIN
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def command(name: str, plugins: tuple[Path, ...], as_json: bool) -> None:
         raise unknown_name("name", name, [*registry.all_names(), *metric_ids])
     described = [_describe(declaration, registry) for declaration in found]
     if as_json:
-        click.echo(json.dumps(described, indent=1))
+        print_json(described)
         return
     for number, facts in enumerate(described):
         if number:

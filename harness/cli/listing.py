@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import click
 
+from harness.cli.json_output import print_json
 from harness.cli.options import JSON, PLUGIN
 from harness.wording import counted
 
@@ -47,7 +47,7 @@ def command(what: str, plugins: tuple[Path, ...], as_json: bool) -> None:
         kind = next(singular for singular, plural in KINDS.items() if plural == what)
         rows = [row for declaration in registry.all(kind) for row in _rows(declaration)]
     if as_json:
-        click.echo(json.dumps(rows, indent=1))
+        print_json(rows)
     else:
         columns = ("name", "state", "file") if what == "plugins" else ("name", "summary", "needs")
         print_columns(rows, [column for column in columns if any(row.get(column) for row in rows)])

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli.json_output import print_json
 from harness.wording import counted
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def show_plan(sweep: Sweep, as_json: bool) -> None:
         for job in jobs
     ]
     if as_json:
-        click.echo(json.dumps(rows, indent=1))
+        print_json(rows)
     else:
         from tabulate import tabulate
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
+from harness.cli.json_output import print_json
 from harness.cli.options import JSON, PLUGIN
 
 KINDS_TO_WRITE = (
@@ -93,7 +93,7 @@ def check(
             for line in printed(outcome, outcomes[-2].subject if len(outcomes) > 1 else ""):
                 click.echo(line)
     if as_json:
-        click.echo(json.dumps([vars(outcome) for outcome in outcomes], indent=1))
+        print_json([vars(outcome) for outcome in outcomes])
     else:
         click.echo(summary(outcomes))
     context.exit(1 if failures(outcomes) else 0)
@@ -119,7 +119,7 @@ def list_plugins(plugins: tuple[Path, ...], as_json: bool) -> None:
         for state in load_registry(plugins).plugins
     ]
     if as_json:
-        click.echo(json.dumps(rows, indent=1))
+        print_json(rows)
         return
     from harness.cli.listing import print_columns
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli import statistics_options as shared
+from harness.cli.json_output import print_json
 from harness.cli.options import RESULTS
 
 if TYPE_CHECKING:
@@ -98,10 +99,8 @@ def command(
 
 def _print(metric: str, parts: list[BlockScores], found: list[Ranking], notes: list[str], style: str) -> None:
     if style == "json":
-        import json
-
         rankings = [_content(part, one) for part, one in zip(parts, found, strict=True)]
-        click.echo(json.dumps({"metric": metric, "rankings": rankings, "notes": notes}, indent=1))
+        print_json({"metric": metric, "rankings": rankings, "notes": notes})
         return
     if style == "csv":
         from harness.cli.rows import print_rows

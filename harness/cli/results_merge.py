@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from contextlib import ExitStack
 from pathlib import Path
 
 import click
 
+from harness.cli.json_output import print_json
 from harness.cli.options import JSON, RESULTS
 from harness.wording import counted
 
@@ -47,7 +47,7 @@ def command(sources: tuple[Path, ...], results: Path, dry_run: bool, as_json: bo
             folders.append((str(source), stack.enter_context(unpacked(source)) if source.is_file() else source))
         merged = merge(folders, results, dry_run=dry_run)
     if as_json:
-        click.echo(json.dumps({"dry_run": dry_run, **dataclasses.asdict(merged)}, indent=1))
+        print_json({"dry_run": dry_run, **dataclasses.asdict(merged)})
     else:
         parts = [
             text.format(runs=counted(len(found), "run"))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli.json_output import print_json
 from harness.cli.options import JSON, RESULTS
 from harness.wording import counted
 
@@ -59,7 +59,7 @@ def command(results: Path, limited: bool, old_code: bool, dry_run: bool, yes: bo
     elif not as_json:
         click.echo(f"{counted(total, 'folder')} would be removed.")
     if as_json:
-        click.echo(json.dumps({"dry_run": dry_run, "folders": listed}, indent=1))
+        print_json({"dry_run": dry_run, "folders": listed})
 
 
 def _doomed(results: Path, limited: bool, old_code: bool) -> list[Doomed]:

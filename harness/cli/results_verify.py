@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli.json_output import print_json
 from harness.cli.options import JSON, RESULTS
 from harness.wording import counted
 
@@ -37,14 +37,12 @@ def command(
     Nothing is stored. It uses the threads and the device of the record. The exit code is 0 if all is identical, 1 if
     something differs.
     """
-    from harness.cli.running import stdout_kept_clean
     from harness.records.store import RunStore
     from harness.verification import verify
 
-    with stdout_kept_clean(as_json):
-        found = verify(RunStore(results).lookup(run), device, data_root)
+    found = verify(RunStore(results).lookup(run), device, data_root)
     if as_json:
-        click.echo(json.dumps(_facts(found), indent=1))
+        print_json(_facts(found))
     else:
         _print(found)
     ctx.exit(0 if found.identical else 1)

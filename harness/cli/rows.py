@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import click
 
+from harness.cli.json_output import print_json
 from harness.errors import unknown_name
 
 FORMATS = ("table", "csv", "json")
@@ -31,7 +31,7 @@ def checked(style: str, as_json: bool) -> str:
 def print_rows(header: Sequence[str], rows: Iterable[Sequence[Any]], style: str) -> None:
     """Print rows in one of :data:`FORMATS`."""
     if style == "json":
-        click.echo(json.dumps([dict(zip(header, row, strict=True)) for row in rows], indent=1))
+        print_json([dict(zip(header, row, strict=True)) for row in rows])
     elif style == "csv":
         import csv
         import io

@@ -4,10 +4,8 @@ tables.
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.cli.json_output import print_json
 from harness.cli.options import JSON, RESULTS, results_option
 from harness.wording import counted
 
@@ -86,16 +85,6 @@ def metric_ids_of(registry: Registry, said: Sequence[str], default: Sequence[str
     for metric_id in ids:
         declared_metric(registry, metric_id)
     return ids
-
-
-@contextmanager
-def stdout_kept_clean(active: bool) -> Iterator[None]:
-    """Under ``--json`` nothing but JSON may reach standard output, whatever a plugin prints."""
-    if not active:
-        yield
-        return
-    with redirect_stdout(sys.stderr):
-        yield
 
 
 def standing_of(options: dict[str, Any]) -> Standing:
@@ -189,7 +178,7 @@ def run_requests(
         raise
     if options["as_json"]:
         records = (store.find(*job.cell.place) for job in jobs)
-        click.echo(json.dumps([stored.record.to_json() for stored in records if stored is not None], indent=1))
+        print_json([stored.record.to_json() for stored in records if stored is not None])
     else:
         _print_tables(jobs, store, metric_ids, result)
     click.echo(f"\n{_closing(result, len(jobs), store)}", err=options["as_json"])
@@ -226,7 +215,6 @@ def _run(
     with (
         tempfile.TemporaryDirectory(prefix="harness-") as spare,
         stop_signals(in_process) as stops,
-        stdout_kept_clean(options["as_json"]),
         make_listener(state, len(sweep.jobs), in_process) as listener,
     ):
         stops.say = listener.say

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 
+from harness.cli.json_output import print_json
 from harness.cli.options import JSON, RESULTS, results_option
 
 SHOWN = ("map", "map_relevant@20", "map@20", "p@10", "r@100", "hit@10", "ndcg@10")
@@ -24,7 +23,7 @@ def command(run: str, results: object, as_json: bool) -> None:
     stored = RunStore(Path(str(results))).lookup(run)
     record = stored.record
     if as_json:
-        click.echo(json.dumps(record.to_json(), indent=1))
+        print_json(record.to_json())
         return
     from tabulate import tabulate
 

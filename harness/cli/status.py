@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections import Counter
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.cli.json_output import print_json
 from harness.cli.options import JSON, RESULTS, results_option
 from harness.wording import counted
 
@@ -45,7 +45,10 @@ def command(sweep: str, results: Path, list_all: bool, watch: bool, as_json: boo
         _watch(state, results)
         return
     facts = sweep_facts(state, results)
-    click.echo(json.dumps(facts, indent=1) if as_json else described(facts))
+    if as_json:
+        print_json(facts)
+    else:
+        click.echo(described(facts))
 
 
 def sweep_facts(state: SweepState, results: Path) -> dict[str, Any]:
@@ -197,7 +200,7 @@ def _list(states: list[SweepState], results: Path, as_json: bool) -> None:
             "started": datetime.fromtimestamp(started).isoformat(sep=" ", timespec="seconds"),
         })  # fmt: skip
     if as_json:
-        click.echo(json.dumps(rows, indent=1))
+        print_json(rows)
         return
     shown = [[row["sweep"], row["state"], row["cells"], row["counts"].get("ok", 0), row["started"]] for row in rows]
     click.echo(tabulate(shown, headers=["sweep", "state", "cells", "ok", "worked on last"], disable_numparse=True))

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from harness.cli.options import PLUGIN, default_data_root
-from harness.cli.running import metric_ids_of, run_requests, running_options, stdout_kept_clean
+from harness.cli.running import metric_ids_of, run_requests, running_options
 
 
 @click.command()
@@ -41,8 +41,7 @@ def command(ctx: click.Context, /, plan: str, shard: str | None, **options: Any)
     read = read_plan(plan)
     read.check_plugins()
     plugins = tuple(dict.fromkeys([*read.plugins, *options["plugins"]]))
-    with stdout_kept_clean(options["as_json"]):
-        registry = load_registry(plugins)
+    registry = load_registry(plugins)
     read.check_names(registry)
     metric_ids = metric_ids_of(registry, options["metrics"], read.metrics or ("map",))
     base = CellRequest(MethodRequest(""), plugins=plugins, data_root=default_data_root())

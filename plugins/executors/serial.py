@@ -22,7 +22,6 @@ class SerialExecutor:
 
         Raises:
             HarnessError: Something was asked for that takes a process of its own.
-            KeyboardInterrupt: The second Ctrl-C, in the middle of a cell.
         """
         for option, value in (
             ("--timeout", session.timeout),
@@ -34,7 +33,7 @@ class SerialExecutor:
                     f"{option}: the serial executor runs cells one by one in this process and cannot end one: add "
                     "--executor local."
                 )
-        from harness.worker import run_task
+        from harness.worker import Reply, run_task
 
         placed = {"executor": "serial", "worker": "0"}
         for at, task in enumerate(tasks):
@@ -45,8 +44,8 @@ class SerialExecutor:
             try:
                 reply = run_task(task.text, placed, session.progressed)
             except KeyboardInterrupt:
-                if session.stopping() < STOP_NOW:  # not the user: a component raised it
-                    raise
-                yield from (Ended(left, "stopped") for left in tasks[at:])
-                return
+                if session.stopping() >= STOP_NOW:
+                    yield from (Ended(left, "stopped") for left in tasks[at:])
+                    return
+                reply = Reply(refused="a component raised KeyboardInterrupt").text()
             yield Ended(task, "finished", reply)
