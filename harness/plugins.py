@@ -36,6 +36,7 @@ from harness.declarations import (
     PublishedDeclaration,
 )
 from harness.errors import HarnessError, text_of, unknown_name, what_and_where
+from harness.paths_below import plain_name
 from harness.precision import FP32, PRECISIONS
 from harness.registry import KINDS, PluginState, Registry
 from harness.source_hash import LOOSE_PREFIX
@@ -299,7 +300,7 @@ def _register_all(registry: Registry, manager: pluggy.PluginManager, plugin: Any
 
 def _register_functions(registry: Registry, common: dict[str, Any]) -> dict[str, Callable[..., None]]:
     def method(name: str, recipe: Any, *, summary: str, paper: str = "") -> None:
-        registry.add(MethodDeclaration("method", _checked(name), summary, paper, recipe=recipe, **common))
+        registry.add(MethodDeclaration("method", _checked("method", name), summary, paper, recipe=recipe, **common))
 
     def component(kind: str, made: type[Component], name: str, target: Any, *, summary: str, **facts: Any) -> None:
         if "parameters" in facts:
@@ -307,7 +308,9 @@ def _register_functions(registry: Registry, common: dict[str, Any]) -> dict[str,
             facts["declared_parameters"] = None if declared is None else tuple(declared)
         if "precisions" in facts:
             facts["precisions"] = _checked_precisions(name, facts["precisions"])
-        registry.add(made(kind, _checked(name), summary, facts.pop("paper", ""), target=target, **common, **facts))
+        registry.add(
+            made(kind, _checked(kind, name), summary, facts.pop("paper", ""), target=target, **common, **facts)
+        )
 
     def backbone(name: str, target: Any, **facts: Any) -> None:
         if facts.get("modality") not in ("image", "text", BOTH):
@@ -323,10 +326,14 @@ def _register_functions(registry: Registry, common: dict[str, Any]) -> dict[str,
         component("metric", MetricDeclaration, name, target, **facts)
 
     def dataset(card: Path) -> None:
-        registry.add(DatasetDeclaration("dataset", _checked(Path(card).stem), card=Path(card), **common))
+        registry.add(DatasetDeclaration("dataset", _checked("dataset", Path(card).stem), card=Path(card), **common))
 
     def published(name: str, numbers: Path, *, summary: str, paper: str = "") -> None:
-        registry.add(PublishedDeclaration("published", _checked(name), summary, paper, numbers=Path(numbers), **common))
+        registry.add(
+            PublishedDeclaration(
+                "published", _checked("published", name), summary, paper, numbers=Path(numbers), **common
+            )
+        )
 
     return {
         "register_methods": method,
@@ -367,8 +374,8 @@ def _checked_bounds(name: str, bounds: Any) -> tuple[float, float] | None:
     return low, high
 
 
-def _checked(name: str) -> str:
+def _checked(kind: str, name: Any) -> str:
     """Names end up in paths, tables and comma lists."""
-    if not name or not all(character.isalnum() or character in "-_." for character in name):
-        raise HarnessError(f"{name!r} is no name: use letters, digits, '-', '_' and '.'.")
-    return name
+    if not isinstance(name, str):
+        raise HarnessError(f"{kind}: a name must be text, not {type(name).__name__}.")
+    return plain_name(name, kind)

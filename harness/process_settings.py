@@ -19,12 +19,29 @@ def process_settings_kept() -> Iterator[None]:
     """Put the settings of the process afterwards back to what they were: see :func:`_settings`."""
     before = [(put_back, read, read()) for read, put_back in _settings()]
     try:
-        yield
+        with _descriptors_kept():
+            yield
     finally:
         for put_back, read, value in before:
             with suppress(Exception):  # a folder that is gone, handlers in another thread: the others still count
                 if _now(read) != value:
                     put_back(value)
+
+
+@contextmanager
+def _descriptors_kept() -> Iterator[None]:
+    """Standard output and error at the level of the system: were they closed, the next file would take their place."""
+    kept = {}
+    for number in (1, 2):
+        with suppress(OSError):  # closed from the beginning
+            kept[number] = os.dup(number)
+    try:
+        yield
+    finally:
+        for number, descriptor in kept.items():
+            with suppress(OSError):
+                os.dup2(descriptor, number)
+                os.close(descriptor)
 
 
 def _now(read: Callable[[], Any]) -> Any:

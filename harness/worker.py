@@ -110,7 +110,7 @@ _trackers: dict[tuple[tuple[str, ...], tuple[Path, ...]], Trackers] = {}
 
 def adopt(workbench: Workbench, plugins: tuple[Path, ...]) -> None:
     """Let cells that are run in this very process use what is loaded already."""
-    _workbenches[plugins, workbench.device] = workbench
+    _workbenches[tuple(file.absolute() for file in plugins), workbench.device] = workbench
 
 
 def close_trackers() -> None:

@@ -83,7 +83,15 @@ class _Notes(logging.Handler):
 
 
 def main() -> None:
-    """Entry point of the ``harness`` script: errors become one sentence and an exit code."""
+    """Entry point of the ``harness`` script: the process ends with the command."""
+    from harness.cli.leaving import not_held_up
+
+    with not_held_up():
+        _command()
+
+
+def _command() -> None:
+    """Errors become one sentence and an exit code."""
     logger = logging.getLogger("harness")
     logger.propagate = False
     logger.handlers = [_Notes()]

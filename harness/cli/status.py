@@ -58,6 +58,7 @@ def sweep_facts(state: SweepState, results: Path) -> dict[str, Any]:
         HarnessError: Its list of cells cannot be read.
     """
     from harness.records.ends import ends_of
+    from harness.sweep_state import told_of_fatal
 
     cells = state.cells()
     ends = ends_of(results, [(cell.method, cell.dataset, cell.hash) for cell in cells])
@@ -85,6 +86,7 @@ def sweep_facts(state: SweepState, results: Path) -> dict[str, Any]:
             for cell in cells
             if cell.hash in ends and cell.hash not in busy and ends[cell.hash].status != "ok"
         ],
+        "fatal": [told_of_fatal(cell) for cell in state.fatal() if cell.hash not in ends],
         "seconds_left": _seconds_left(ends, invocations, len(left) + len(running)),
         "command": _command(invocations),
     }  # fmt: skip
@@ -164,6 +166,8 @@ def described(facts: dict[str, Any]) -> str:
     more = len(facts["failures"]) - SHOWN_FAILURES
     if more > 0:
         lines += ["", f"and {more} more that failed; `harness table --runs` lists all."]
+    for sentence in facts["fatal"]:
+        lines += ["", sentence]
     if facts["failures"]:
         elsewhere = results_option(Path(facts["folder"]).parent.parent)
         lines += ["", f"`harness show HASH{elsewhere}` has the command that repeats a cell."]
