@@ -223,13 +223,13 @@ def _load_one(registry: Registry, manager: pluggy.PluginManager, candidate: _Can
 def failure_of_plugin(error: BaseException) -> str:
     """One sentence of an error that came up in the code of somebody else's plugin; "" of any other error."""
     installed = {candidate.package for candidate in _installed() if not candidate.ours}
-    frame = error.__traceback__
+    place, frame = "", error.__traceback__
     while frame is not None:
         module = str(frame.tb_frame.f_globals.get("__name__", ""))
         if module.startswith(LOOSE_PREFIX) or module.partition(".")[0] in installed:
-            return f"plugin {module.removeprefix(LOOSE_PREFIX)} failed: {what_and_where(error)}"
+            place = frame.tb_frame.f_code.co_filename
         frame = frame.tb_next
-    return ""
+    return f"a plugin failed: {what_and_where(error, Path(place))}" if place else ""
 
 
 def _agreed_api(plugin: Any) -> int | None:

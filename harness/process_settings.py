@@ -56,7 +56,7 @@ def _settings() -> list[tuple[Callable[[], Any], Callable[[Any], object]]]:
     """How each setting is read, and how it is put back."""
     import numpy as np
 
-    return [
+    found: list[tuple[Callable[[], Any], Callable[[Any], object]]] = [
         (sys.getrecursionlimit, sys.setrecursionlimit),
         (os.getcwd, os.chdir),
         (_umask, os.umask),
@@ -70,6 +70,10 @@ def _settings() -> list[tuple[Callable[[], Any], Callable[[Any], object]]]:
         (np.geterr, lambda value: np.seterr(**value)),
         (_handlers, _set_handlers),
     ]
+    if hasattr(signal, "setitimer"):
+        clock = signal.ITIMER_REAL
+        found.append((lambda: signal.getitimer(clock), lambda value: signal.setitimer(clock, *value)))
+    return found
 
 
 def _umask() -> int:
@@ -96,15 +100,12 @@ def _set_warning_filters(value: list[Any]) -> None:
 
 
 def _handlers() -> dict[int, Any]:
-    """Signal to handler, of those that Python has set; and the seconds until an alarm, 0 for none."""
+    """Signal to handler, of those that Python has set."""
     handlers = {int(number): signal.getsignal(number) for number in signal.valid_signals()}
-    alarm = signal.getitimer(signal.ITIMER_REAL)[0] if hasattr(signal, "setitimer") else 0.0
-    return {**handlers, 0: alarm}
+    return {number: handler for number, handler in handlers.items() if handler is not None}
 
 
 def _set_handlers(value: dict[int, Any]) -> None:
-    if value[0] == 0.0 and hasattr(signal, "setitimer"):
-        signal.setitimer(signal.ITIMER_REAL, 0.0)
     for number, handler in value.items():
-        if number and handler is not None and signal.getsignal(number) != handler:
+        if signal.getsignal(number) != handler:
             signal.signal(number, handler)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from harness.declarations import BOTH, BackboneDeclaration, Component, Declaration
+from harness.declarations import BOTH, BackboneDeclaration, Component, Declaration, MethodDeclaration
 from harness.errors import HarnessError, unknown_name
 from harness.parameters import Parameter
 
@@ -153,18 +154,18 @@ def _check_types(declaration: Declaration) -> None:
     Raises:
         HarnessError: One has another type.
     """
-    for fact in fields(declaration):
-        value = getattr(declaration, fact.name)
-        default = fact.default_factory() if fact.default_factory is not MISSING else fact.default
-        wanted = (list, tuple) if isinstance(default, tuple) else type(default)
-        if default is not MISSING and default is not None and not isinstance(value, wanted):
-            raise HarnessError(
-                f"{declaration.kind} {declaration.name!r}: {fact.name} must be of type {type(default).__name__}, not "
-                f"{type(value).__name__}."
-            )
+    title = f"{declaration.kind} {declaration.name!r}"
+    for thing in (declaration, *([declaration.recipe] if isinstance(declaration, MethodDeclaration) else ())):
+        for fact in fields(thing):
+            value = getattr(thing, fact.name)
+            default = fact.default_factory() if fact.default_factory is not MISSING else fact.default
+            wanted: Any = {tuple: (list, tuple), dict: Mapping}.get(type(default), type(default))
+            if default is not MISSING and default is not None and not isinstance(value, wanted):
+                raise HarnessError(
+                    f"{title}: {fact.name} must be of type {type(default).__name__}, not {type(value).__name__}."
+                )
     for parameter in getattr(declaration, "declared_parameters", None) or ():
         if not isinstance(parameter, Parameter):
             raise HarnessError(
-                f"{declaration.kind} {declaration.name!r}: parameters must be made with Parameter(...); one is of type "
-                f"{type(parameter).__name__}."
+                f"{title}: a parameter must be made with Parameter(...), not {type(parameter).__name__}."
             )

@@ -263,6 +263,11 @@ class _Run:
         ended_tasks: Iterator[Ended] = self.sweep.executor.run(tasks, session)
         try:
             for ended in ended_tasks:
+                if not isinstance(ended, Ended):
+                    raise HarnessError(
+                        f"the executor gives {type(ended).__name__} where its contract asks for Ended "
+                        "(harness/execution.py)."
+                    )
                 self._settle(ended)
         finally:
             close = getattr(ended_tasks, "close", None)
