@@ -40,6 +40,7 @@ def attempt(
     number: int = 1,
     placed: Mapping[str, str] | None = None,
     log: CellLog | None = None,
+    stopped: Callable[[], bool] = lambda: True,
 ) -> Outcome:
     """Run a cell; an error becomes a failed record.
 
@@ -55,13 +56,14 @@ def attempt(
         number: 2 for the second attempt, as stored in the record.
         placed: Who runs the cell ({"executor": "local", "worker": "0"}), for the record's environment.
         log: The cell's log; one in memory by default.
+        stopped: Asked after a KeyboardInterrupt: whether the user wants to stop; otherwise a component raised it.
 
     Returns:
         What to store: status ``ok``, ``invalid`` (with all its numbers), ``failed`` or ``oom``.
 
     Raises:
-        KeyboardInterrupt: The user wants to stop, or a component says so; the executor knows. Nothing else,
-            ``SystemExit`` and other kinds of BaseException included, comes out.
+        KeyboardInterrupt: The user wants to stop. Nothing else, ``SystemExit`` and other kinds of BaseException
+            included, comes out.
     """
     started = datetime.now(UTC)
     log = log or CellLog()
@@ -84,9 +86,9 @@ def attempt(
         if record.error is not None:
             log.add(f"{record.status}: {record.error.message}")
         return Outcome(record, outcome.arrays, outcome.model, log.lines)
-    except KeyboardInterrupt:
-        raise
     except BaseException as error:  # a component that calls sys.exit must not end the grid
+        if isinstance(error, KeyboardInterrupt) and stopped():
+            raise
         failure, status = failure_of(error, settings)
         log.add(f"{status}: {failure.message}")
         failure = failure.model_copy(update={"log": log.tail()})

@@ -197,7 +197,9 @@ def values_per_query(
                 if np.shape(found) != (len(part),):
                     raise TypeError(f"it returned shape {np.shape(found)} for {len(part)} queries")
                 values[metric_id] = np.asarray(found, dtype=np.float64)
-            except Exception as error:
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
                 reasons.setdefault(metric_id, f"{type(error).__name__}: {text_of(error)}")
                 values[metric_id] = np.full(len(part), np.nan)
         return values

@@ -33,7 +33,7 @@ class SerialExecutor:
                     f"{option}: the serial executor runs cells one by one in this process and cannot end one: add "
                     "--executor local."
                 )
-        from harness.worker import Reply, run_task
+        from harness.worker import run_task
 
         placed = {"executor": "serial", "worker": "0"}
         for at, task in enumerate(tasks):
@@ -42,10 +42,8 @@ class SerialExecutor:
                 return
             session.began(task, "0")
             try:
-                reply = run_task(task.text, placed, session.progressed)
-            except KeyboardInterrupt:
-                if session.stopping() >= STOP_NOW:
-                    yield from (Ended(left, "stopped") for left in tasks[at:])
-                    return
-                reply = Reply(refused="a component raised KeyboardInterrupt").text()
+                reply = run_task(task.text, placed, session.progressed, stopped=lambda: session.stopping() >= STOP_NOW)
+            except KeyboardInterrupt:  # the second Ctrl-C
+                yield from (Ended(left, "stopped") for left in tasks[at:])
+                return
             yield Ended(task, "finished", reply)

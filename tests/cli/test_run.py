@@ -183,7 +183,7 @@ FAILURES = {
     "raise": ("failed", "ValueError", "ValueError: out of patience"),
     "two lines": ("failed", "RuntimeError", "RuntimeError: one two"),
     "exit": ("failed", "SystemExit", "SystemExit: 3"),
-    "interrupt": ("failed", "HarnessError", "a component raised KeyboardInterrupt"),
+    "interrupt": ("failed", "KeyboardInterrupt", "KeyboardInterrupt: "),
     "memory": ("oom", "MemoryError", "MemoryError: too large"),
     "nan": ("failed", "HarnessError", "hasher 'moody', encode_image: 1 of 12 items have NaN or infinite outputs."),
     "shape": ("failed", "HarnessError", "hasher 'moody': encode_image must return (12, 16); it returned (12, 15)."),

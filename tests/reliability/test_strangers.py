@@ -8,7 +8,7 @@ import pytest
 
 TROUBLE = {
     "unforeseen": "Unforeseen: nobody catches this",
-    "interrupt": "a component raised KeyboardInterrupt",
+    "interrupt": "KeyboardInterrupt: ",
     "thread": "",
     "children": "",
     "change": "Unforeseen: all is changed",
