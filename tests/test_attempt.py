@@ -204,7 +204,8 @@ def test_a_log_without_end_keeps_its_beginning_and_its_end(tmp_path, monkeypatch
 
 def test_a_warning_whose_text_cannot_be_made_fails_nothing(monkeypatch):
     logger = logging.getLogger("harness")
-    monkeypatch.setattr(logger, "propagate", False)  # as on the command line, and pytest's own handlers would raise
+    monkeypatch.setattr(logger, "propagate", False)  # as on the command line
+    monkeypatch.setattr(logger, "handlers", [])  # those of pytest raise
     log = CellLog()
     with log.listening():
         logger.warning("%d", "no number")
