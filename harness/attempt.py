@@ -12,7 +12,7 @@ from harness.cell_log import CellLog
 from harness.context import Progress, ignore_progress
 from harness.declarations import MetricDeclaration
 from harness.environment import environment
-from harness.errors import HarnessError, what_and_where
+from harness.errors import HarnessError, cut, text_of, what_and_where
 from harness.records.schema import Failure, RunRecord, Status
 from harness.runner import Outcome, make_record, run_job
 from harness.settings import RunSettings, applied
@@ -40,6 +40,7 @@ def attempt(
     number: int = 1,
     placed: Mapping[str, str] | None = None,
     log: CellLog | None = None,
+    stopped: Callable[[], bool] = lambda: True,
 ) -> Outcome:
     """Run a cell; an error becomes a failed record.
 
@@ -55,12 +56,14 @@ def attempt(
         number: 2 for the second attempt, as stored in the record.
         placed: Who runs the cell ({"executor": "local", "worker": "0"}), for the record's environment.
         log: The cell's log; one in memory by default.
+        stopped: Asked after a KeyboardInterrupt: whether the user wants to stop; otherwise a component raised it.
 
     Returns:
         What to store: status ``ok``, ``invalid`` (with all its numbers), ``failed`` or ``oom``.
 
     Raises:
-        KeyboardInterrupt: The user wants to stop. Nothing else, ``SystemExit`` of a component included, comes out.
+        KeyboardInterrupt: The user wants to stop. Nothing else, ``SystemExit`` and other kinds of BaseException
+            included, comes out.
     """
     started = datetime.now(UTC)
     log = log or CellLog()
@@ -83,7 +86,9 @@ def attempt(
         if record.error is not None:
             log.add(f"{record.status}: {record.error.message}")
         return Outcome(record, outcome.arrays, outcome.model, log.lines)
-    except (Exception, SystemExit) as error:  # a component that calls sys.exit must not end the grid
+    except BaseException as error:  # a component that calls sys.exit must not end the grid
+        if isinstance(error, KeyboardInterrupt) and stopped():
+            raise
         failure, status = failure_of(error, settings)
         log.add(f"{status}: {failure.message}")
         failure = failure.model_copy(update={"log": log.tail()})
@@ -122,12 +127,12 @@ def failure_of(error: BaseException, settings: RunSettings) -> tuple[Failure, St
     """What a record says of an error, and the status that follows from it."""
     out_of_memory = _is_out_of_memory(error)
     if isinstance(error, HarnessError):
-        tail, message = [], str(error)
+        tail, message = [], text_of(error)
     elif settings.deterministic and _is_nondeterminism(error):
         tail, message = [], _nondeterminism(error)
     else:
         tail, message = traceback.format_exception(error), what_and_where(error)
-        tail = "".join(tail).splitlines()[-TRACEBACK_LINES:]
+        tail = [cut(line) for line in "".join(tail).splitlines()[-TRACEBACK_LINES:]]
     failure = Failure(kind=type(error).__name__, message=message, traceback=tail)
     return failure, "oom" if out_of_memory else "failed"
 
@@ -158,19 +163,20 @@ def _is_out_of_memory(error: BaseException) -> bool:
     import torch
 
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
-        isinstance(error, RuntimeError) and any(sign in str(error) for sign in OUT_OF_MEMORY)
+        isinstance(error, RuntimeError) and any(sign in text_of(error) for sign in OUT_OF_MEMORY)
     )
 
 
 def _is_nondeterminism(error: BaseException) -> bool:
     """Torch raises a RuntimeError under use_deterministic_algorithms, in one of two wordings."""
     return isinstance(error, RuntimeError) and (
-        "does not have a deterministic implementation" in str(error) or "CUBLAS_WORKSPACE_CONFIG" in str(error)
+        "does not have a deterministic implementation" in text_of(error) or "CUBLAS_WORKSPACE_CONFIG" in text_of(error)
     )
 
 
 def _nondeterminism(error: BaseException) -> str:
-    operation = str(error).partition(" does not have")[0].strip() if "does not have" in str(error) else "a product"
+    before, does_not_have, _ = text_of(error).partition(" does not have")
+    operation = before.strip() if does_not_have else "a product"
     lines = [line for line in traceback.extract_tb(error.__traceback__) if "site-packages" not in line.filename]
     where = f" ({lines[-1].filename}, line {lines[-1].lineno})" if lines else ""
     return (

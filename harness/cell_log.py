@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from harness.context import Progress
+from harness.errors import cut
 
 TAIL_LINES = 30
 """Lines of a log that a failed record keeps."""
+
+MOST_CHARACTERS = 10_000_000
+"""Of a whole log; of one that grows beyond it the last lines are kept as well, and what lies between is left out."""
 
 
 class CellLog:
@@ -23,20 +28,42 @@ class CellLog:
     """
 
     def __init__(self, file: Path | None = None) -> None:
-        self.lines: list[str] = []
         self.file = file
         self.begin = time.perf_counter()
+        self._first: list[str] = []
+        self._last: deque[str] = deque(maxlen=TAIL_LINES)
+        self._left_out = 0
+        self._room = self._room_of_file = MOST_CHARACTERS
+
+    @property
+    def lines(self) -> list[str]:
+        """All lines, but for those that had no room."""
+        between = [f"... {self._left_out} lines are left out ..."] if self._left_out else []
+        return [*self._first, *between, *self._last]
 
     def add(self, text: str) -> None:
         """Add a line. A file that cannot be written is let go: the lines stay in memory."""
-        line = f"{time.perf_counter() - self.begin:9.3f}s {text}"
-        self.lines.append(line)
+        line = f"{time.perf_counter() - self.begin:9.3f}s {cut(text)}"
+        self._room -= len(line)
+        if self._room >= 0:
+            self._first.append(line)
+        else:
+            self._left_out += len(self._last) == TAIL_LINES
+            self._last.append(line)
         if self.file is not None:
-            try:
-                with self.file.open("a", encoding="utf-8") as opened:
-                    opened.write(line + "\n")
-            except OSError:
-                self.file = None
+            self._write(line)
+
+    def _write(self, line: str) -> None:
+        """Append to the file, which begins anew with the last lines where it has become too long."""
+        assert self.file is not None
+        self._room_of_file -= len(line)
+        try:
+            with self.file.open("a" if self._room_of_file >= 0 else "w", encoding="utf-8") as opened:
+                opened.write("\n".join([line] if self._room_of_file >= 0 else self.tail()) + "\n")
+        except OSError:
+            self.file = None
+        if self._room_of_file < 0:
+            self._room_of_file = MOST_CHARACTERS
 
     def progressed(self, progress: Progress) -> None:
         """Add a line of progress."""
@@ -45,7 +72,7 @@ class CellLog:
 
     def tail(self) -> list[str]:
         """The last lines."""
-        return self.lines[-TAIL_LINES:]
+        return [*self._first[-TAIL_LINES:], *self._last][-TAIL_LINES:]
 
     @contextmanager
     def listening(self) -> Iterator[None]:
@@ -69,7 +96,11 @@ class _Lines(logging.Handler):
         self.log = log
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.log.add(f"{record.levelname.lower()} {record.name}: {record.getMessage()}")
+        try:
+            said = record.getMessage()
+        except Exception as error:  # a text that does not fit its values, or a value without a text
+            said = f"{type(error).__name__} while its text was made"
+        self.log.add(f"{record.levelname.lower()} {record.name}: {said}")
 
 
 def tail_of(file: Path, lines: int = TAIL_LINES) -> list[str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from harness.errors import HarnessError
+from harness.errors import HarnessError, cut
 from harness.precision import BF16, FP32
 from harness.seeding import frozen_global_randomness, numpy_generator, torch_generator
 
@@ -90,7 +90,15 @@ class RunContext:
         rate: float | None = None,
     ) -> None:
         """Pass progress on to whoever listens."""
-        self.listener(Progress(phase, epoch, epochs, None if loss is None else float(loss), rate))
+        self.listener(
+            Progress(
+                cut(str(phase)),
+                int(epoch),
+                int(epochs),
+                None if loss is None else float(loss),
+                None if rate is None else float(rate),
+            )
+        )
 
     def autocast(self) -> AbstractContextManager[None]:
         """Products in bf16 while this lasts, under precision bf16; nothing changes under the others."""

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from pathlib import Path
 
 from harness.wording import shortened
+
+LONGEST_TEXT = 2000
+"""Characters of an error's text, or of a line of a log, that are kept: a record must stay readable."""
 
 LONGEST_NAME = 200
 """Characters that are compared with the names that exist."""
@@ -67,11 +71,33 @@ def unknown_name(kind: str, name: str, known: Iterable[str], remark: str = "") -
     return HarnessError(f"unknown {kind} {shortened(name)!r}: {hint}{' ' + remark if remark else ''}")
 
 
-def what_and_where(error: BaseException) -> str:
-    """Kind, text and place of a component's own error: the last line that is not inside a library."""
+def cut(text: str) -> str:
+    """A stranger's text as far as a record or a log keeps it: of :data:`LONGEST_TEXT` at most, and valid Unicode."""
+    kept = text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}..."
+    return kept.encode("utf-8", "backslashreplace").decode()
+
+
+def text_of(error: BaseException) -> str:
+    """What an error says, on one line and cut, also where its class fails to make the text."""
+    try:
+        text = str(error.msg if isinstance(error, SyntaxError) else error)  # str() of it names the place as well
+    except BaseException as failure:  # whatever a stranger's class may raise
+        text = f"its text cannot be made: str() raises {type(failure).__name__}"
+    return cut(" ".join(text[: 2 * LONGEST_TEXT].split()))
+
+
+def what_and_where(error: BaseException, file: Path | None = None) -> str:
+    """Kind, text and place of a component's own error.
+
+    Args:
+        error: The error.
+        file: The plugin's file, whose last line is named if the error passed there; otherwise the last line that is not
+            inside a library.
+    """
     import traceback
 
     lines = traceback.extract_tb(error.__traceback__)
-    ours = [line for line in lines if "site-packages" not in line.filename] or lines
+    of_plugin = [line for line in lines if file is not None and Path(line.filename).resolve() == file.resolve()]
+    ours = of_plugin or [line for line in lines if "site-packages" not in line.filename] or lines
     where = f" ({ours[-1].filename}, line {ours[-1].lineno})" if ours else ""
-    return f"{type(error).__name__}: {' '.join(str(error).split())}{where}"
+    return f"{type(error).__name__}: {text_of(error)}{where}"

@@ -117,7 +117,9 @@ class Executor(Protocol):
 
         A worker calls ``harness.worker.run_task(task.text, placed)`` with ``placed`` a dictionary of strings: the
         names ``executor`` and ``worker`` (for people), and ``device`` where the engine has chosen one (for example
-        "cuda" after it made a single GPU visible). run_task never raises for what goes wrong in a cell.
+        "cuda" after it made a single GPU visible). run_task never raises for what goes wrong in a cell;
+        it raises KeyboardInterrupt where ``stopped=`` (a function) says that the user wants to stop, as it does by
+        default: engines whose workers never hear Ctrl-C say False, and a component that raises it fails its cell.
 
         After :attr:`Session.stopping` has become :data:`FINISH_RUNNING` nothing new is begun; after :data:`STOP_NOW`
         what runs is ended; tasks that did not run end as "stopped". A list of one task is run alone: nothing else of

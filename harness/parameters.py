@@ -42,6 +42,13 @@ class Parameter:
     needs: Mapping[Value, Need] = field(default_factory=dict)
     unsaid: bool = False
 
+    def __post_init__(self) -> None:
+        """Names and meanings are text, and the default is a plain value, also where it was given as one of numpy's."""
+        for text in (self.name, self.meaning):
+            if not isinstance(text, str):
+                raise HarnessError(f"Parameter(...): name and meaning must be text, not {type(text).__name__}.")
+        object.__setattr__(self, "default", _plain(self.default, self.name))
+
     @property
     def type_name(self) -> str:
         """The type in words, with choices or limits."""
@@ -96,6 +103,25 @@ class Parameter:
         ):
             raise HarnessError(f"{where}={text}: expected {self.type_name}.")
         return value
+
+
+def _plain(value: Any, name: str) -> Value:
+    """A value without what a class derived from its type may have changed.
+
+    Raises:
+        HarnessError: It is of another type.
+    """
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        return int.__pos__(value)
+    if isinstance(value, float):
+        return float.__pos__(value)
+    if isinstance(value, str):
+        return str.__str__(value)
+    raise HarnessError(
+        f"parameter {name!r} needs a default of type bool, int, float or str, not {type(value).__name__}."
+    )
 
 
 def _read_bool(text: str) -> bool:

@@ -35,7 +35,8 @@ from harness.declarations import (
     ProtocolDeclaration,
     PublishedDeclaration,
 )
-from harness.errors import HarnessError, unknown_name
+from harness.errors import HarnessError, text_of, unknown_name, what_and_where
+from harness.paths_below import plain_name
 from harness.precision import FP32, PRECISIONS
 from harness.registry import KINDS, PluginState, Registry
 from harness.regular_file import require_regular
@@ -105,6 +106,7 @@ class _Candidate:
     load: Callable[[], Any]
     file: Path | None = None
     version: str = ""
+    package: str = ""
     ours: bool = False
 
 
@@ -116,7 +118,10 @@ def _installed() -> list[_Candidate]:
         version = distribution.version if distribution else ""
         origin = f"{distribution.name} {version}" if distribution else "entry point"
         ours = not _own_first(entry_point)[0]
-        found.append(_Candidate(entry_point.name, origin, entry_point.load, version=version, ours=ours))
+        package = entry_point.module.partition(".")[0]
+        found.append(
+            _Candidate(entry_point.name, origin, entry_point.load, version=version, package=package, ours=ours)
+        )
     return found
 
 
@@ -202,8 +207,10 @@ def _load_one(registry: Registry, manager: pluggy.PluginManager, candidate: _Can
             f"a hook is wrong: {_one_line(failure)}; {_near_hooks(plugin)}the hooks are listed in harness/hookspecs.py."
         )
     except HarnessError as failure:
-        error = str(failure)
-    except (Exception, SystemExit) as failure:
+        error = text_of(failure)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as failure:
         error = f"{type(failure).__name__} while loading: {_one_line(failure)} ({_place(failure, file)})."
     if error and plugin is not None:
         registry.remove_plugin(plugin_name)
@@ -212,6 +219,18 @@ def _load_one(registry: Registry, manager: pluggy.PluginManager, candidate: _Can
     state = PluginState(plugin_name, origin, file, error, version, api)
     registry.plugins.append(state)
     return state
+
+
+def failure_of_plugin(error: BaseException) -> str:
+    """One sentence of an error that came up in the code of somebody else's plugin; "" of any other error."""
+    installed = {candidate.package for candidate in _installed() if not candidate.ours}
+    place, frame = "", error.__traceback__
+    while frame is not None:
+        module = str(frame.tb_frame.f_globals.get("__name__", ""))
+        if module.startswith(LOOSE_PREFIX) or module.partition(".")[0] in installed:
+            place = frame.tb_frame.f_code.co_filename
+        frame = frame.tb_next
+    return f"a plugin failed: {what_and_where(error, Path(place))}" if place else ""
 
 
 def _agreed_api(plugin: Any) -> int | None:
@@ -246,8 +265,7 @@ def _near_hooks(plugin: Any) -> str:
 
 
 def _one_line(error: BaseException) -> str:
-    text = error.msg if isinstance(error, SyntaxError) else str(error)  # str() names the place, which is named anyway
-    return " ".join(text.split()) or type(error).__name__
+    return text_of(error) or type(error).__name__
 
 
 def _place(error: BaseException, file: Path | None) -> str:
@@ -283,7 +301,7 @@ def _register_all(registry: Registry, manager: pluggy.PluginManager, plugin: Any
 
 def _register_functions(registry: Registry, common: dict[str, Any]) -> dict[str, Callable[..., None]]:
     def method(name: str, recipe: Any, *, summary: str, paper: str = "") -> None:
-        registry.add(MethodDeclaration("method", _checked(name), summary, paper, recipe=recipe, **common))
+        registry.add(MethodDeclaration("method", _checked("method", name), summary, paper, recipe=recipe, **common))
 
     def component(kind: str, made: type[Component], name: str, target: Any, *, summary: str, **facts: Any) -> None:
         if "parameters" in facts:
@@ -291,7 +309,9 @@ def _register_functions(registry: Registry, common: dict[str, Any]) -> dict[str,
             facts["declared_parameters"] = None if declared is None else tuple(declared)
         if "precisions" in facts:
             facts["precisions"] = _checked_precisions(name, facts["precisions"])
-        registry.add(made(kind, _checked(name), summary, facts.pop("paper", ""), target=target, **common, **facts))
+        registry.add(
+            made(kind, _checked(kind, name), summary, facts.pop("paper", ""), target=target, **common, **facts)
+        )
 
     def backbone(name: str, target: Any, **facts: Any) -> None:
         if facts.get("modality") not in ("image", "text", BOTH):
@@ -307,10 +327,14 @@ def _register_functions(registry: Registry, common: dict[str, Any]) -> dict[str,
         component("metric", MetricDeclaration, name, target, **facts)
 
     def dataset(card: Path) -> None:
-        registry.add(DatasetDeclaration("dataset", _checked(Path(card).stem), card=Path(card), **common))
+        registry.add(DatasetDeclaration("dataset", _checked("dataset", Path(card).stem), card=Path(card), **common))
 
     def published(name: str, numbers: Path, *, summary: str, paper: str = "") -> None:
-        registry.add(PublishedDeclaration("published", _checked(name), summary, paper, numbers=Path(numbers), **common))
+        registry.add(
+            PublishedDeclaration(
+                "published", _checked("published", name), summary, paper, numbers=Path(numbers), **common
+            )
+        )
 
     return {
         "register_methods": method,
@@ -351,8 +375,8 @@ def _checked_bounds(name: str, bounds: Any) -> tuple[float, float] | None:
     return low, high
 
 
-def _checked(name: str) -> str:
+def _checked(kind: str, name: Any) -> str:
     """Names end up in paths, tables and comma lists."""
-    if not name or not all(character.isalnum() or character in "-_." for character in name):
-        raise HarnessError(f"{name!r} is no name: use letters, digits, '-', '_' and '.'.")
-    return name
+    if not isinstance(name, str):
+        raise HarnessError(f"{kind}: a name must be text, not {type(name).__name__}.")
+    return plain_name(name, kind)

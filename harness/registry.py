@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from harness.declarations import BOTH, BackboneDeclaration, Component, Declaration
+from harness.declarations import BOTH, BackboneDeclaration, Component, Declaration, MethodDeclaration
 from harness.errors import HarnessError, unknown_name
+from harness.parameters import Parameter
 
 KINDS = {
     "method": "methods",
@@ -118,8 +120,9 @@ class Registry:
         """Add a declaration.
 
         Raises:
-            HarnessError: The name is taken; the message names both files.
+            HarnessError: The name is taken, and the message names both files; or a fact is of another type.
         """
+        _check_types(declaration)
         taken = self._found[declaration.kind].get(declaration.name)
         if taken is not None:
             raise HarnessError(
@@ -143,3 +146,26 @@ class Registry:
             if isinstance(declaration, Component)
         )
         return {module.partition(".")[0] for module in modules if module} - {"harness"}
+
+
+def _check_types(declaration: Declaration) -> None:
+    """Each fact has the type of its default: what a plugin hands over is printed, compared and added up later.
+
+    Raises:
+        HarnessError: One has another type.
+    """
+    title = f"{declaration.kind} {declaration.name!r}"
+    for thing in (declaration, *([declaration.recipe] if isinstance(declaration, MethodDeclaration) else ())):
+        for fact in fields(thing):
+            value = getattr(thing, fact.name)
+            default = fact.default_factory() if fact.default_factory is not MISSING else fact.default
+            wanted: Any = {tuple: (list, tuple), dict: Mapping}.get(type(default), type(default))
+            if default is not MISSING and default is not None and not isinstance(value, wanted):
+                raise HarnessError(
+                    f"{title}: {fact.name} must be of type {type(default).__name__}, not {type(value).__name__}."
+                )
+    for parameter in getattr(declaration, "declared_parameters", None) or ():
+        if not isinstance(parameter, Parameter):
+            raise HarnessError(
+                f"{title}: a parameter must be made with Parameter(...), not {type(parameter).__name__}."
+            )

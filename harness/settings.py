@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from harness.process_settings import process_settings_kept
 from harness.quantities import check_whole
 
 if TYPE_CHECKING:
@@ -45,8 +46,8 @@ class RunSettings:
 def applied(settings: RunSettings) -> Iterator[torch.device]:
     """Run under some settings, and put everything back afterwards.
 
-    What is put back are also torch's other global settings, so that a component which changes them spoils its own
-    cell alone.
+    What is put back are also other global settings of torch and of the process, so that a component which changes them
+    spoils its own cell alone.
 
     Args:
         settings: The settings.
@@ -62,6 +63,7 @@ def applied(settings: RunSettings) -> Iterator[torch.device]:
 
     device = choose_device(settings.device)
     with ExitStack() as stack:
+        stack.enter_context(process_settings_kept())
         stack.enter_context(torch_settings_kept())
         stack.enter_context(_threads(settings.threads))
         _set_deterministic(settings.deterministic, stack)
@@ -79,11 +81,15 @@ def torch_settings_kept() -> Iterator[None]:
         torch.are_deterministic_algorithms_enabled(),
         torch.is_deterministic_algorithms_warn_only_enabled(),
     )
+    place, anomalies = torch.get_default_device(), torch.is_anomaly_enabled()
     products, flags = torch.get_float32_matmul_precision(), (cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32)
     try:
         yield
     finally:
         torch.set_default_dtype(dtype)
+        if torch.get_default_device() != place:
+            torch.set_default_device(None if place.type == "cpu" else place)  # "cpu" would slow down each call
+        torch.autograd.set_detect_anomaly(anomalies)
         torch.set_num_threads(threads)
         torch.set_grad_enabled(gradients)
         _deterministic_algorithms(deterministic, warn_only)

@@ -16,6 +16,7 @@ from harness.command import command_of
 from harness.context import Progress
 from harness.errors import CombinationError, HarnessError, UnsavedError
 from harness.execution import STOP_NOW, Ended, Executor, Session, Task
+from harness.processes import no_child_left
 from harness.records.ends import End, ends_of
 from harness.records.schema import RunRecord, Status
 from harness.records.store import RunStore
@@ -219,7 +220,8 @@ class _Run:
             return
         adopt(self.sweep.workbench, self.sweep.pending[0].request.plugins)
         try:
-            self._run_pending()
+            with no_child_left(self.listener.noted):
+                self._run_pending()
         except KeyboardInterrupt:
             if self.sweep.session.stopping() < STOP_NOW:  # not the user: a component raised it
                 raise
@@ -261,6 +263,11 @@ class _Run:
         ended_tasks: Iterator[Ended] = self.sweep.executor.run(tasks, session)
         try:
             for ended in ended_tasks:
+                if not isinstance(ended, Ended):
+                    raise HarnessError(
+                        f"the executor gives {type(ended).__name__} where its contract asks for Ended "
+                        "(harness/execution.py)."
+                    )
                 self._settle(ended)
         finally:
             close = getattr(ended_tasks, "close", None)

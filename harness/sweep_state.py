@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import shlex
 import socket
@@ -28,6 +29,8 @@ from harness.paths_below import path_below
 from harness.processes import process_exists
 from harness.whole_file import replace_text
 from harness.worker_state import WorkerState, forget_worker, log_beside, read_workers
+
+log = logging.getLogger(__name__)
 
 FOLDER = "sweeps"
 """Below the results folder."""
@@ -145,6 +148,11 @@ class SweepState:
         """Workers that work on a cell now."""
         return [worker for worker in read_workers(self.workers) if worker.alive]
 
+    def fatal(self) -> list[WorkerState]:
+        """Cells that ran in the very process of a command when it ended without a word: they may have ended it."""
+        killed = {one.pid for one in self.invocations() if one.state == "killed"}
+        return [worker for worker in read_workers(self.workers) if not worker.alive and worker.pid in killed]
+
     def tail_of(self, cell_hash: str) -> list[str]:
         """The last lines of the log of a cell whose worker is gone; its file is removed."""
         tail: list[str] = []
@@ -170,6 +178,8 @@ def open_state(results: Path, name: str, cells: Sequence[PlannedCell]) -> SweepS
     try:
         state.workers.mkdir(parents=True, exist_ok=True)
         (state.folder / "invocations").mkdir(exist_ok=True)
+        for cell in state.fatal():
+            log.warning("%s", told_of_fatal(cell))
         _clear(state)
         listed = [[cell.hash, cell.method, cell.dataset, cell.title] for cell in cells]
         try:
@@ -184,6 +194,14 @@ def open_state(results: Path, name: str, cells: Sequence[PlannedCell]) -> SweepS
             "another folder with --results."
         ) from error
     return state
+
+
+def told_of_fatal(cell: WorkerState) -> str:
+    """One sentence about one of :meth:`SweepState.fatal`."""
+    return (
+        f"{cell.title} ran in process {cell.pid} when that was killed or ended without a word; if the cell ends its "
+        "process, --executor local keeps the harm to the cell."
+    )
 
 
 def _clear(state: SweepState) -> None:

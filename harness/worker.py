@@ -18,10 +18,10 @@ from harness.attempt import attempt, of_a_gpu
 from harness.cell_log import CellLog
 from harness.command import request_of
 from harness.context import Progress, ignore_progress
-from harness.errors import HarnessError
+from harness.errors import HarnessError, text_of
 from harness.execution import Task
 from harness.metric_ids import metrics_with
-from harness.plugins import Registry, load_registry
+from harness.plugins import Registry, failure_of_plugin, load_registry
 from harness.records.store import RunStore
 from harness.settings import RunSettings
 from harness.standing import Standing
@@ -110,7 +110,7 @@ _trackers: dict[tuple[tuple[str, ...], tuple[Path, ...]], Trackers] = {}
 
 def adopt(workbench: Workbench, plugins: tuple[Path, ...]) -> None:
     """Let cells that are run in this very process use what is loaded already."""
-    _workbenches[plugins, workbench.device] = workbench
+    _workbenches[tuple(file.absolute() for file in plugins), workbench.device] = workbench
 
 
 def close_trackers() -> None:
@@ -130,7 +130,10 @@ def _trackers_of(assignment: Assignment, job: Job, registry: Registry) -> Tracke
 
 
 def run_task(
-    text: str, placed: Mapping[str, str] | None = None, progressed: Callable[[Progress], None] = ignore_progress
+    text: str,
+    placed: Mapping[str, str] | None = None,
+    progressed: Callable[[Progress], None] = ignore_progress,
+    stopped: Callable[[], bool] = lambda: True,
 ) -> str:
     """Run one cell and write its record.
 
@@ -138,6 +141,7 @@ def run_task(
         text: :attr:`harness.execution.Task.text`.
         placed: Names of ``executor`` and ``worker``, and the ``device`` where the engine chose one.
         progressed: Called with the cell's progress, where caller and worker are one process.
+        stopped: Asked after a KeyboardInterrupt: whether the user wants to stop; otherwise a component raised it.
 
     Returns:
         A :class:`Reply` as text. What goes wrong in a cell is in its record, never raised.
@@ -161,12 +165,14 @@ def run_task(
             return Reply().text()
     except HarnessError as error:
         return Reply(refused=str(error)).text()
-    except Exception as error:
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt) and stopped():
+            raise
         if os.environ.get("HARNESS_DEBUG"):
             raise
-        what = " ".join(str(error).split())
-        return Reply(refused=f"Internal error while the cell was prepared ({type(error).__name__}): {what}").text()
-    return _run(job, assignment, store, placed, progressed).text()
+        what = failure_of_plugin(error) or f"Internal error ({type(error).__name__}): {text_of(error)}"
+        return Reply(refused=f"{what}, while the cell was prepared").text()
+    return _run(job, assignment, store, placed, progressed, stopped).text()
 
 
 def _prepared(assignment: Assignment) -> Job:
@@ -194,6 +200,7 @@ def _run(
     store: RunStore,
     placed: Mapping[str, str],
     progressed: Callable[[Progress], None],
+    stopped: Callable[[], bool],
 ) -> Reply:
     registry = _workbenches[job.request.plugins, assignment.settings.device].registry
     metrics = metrics_with(registry, assignment.metrics)
@@ -209,7 +216,15 @@ def _run(
                 progressed(progress)
 
         outcome = attempt(
-            job, metrics, assignment.settings, trackers, listen, number=assignment.attempt, placed=placed, log=log
+            job,
+            metrics,
+            assignment.settings,
+            trackers,
+            listen,
+            number=assignment.attempt,
+            placed=placed,
+            log=log,
+            stopped=stopped,
         )
         try:
             folder = store.write(outcome.record, outcome.arrays, outcome.model, outcome.log)

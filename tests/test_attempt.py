@@ -7,8 +7,11 @@ import logging
 import numpy as np
 import pytest
 
+from harness import cell_log
 from harness.attempt import attempt
 from harness.cell_log import TAIL_LINES, CellLog, tail_of
+from harness.errors import LONGEST_TEXT
+from harness.records.store import read_record, record_bytes
 from harness.settings import RunSettings
 
 CPU = RunSettings(device="cpu")
@@ -17,6 +20,15 @@ MISBEHAVING = """
 import logging, sys
 import torch
 from harness import PairTrust, Recipe, hookimpl
+
+
+class Unforeseen(BaseException):
+    pass
+
+
+class WithoutText(Exception):
+    def __str__(self):
+        raise Unforeseen("no text")
 
 
 class Misbehaving:
@@ -31,6 +43,16 @@ class Misbehaving:
             raise ValueError("two\\nlines")
         if self.how == "exits":
             sys.exit(3)
+        if self.how == "unforeseen":
+            raise Unforeseen("boo")
+        if self.how == "a generator's end":
+            raise GeneratorExit
+        if self.how == "without text":
+            raise WithoutText
+        if self.how == "endless":
+            raise ValueError("x" * 10_000_000)
+        if self.how == "half a character":
+            raise ValueError("\\ud800")
         if self.how == "no memory":
             raise MemoryError
         if self.how == "no memory of torch":
@@ -92,12 +114,17 @@ def test_a_cell_that_works(prepared):
     [
         ("raises", "failed", "ValueError", "ValueError: two lines ("),
         ("exits", "failed", "SystemExit", "SystemExit: 3 ("),
+        ("unforeseen", "failed", "Unforeseen", "Unforeseen: boo ("),
+        ("a generator's end", "failed", "GeneratorExit", "GeneratorExit:  ("),
+        ("without text", "failed", "WithoutText", "WithoutText: its text cannot be made: str() raises Unforeseen ("),
+        ("endless", "failed", "ValueError", f"ValueError: {'x' * LONGEST_TEXT}... ("),
+        ("half a character", "failed", "ValueError", "ValueError: \\ud800 ("),
         ("no memory", "oom", "MemoryError", "MemoryError: "),
         ("no memory of torch", "oom", "RuntimeError", "allocate memory"),
         ("no memory on the device", "oom", "OutOfMemoryError", "CUDA out of memory"),
     ],
 )
-def test_what_goes_wrong_becomes_a_record(misbehaving, how, status, kind, message):
+def test_what_goes_wrong_becomes_a_record(misbehaving, tmp_path, how, status, kind, message):
     job, metrics = misbehaving(how)
     outcome = attempt(job, metrics, CPU, number=2)
     record = outcome.record
@@ -108,7 +135,10 @@ def test_what_goes_wrong_becomes_a_record(misbehaving, how, status, kind, messag
     assert len(record.error.log) == TAIL_LINES
     assert "fit 40/40 loss 19.5" in record.error.log[-3]
     assert "the hasher is uneasy" in record.error.log[-2]
-    assert record.error.log[-1].endswith(record.error.message)
+    assert record.error.log[-1].endswith(record.error.message[: LONGEST_TEXT - 20] if how != "endless" else "...")
+    (tmp_path / "record.json").write_bytes(record_bytes(record))
+    assert read_record(tmp_path / "record.json").error == record.error
+    assert len(record_bytes(record)) < 200_000
     assert record.environment["device"] == "cpu"
     assert record.cost == {}
     assert outcome.arrays is None
@@ -152,6 +182,34 @@ def test_deterministic_runs_twice_alike(prepared, method, epochs, threads):
         np.testing.assert_array_equal(array, second.arrays[name], err_msg=name)
     for name, tensor in first.model.items():
         assert tensor.equal(second.model[name]), name
+
+
+def test_a_log_without_end_keeps_its_beginning_and_its_end(tmp_path, monkeypatch):
+    monkeypatch.setattr(cell_log, "MOST_CHARACTERS", 10_000)
+    log = CellLog(tmp_path / "cell.log")
+    log._room = log._room_of_file = 10_000
+    for number in range(2000):
+        log.add(f"line {number} of many")
+    log.add("y" * 10_000_000)
+    assert log.lines[0].endswith("line 0 of many")
+    assert log.lines[-2].endswith("line 1999 of many")
+    assert log.lines[-1].endswith("y...")
+    (left_out,) = [line for line in log.lines if line.startswith("...")]
+    assert int(left_out.split()[1]) + len(log.lines) - 1 == 2001
+    assert sum(map(len, log.lines)) < 10_000 + TAIL_LINES * (LONGEST_TEXT + 20)
+    assert log.tail() == log.lines[-TAIL_LINES:]
+    assert (tmp_path / "cell.log").stat().st_size < 20_000
+    assert tail_of(tmp_path / "cell.log", 2) == log.lines[-2:]
+
+
+def test_a_warning_whose_text_cannot_be_made_fails_nothing(monkeypatch):
+    logger = logging.getLogger("harness")
+    monkeypatch.setattr(logger, "propagate", False)  # as on the command line
+    monkeypatch.setattr(logger, "handlers", [])  # those of pytest raise
+    log = CellLog()
+    with log.listening():
+        logger.warning("%d", "no number")
+    assert [line.partition("warning ")[2] for line in log.lines] == ["harness: TypeError while its text was made"]
 
 
 def test_the_log_can_be_read_when_the_process_is_gone(misbehaving, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -217,3 +218,41 @@ def test_what_the_harness_hands_in_is_no_parameter(tmp_path):
     }
     # A hasher that takes no objective may call a parameter so.
     assert names == {"chosen": ["rate"], "own": ["objective"], "tower": ["size"]}
+
+
+class Odd(int):
+    def __repr__(self):
+        raise RuntimeError
+
+    __str__ = __repr__
+
+
+class OddText(str):
+    __slots__ = ()
+    __repr__ = __str__ = Odd.__repr__
+
+
+@pytest.mark.parametrize(
+    ("default", "plain"),
+    [(Odd(3), 3), (OddText("a"), "a"), (np.float64(0.1), 0.1), (True, True), (-0.0, -0.0)],
+    ids=["number", "text", "numpy", "truth", "zero"],
+)
+def test_defaults_are_plain_values(default, plain):
+    made = Parameter("p", default)
+    assert type(made.default) is type(plain)
+    assert repr(made.default) == repr(plain)
+    assert type(made.read(str(plain), "p")) is type(plain)
+
+
+@pytest.mark.parametrize(
+    ("name", "default", "meaning", "words"),
+    [
+        ("p", [1], "m", "parameter 'p' needs a default of type bool, int, float or str, not list"),
+        ("p", None, "m", "not NoneType"),
+        (5, 1, "m", "name and meaning must be text, not int"),
+        ("p", 1, 5, "name and meaning must be text, not int"),
+    ],
+)
+def test_parameters_of_other_types_are_refused(name, default, meaning, words):
+    with pytest.raises(HarnessError, match=words):
+        Parameter(name, default, meaning)

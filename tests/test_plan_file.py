@@ -416,7 +416,7 @@ def test_numbers_without_measure_are_one_sentence_with_their_line(plan, line, sa
 
     def checked():
         read = plan(f'[axes]\nmethod = "random-codes"\n{line}\n')
-        check_values(read, load_registry(), read.requests())
+        checked_requests(read, load_registry(), read.requests())
 
     with pytest.raises(HarnessError, match=said) as raised:
         checked()

@@ -38,6 +38,11 @@ BROKEN = {
     "syntax": ("x = 1\ndef f(:\n", ["SyntaxError", "line 2"]),
     "missing_import": ("import a_module_that_nobody_has\n", ["a_module_that_nobody_has", "line 1"]),
     "exits": ("import sys\nsys.exit(3)\n", ["SystemExit", "line 2"]),
+    "unforeseen": ("class Mine(BaseException):\n    pass\nraise Mine('boo')\n", ["Mine while loading: boo", "line 3"]),
+    "without_text": (
+        "class Mine(Exception):\n    def __str__(self):\n        raise SystemExit\nraise Mine\n",
+        ["Mine while loading: its text cannot be made", "line 4"],
+    ),
     "misspelt_hook": (
         "from harness import hookimpl\n@hookimpl\ndef register_hasher(register):\n    pass\n",
         ["register_hasher", "hookspecs.py"],
@@ -60,7 +65,25 @@ BROKEN = {
         ["twin", "twice"],
     ),
     "taken": (GOOD.replace("NAME", "cca-itq"), ["cca-itq", "registered twice", "first one stands"]),
-    "bad_name": (GOOD.replace("NAME", "a/b"), ["'a/b'", "letters"]),
+    "bad_name": (GOOD.replace("NAME", "a/b"), ["method: 'a/b' is no plain name", "letters"]),
+    "name_above": (GOOD.replace("NAME", ".."), ["method: '..' is no plain name"]),
+    "control_characters": (GOOD.replace("NAME", "a\\x1b[31m"), [r"method: 'a\x1b[31m' is no plain name"]),
+    "endless_name": (GOOD.replace('"NAME"', '"x" * 10_000_000'), ["method: 'xxx", "100 at most"]),
+    "number_for_a_name": (GOOD.replace('"NAME"', "5"), ["method: a name must be text, not int"]),
+    "number_for_a_summary": (GOOD.replace('"all bits 0"', "5"), ["summary must be of type str, not int"]),
+    "number_for_a_recipe": (GOOD.replace('Recipe(hasher="NAME")', "5"), ["recipe must be of type Recipe, not int"]),
+    "number_for_parameters": (
+        GOOD.replace('Recipe(hasher="NAME")', 'Recipe(hasher="NAME", parameters=5)'),
+        ["method 'NAME': parameters must be of type dict, not int"],
+    ),
+    "word_for_a_need": (
+        GOOD.replace("Zeros, summary", 'Zeros, needs="labels", summary'),
+        ["hasher 'NAME': needs must be of type Need, not str"],
+    ),
+    "word_for_a_parameter": (
+        GOOD.replace("Zeros, summary", 'Zeros, parameters=["epochs"], summary'),
+        ["hasher 'NAME': a parameter must be made with Parameter(...), not str"],
+    ),
     "raises_in_hook": (GOOD.replace("NAME", "half") + "    raise KeyError('late')\n", ["KeyError", "late"]),
 }
 

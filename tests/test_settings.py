@@ -59,6 +59,9 @@ def test_what_a_component_changes_is_put_back_also_after_an_error():
 
     def component():
         torch.set_default_dtype(torch.float64)
+        torch.set_default_device("meta")
+        torch.autograd.set_detect_anomaly(True)
+        os.environ["OF_A_COMPONENT"] = "1"
         torch.set_grad_enabled(False)
         torch.set_float32_matmul_precision("medium")
         torch.use_deterministic_algorithms(True)
@@ -67,6 +70,9 @@ def test_what_a_component_changes_is_put_back_also_after_an_error():
     with pytest.raises(ZeroDivisionError), applied(RunSettings(device="cpu")):
         component()
     assert torch.get_default_dtype() == dtype
+    assert torch.ones(1).device == torch.device("cpu")
+    assert not torch.is_anomaly_enabled()
+    assert "OF_A_COMPONENT" not in os.environ
     assert torch.is_grad_enabled()
     assert torch.get_float32_matmul_precision() == "highest"
     assert not torch.are_deterministic_algorithms_enabled()

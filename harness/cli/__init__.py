@@ -85,7 +85,15 @@ class _Notes(logging.Handler):
 
 
 def main() -> None:
-    """Entry point of the ``harness`` script: errors become one sentence and an exit code."""
+    """Entry point of the ``harness`` script: the process ends with the command."""
+    from harness.cli.leaving import not_held_up
+
+    with not_held_up():
+        _command()
+
+
+def _command() -> None:
+    """Run the command line: errors become one sentence and an exit code."""
     from harness.cli.outlets import open_closed_streams, outlets
 
     logger = logging.getLogger("harness")
@@ -129,22 +137,28 @@ def _exit_code(words: list[str]) -> int:
         return exit_request.exit_code
     except BrokenPipeError:  # `harness list methods | head`
         return 1
-    except Exception as error:
+    except BaseException as error:  # a plugin may raise any kind of it
         return _report(error)
     return code if isinstance(code, int) else 0
 
 
-def _report(error: Exception) -> int:
-    """One sentence for a mistake or for trouble of the system (exit code 2), otherwise how to see more (70)."""
+def _report(error: BaseException) -> int:
+    """One sentence for a mistake of a user or a plugin, or trouble of the system (exit code 2), otherwise how to see
+    more (70).
+    """
+    from harness.errors import text_of
+
     if os.environ.get("HARNESS_DEBUG"):
         import traceback
 
         traceback.print_exc()
     sentence = _sentence(error)
+    if isinstance(error, SystemExit) and not sentence:  # click's own, after a pipe was closed
+        return error.code if isinstance(error.code, int) else 1
     if sentence:
         click.echo(f"Error: {shortened(sentence)}", err=True, color=True)
         return 2
-    text = shortened(" ".join(str(error).split()))
+    text = shortened(text_of(error))
     click.echo(
         f"Internal error ({type(error).__name__}): {text} - set HARNESS_DEBUG=1 to see where, and please report it.",
         err=True,
@@ -153,13 +167,18 @@ def _report(error: Exception) -> int:
     return 70
 
 
-def _sentence(error: Exception) -> str:
+def _sentence(error: BaseException) -> str:
     """What the user can do about an error; "" where it is none of theirs."""
     from harness.errors import HarnessError
 
     where_it_came_up = "set HARNESS_DEBUG=1 to see where"
     if isinstance(error, HarnessError):
         return str(error)
+    from harness.plugins import failure_of_plugin
+
+    of_plugin = failure_of_plugin(error)
+    if of_plugin:
+        return of_plugin
     if isinstance(error, OSError) and error.strerror:
         named = " and ".join(repr(str(name)) for name in (error.filename, error.filename2) if name is not None)
         if named:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli import statistics_options as shared
+from harness.cli.json_output import print_json
 from harness.cli.options import RESULTS
-from harness.cli.rows import print_json, print_rows
+from harness.cli.rows import print_rows
 from harness.quantities import LARGEST_INTEGER
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
+from harness.cli.json_output import print_json
 from harness.cli.options import JSON, PLUGIN, default_data_root
 from harness.cli.outlets import heading
-from harness.cli.rows import print_json
 from harness.cli.verbs import Verbs
 
 OWN_FILE = {

@@ -9,8 +9,8 @@ import click
 
 from harness.cli.data import DATA_ROOT
 from harness.cli.data_options import REHASH, read_files_again
+from harness.cli.json_output import print_json
 from harness.cli.options import JSON, PLUGIN, default_data_root
-from harness.cli.rows import print_json
 
 
 @click.command()

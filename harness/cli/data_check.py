@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from harness.cli.data import DATA_ROOT
+from harness.cli.json_output import print_json
 from harness.cli.options import JSON, PLUGIN, default_data_root
-from harness.cli.rows import print_json
 
 
 @click.command()

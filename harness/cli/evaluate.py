@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.cli.json_output import print_json
 from harness.cli.options import JSON, RESULTS
-from harness.cli.rows import print_json
 
 if TYPE_CHECKING:
     from harness.retrieval.evaluate import CodeTable

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.cli.json_output import print_json
 from harness.cli.options import JSON
-from harness.cli.rows import print_json
 from harness.cli.verbs import Verbs
 
 if TYPE_CHECKING:

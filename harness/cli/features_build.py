@@ -7,9 +7,9 @@ from typing import Any
 import click
 
 from harness.cli.data_options import REHASH, feature_options, feature_requests, read_files_again
+from harness.cli.json_output import print_json
 from harness.cli.option_groups import GroupedCommand
 from harness.cli.options import JSON
-from harness.cli.rows import print_json
 
 
 @click.command(cls=GroupedCommand)
@@ -26,7 +26,6 @@ def command(ctx: click.Context, device: str, rehash: bool, as_json: bool, **opti
     """
     from harness.cli.features import jsonable_use
     from harness.cli.progress import make_listener
-    from harness.cli.running import stdout_kept_clean
     from harness.context import RunContext, choose_device
     from harness.data.cache import uses_noted
     from harness.plugins import load_registry
@@ -35,30 +34,29 @@ def command(ctx: click.Context, device: str, rehash: bool, as_json: bool, **opti
 
     read_files_again(rehash)
     rows: list[dict[str, Any]] = []
-    with stdout_kept_clean(as_json):
-        registry = load_registry(options["plugins"])
-        requests = feature_requests(options)
-        bench = Workbench(registry, device)
-        chosen = choose_device(device)
-        with make_listener(None, len(requests), in_process=True) as listener:
-            for request in requests:
-                job = bench.prepare_data(request)
-                for note in job.notes:
-                    listener.noted(note)
-                job.source.refuse_broken()
-                run = RunContext(request.bits, chosen, listener=listener.progressed)
-                with uses_noted() as uses, global_randomness(0, "backbones"):
-                    table = job.source.table(job.split, run)
-                widths = {"image": table.image.shape, "text": table.text.shape}
-                for use in uses:
-                    modality = use.about["modality"]
-                    choice = getattr(job.source, modality)
-                    row = {**jsonable_use(use), "backbone": choice.name, "shape": list(widths[modality])}
-                    if row["entry"] not in {other["entry"] for other in rows}:
-                        rows.append(row)
-                        listener.say(_line(row))
-                if job.source.ready is not None:
-                    listener.say(f"{job.source.name} comes as features: there is nothing to compute.")
+    registry = load_registry(options["plugins"])
+    requests = feature_requests(options)
+    bench = Workbench(registry, device)
+    chosen = choose_device(device)
+    with make_listener(None, len(requests), in_process=True) as listener:
+        for request in requests:
+            job = bench.prepare_data(request)
+            for note in job.notes:
+                listener.noted(note)
+            job.source.refuse_broken()
+            run = RunContext(request.bits, chosen, listener=listener.progressed)
+            with uses_noted() as uses, global_randomness(0, "backbones"):
+                table = job.source.table(job.split, run)
+            widths = {"image": table.image.shape, "text": table.text.shape}
+            for use in uses:
+                modality = use.about["modality"]
+                choice = getattr(job.source, modality)
+                row = {**jsonable_use(use), "backbone": choice.name, "shape": list(widths[modality])}
+                if row["entry"] not in {other["entry"] for other in rows}:
+                    rows.append(row)
+                    listener.say(_line(row))
+            if job.source.ready is not None:
+                listener.say(f"{job.source.name} comes as features: there is nothing to compute.")
     lost = sum(bool(row["lost"]) for row in rows)
     if as_json:
         print_json(rows)

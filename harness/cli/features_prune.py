@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.features import matches, row_of, size_shown
+from harness.cli.json_output import print_json
 from harness.cli.options import JSON, PLUGIN
-from harness.cli.rows import print_json
 from harness.wording import counted
 
 if TYPE_CHECKING:

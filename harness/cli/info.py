@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.cli.json_output import print_json
 from harness.cli.options import JSON, PLUGIN
 from harness.cli.outlets import heading
-from harness.cli.rows import print_json
 
 if TYPE_CHECKING:
     from harness.plugins import Registry

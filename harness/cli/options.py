@@ -12,6 +12,7 @@ import click
 
 from harness.cells import CellRequest
 from harness.cli import axes
+from harness.cli.json_output import claim_stdout
 from harness.cli.option_groups import DATA, FEATURES, METHOD, NOISE, OUTPUT
 from harness.command import OPTIONS, CellOption
 from harness.errors import HarnessError
@@ -173,7 +174,13 @@ RESULTS = OUTPUT(
     type=click.Path(path_type=Path),
     help="Folder of records.",
 )
-JSON = OUTPUT("--json", "as_json", is_flag=True, help="Print JSON on standard output, and nothing else there.")
+JSON = OUTPUT(
+    "--json",
+    "as_json",
+    is_flag=True,
+    callback=claim_stdout,
+    help="Print JSON on standard output, and nothing else there.",
+)
 
 
 def cell_options(command: Callable[..., Any]) -> Callable[..., Any]:

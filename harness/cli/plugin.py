@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
+from harness.cli.json_output import print_json
 from harness.cli.options import JSON, PLUGIN
-from harness.cli.rows import print_json
 
 KINDS_TO_WRITE = (
     "method", "hasher", "detector", "objective", "backbone", "dataset", "metric", "noise", "executor", "tracker",

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli import statistics_options as shared
+from harness.cli.json_output import print_json
 from harness.cli.options import RESULTS
-from harness.cli.rows import print_json, print_rows
+from harness.cli.rows import print_rows
 
 if TYPE_CHECKING:
     from harness.report.statistics.block_scores import BlockScores

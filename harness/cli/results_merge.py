@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
+from harness.cli.json_output import print_json
 from harness.cli.options import JSON, RESULTS
-from harness.cli.rows import print_json
 from harness.wording import counted
 
 SAID = {

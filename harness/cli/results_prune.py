@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli.json_output import print_json
 from harness.cli.options import JSON, RESULTS
-from harness.cli.rows import print_json
 from harness.wording import counted
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli.json_output import print_json
 from harness.cli.options import JSON, RESULTS
 from harness.cli.outlets import heading
-from harness.cli.rows import print_json
 from harness.wording import counted
 
 if TYPE_CHECKING:
@@ -42,12 +42,10 @@ def command(
     Nothing is stored. It uses the threads and the device of the record. The exit code is 0 if all is identical, 1 if
     something differs.
     """
-    from harness.cli.running import stdout_kept_clean
     from harness.records.store import RunStore
     from harness.verification import verify
 
-    with stdout_kept_clean(as_json):
-        found = verify(RunStore(results).lookup(run), device, data_root)
+    found = verify(RunStore(results).lookup(run), device, data_root)
     if as_json:
         print_json(_facts(found))
     else:

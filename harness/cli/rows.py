@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
+from harness.cli.json_output import print_json
 from harness.errors import unknown_name
-from harness.json_text import json_text
 from harness.printable import one_line
 
 FORMATS = ("table", "csv", "json")
@@ -27,11 +27,6 @@ def checked(style: str, as_json: bool) -> str:
     if style not in FORMATS:
         raise unknown_name("value of --format", style, FORMATS)
     return "json" if as_json else style
-
-
-def print_json(value: Any) -> None:
-    """Print what ``--json`` asks for: JSON in the strict sense (:func:`harness.json_text.json_text`), on all verbs."""
-    click.echo(json_text(value))
 
 
 def print_rows(header: Sequence[str], rows: Iterable[Sequence[Any]], style: str) -> None:

@@ -8,7 +8,7 @@ import click
 
 from harness.cli.option_groups import METHOD, GroupedCommand
 from harness.cli.options import cell_options, requests_of
-from harness.cli.running import metric_ids_of, run_requests, running_options, stdout_kept_clean
+from harness.cli.running import metric_ids_of, run_requests, running_options
 
 
 @click.command(cls=GroupedCommand)
@@ -35,8 +35,7 @@ def command(ctx: click.Context, /, **options: Any) -> None:
     repeated = RunStore(options["results"]).lookup(options["from_run"]).record if options["from_run"] else None
     base = None if repeated is None else repeat.request_of_record(repeated)
     plugins = (*options["plugins"], *(base.plugins if base else ()))
-    with stdout_kept_clean(options["as_json"]):
-        registry = load_registry(tuple(dict.fromkeys(plugins)))
+    registry = load_registry(tuple(dict.fromkeys(plugins)))
     metric_ids = metric_ids_of(registry, options["metrics"])
     asked = requests_of(options, base)
     requests = only_what_applies(registry, asked)

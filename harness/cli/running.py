@@ -5,8 +5,7 @@ tables.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.cli.json_output import print_json
 from harness.cli.option_groups import OUTPUT, RUNNING
 from harness.cli.options import JSON, RESULTS, results_option
-from harness.cli.rows import print_json
 from harness.quantities import check_whole
 from harness.wording import counted
 
@@ -120,16 +119,6 @@ def metric_ids_of(registry: Registry, said: Sequence[str], default: Sequence[str
     for metric_id in ids:
         declared_metric(registry, metric_id)
     return ids
-
-
-@contextmanager
-def stdout_kept_clean(active: bool) -> Iterator[None]:
-    """Under ``--json`` nothing but JSON may reach standard output, whatever a plugin prints."""
-    if not active:
-        yield
-        return
-    with redirect_stdout(sys.stderr):
-        yield
 
 
 def standing_of(options: dict[str, Any]) -> Standing:
@@ -276,7 +265,6 @@ def _run(
     with (
         tempfile.TemporaryDirectory(prefix="harness-") as spare,
         stop_signals(in_process) as stops,
-        stdout_kept_clean(options["as_json"]),
         make_listener(state, len(sweep.jobs), in_process) as listener,
     ):
         stops.say = listener.say

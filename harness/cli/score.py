@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli.json_output import print_json
 from harness.cli.options import JSON, PLUGIN, RESULTS
-from harness.cli.rows import print_json
 from harness.wording import counted
 
 if TYPE_CHECKING:
@@ -48,7 +48,6 @@ def command(
 ) -> None:
     """Compute metrics from the stored codes of finished runs. RUN is a run folder or the beginning of a hash."""
     from harness.cli.axes import texts
-    from harness.cli.running import stdout_kept_clean
     from harness.context import choose_device
     from harness.errors import HarnessError
     from harness.metric_ids import declared_metric, metrics_with
@@ -56,8 +55,7 @@ def command(
     from harness.records.leftovers import remove_abandoned
     from harness.rescore import rescore, write_rescored
 
-    with stdout_kept_clean(as_json):
-        registry = load_registry(plugins)
+    registry = load_registry(plugins)
     metric_ids = texts(metrics, "--metric")
     declared = [declared_metric(registry, name) for name in metric_ids] or metrics_with(registry, [])
     chosen = _chosen(results, runs, everything, texts(datasets, "--dataset"), texts(methods, "--method"))
@@ -68,8 +66,7 @@ def command(
     done, untouched = [], []
     for stored in chosen:
         try:
-            with stdout_kept_clean(as_json):
-                rescored = rescore(stored, declared, place)
+            rescored = rescore(stored, declared, place)
             if not dry_run:
                 write_rescored(rescored)
         except HarnessError as error:

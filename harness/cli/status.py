@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.cli.json_output import print_json
 from harness.cli.options import JSON, RESULTS, results_option
 from harness.cli.outlets import console, shown
-from harness.cli.rows import print_json
 from harness.wording import counted
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ def sweep_facts(state: SweepState, results: Path) -> dict[str, Any]:
         HarnessError: Its list of cells cannot be read.
     """
     from harness.records.ends import ends_of
+    from harness.sweep_state import told_of_fatal
 
     cells = state.cells()
     ends = ends_of(results, [(cell.method, cell.dataset, cell.hash) for cell in cells])
@@ -88,6 +89,7 @@ def sweep_facts(state: SweepState, results: Path) -> dict[str, Any]:
             for cell in cells
             if cell.hash in ends and cell.hash not in busy and ends[cell.hash].status != "ok"
         ],
+        "fatal": [told_of_fatal(cell) for cell in state.fatal() if cell.hash not in ends],
         "seconds_left": _seconds_left(ends, invocations, len(left) + len(running)),
         "command": _command(invocations),
     }  # fmt: skip
@@ -170,6 +172,8 @@ def described(facts: dict[str, Any]) -> str:
     elsewhere = results_option(Path(facts["folder"]).parent.parent)
     if more > 0:
         lines += ["", f"and {more} more that failed; `harness table --runs{elsewhere}` lists all."]
+    for sentence in facts["fatal"]:
+        lines += ["", sentence]
     if facts["failures"]:
         lines += ["", f"`harness show HASH{elsewhere}` has the command that repeats a cell."]
     unfinished = counts["planned"] or facts["failures"] or facts["state"] != "finished"

@@ -9,7 +9,7 @@ import click
 
 from harness.cli.option_groups import DATA, RUNNING, GroupedCommand
 from harness.cli.options import PLUGIN, default_data_root
-from harness.cli.running import metric_ids_of, run_requests, running_options, stdout_kept_clean
+from harness.cli.running import metric_ids_of, run_requests, running_options
 
 
 @click.command(cls=GroupedCommand)
@@ -42,8 +42,7 @@ def command(ctx: click.Context, /, plan: str, shard: str | None, **options: Any)
     read = read_plan(plan)
     read.check_plugins()
     plugins = tuple(dict.fromkeys([*read.plugins, *options["plugins"]]))
-    with stdout_kept_clean(options["as_json"]):
-        registry = load_registry(plugins)
+    registry = load_registry(plugins)
     read.check_names(registry)
     metric_ids = metric_ids_of(registry, options["metrics"], read.metrics or ("map",))
     base = CellRequest(MethodRequest(""), plugins=plugins, data_root=default_data_root())

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.declarations import MetricDeclaration
-from harness.errors import HarnessError
+from harness.errors import HarnessError, text_of
 from harness.retrieval.counting import in_threads, threads
 from harness.retrieval.histograms import DistanceHistogram
 from harness.retrieval.metrics import precision_recall_by_radius
@@ -202,8 +202,10 @@ def values_per_query(
                 if np.shape(found) != (len(part),):
                     raise TypeError(f"it returned shape {np.shape(found)} for {len(part)} queries")
                 values[metric_id] = np.asarray(found, dtype=np.float64)
-            except Exception as error:
-                reasons.setdefault(metric_id, f"{type(error).__name__}: {' '.join(str(error).split())}")
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:
+                reasons.setdefault(metric_id, f"{type(error).__name__}: {text_of(error)}")
                 values[metric_id] = np.full(len(part), np.nan)
         return values
 

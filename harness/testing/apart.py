@@ -75,10 +75,10 @@ def train_here(asked: dict[str, Any]) -> dict[str, Any]:
     import torch
 
     from harness.context import RunContext
+    from harness.errors import what_and_where
     from harness.interfaces import Need, TrainingPairs
     from harness.plugins import load_registry
     from harness.runner import fit_method
-    from harness.testing.outcomes import what_and_where
     from harness.testing.subject import Subject, small_method
     from harness.testing.trials import CPU, outputs_of
 
@@ -107,6 +107,8 @@ def train_here(asked: dict[str, Any]) -> dict[str, Any]:
             small_method(subject, **asked["recipe"]), pairs, RunContext(asked["bits"], CPU, asked["seed"])
         )
         outputs = outputs_of(fitted.hasher, pairs.image.shape[1], pairs.text.shape[1], asked["bits"])
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         return {"error": what_and_where(error, subject.file)}
     return {"outputs": outputs.numpy(), "weight": fitted.trust.weight.detach().numpy()}

@@ -7,14 +7,12 @@ None or a remark, or raises one of the exceptions below; whatever else it raises
 from __future__ import annotations
 
 import time
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from harness.errors import CombinationError, HarnessError
+from harness.errors import CombinationError, HarnessError, what_and_where
 
 if TYPE_CHECKING:
     from harness.testing.subject import Subject
@@ -126,7 +124,9 @@ def run_check(asked: Check, subject: Subject) -> Outcome:
         status, reason = "skipped", f"refused from its declarations: {refusal}"
     except HarnessError as failure:
         status, reason, hint = "failed", str(failure), asked.hint
-    except (Exception, SystemExit) as failure:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as failure:  # a component that calls sys.exit must not end the report
         status, reason, hint = "failed", what_and_where(failure, subject.file), asked.hint
     return Outcome(str(subject), asked.name, status, reason, hint, round(time.perf_counter() - start, 3))
 
@@ -142,12 +142,3 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
-
-
-def what_and_where(error: BaseException, file: Path | None) -> str:
-    """Kind, text and place of an error, in the plugin's own file if it passed there."""
-    lines = traceback.extract_tb(error.__traceback__)
-    of_plugin = [line for line in lines if file is not None and Path(line.filename).resolve() == file.resolve()]
-    place = (of_plugin or lines)[-1] if lines else None
-    where = f" ({place.filename}, line {place.lineno})" if place else ""
-    return f"{type(error).__name__}: {' '.join(str(error).split())}{where}"

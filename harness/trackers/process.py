@@ -38,7 +38,7 @@ def main() -> None:
         nonlocal tracker
         try:
             return function()
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
             traceback.print_exc()
             answer(str(error) if isinstance(error, HarnessError) else what_and_where(error))
             tracker = None

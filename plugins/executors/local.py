@@ -37,6 +37,9 @@ SILENCE_SECONDS = 2.0
 
 LOG_TAIL_LINES = 40
 
+LOG_TAIL_BYTES = 40_000
+"""What a process printed may be gigabytes; so much of its end is looked at."""
+
 
 @dataclass
 class Slot:
@@ -133,7 +136,7 @@ class Slot:
         """The last lines that the process printed during the task."""
         try:
             with self.log.open("rb") as opened:
-                opened.seek(self.log_at)
+                opened.seek(max(self.log_at, opened.seek(0, os.SEEK_END) - LOG_TAIL_BYTES))
                 return tuple(opened.read().decode(errors="replace").splitlines()[-LOG_TAIL_LINES:])
         except OSError:
             return ()

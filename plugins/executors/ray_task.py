@@ -99,13 +99,10 @@ def errand_text(errand: Errand) -> str:
 
 
 def _reply(errand: Errand, worker: str) -> str:
-    from harness.worker import Reply, run_task
+    from harness.worker import run_task
 
     placed = {"executor": "ray", "worker": worker} | ({"device": errand.device} if errand.device else {})
-    try:
-        return run_task(errand.text, placed)
-    except KeyboardInterrupt:  # a component raised it: Ray's own cancelling is by force only
-        return Reply(refused="a component raised KeyboardInterrupt").text()
+    return run_task(errand.text, placed, stopped=lambda: False)  # Ray's own cancelling is by force only
 
 
 def _name() -> str:

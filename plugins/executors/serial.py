@@ -22,7 +22,6 @@ class SerialExecutor:
 
         Raises:
             HarnessError: Something was asked for that takes a process of its own.
-            KeyboardInterrupt: The second Ctrl-C, in the middle of a cell.
         """
         for option, value in (
             ("--timeout", session.timeout),
@@ -43,10 +42,8 @@ class SerialExecutor:
                 return
             session.began(task, "0")
             try:
-                reply = run_task(task.text, placed, session.progressed)
-            except KeyboardInterrupt:
-                if session.stopping() < STOP_NOW:  # not the user: a component raised it
-                    raise
+                reply = run_task(task.text, placed, session.progressed, stopped=lambda: session.stopping() >= STOP_NOW)
+            except KeyboardInterrupt:  # the second Ctrl-C
                 yield from (Ended(left, "stopped") for left in tasks[at:])
                 return
             yield Ended(task, "finished", reply)

@@ -12,11 +12,12 @@ import pytest
 TINY = ("--epochs", "2", "--set", "hasher.hidden=32")
 
 PLUGIN = """
+import signal
 from pathlib import Path
 import torch
 from harness import PairTrust, Parameter, Recipe, hookimpl
 
-MODES = ("well", "raise", "two lines", "exit", "stop", "memory", "nan", "shape", "numpy", "odd state")
+MODES = ("well", "raise", "two lines", "exit", "stop", "interrupt", "memory", "nan", "shape", "numpy", "odd state")
 
 class Moody:
     def __init__(self, mode="well", while_there="", factor=1.0):
@@ -33,6 +34,8 @@ class Moody:
         if mood == "exit":
             raise SystemExit(3)
         if mood == "stop":
+            signal.raise_signal(signal.SIGTERM)
+        if mood == "interrupt":
             raise KeyboardInterrupt
         if mood == "memory":
             raise MemoryError("too large")

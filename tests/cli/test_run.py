@@ -182,6 +182,8 @@ def test_overwrite_says_which_cells_run_again(harness, features, moody, tmp_path
 FAILURES = {
     "raise": ("failed", "ValueError", "ValueError: out of patience"),
     "two lines": ("failed", "RuntimeError", "RuntimeError: one two"),
+    "exit": ("failed", "SystemExit", "SystemExit: 3"),
+    "interrupt": ("failed", "KeyboardInterrupt", "KeyboardInterrupt: "),
     "memory": ("oom", "MemoryError", "MemoryError: too large"),
     "nan": ("failed", "HarnessError", "hasher 'moody', encode_image: 1 of 12 items have NaN or infinite outputs."),
     "shape": ("failed", "HarnessError", "hasher 'moody': encode_image must return (12, 16); it returned (12, 15)."),
@@ -195,7 +197,7 @@ def test_failed_cells_leave_a_record_with_error_and_command_and_the_grid_goes_on
     words = ("--features", features(), "--plugin", moody, "--bits", "16", "--set", f"mode={modes}")
     result = harness("run", "--method", "moody", *words)
     assert result.code == 1
-    assert "1 of 6 cells finished, 5 failed" in result.out
+    assert "1 of 8 cells finished, 7 failed" in result.out
     found = {record["cell"]["parameters"]["hasher.mode"]: record for record in stored().values()}
     for mode, (status, kind, message) in FAILURES.items():
         record = found[mode]
@@ -288,7 +290,7 @@ def test_interrupt_keeps_finished_cells_and_leaves_nothing_half_written(harness,
     words = ("--features", features(), "--plugin", moody, "--set", "mode=well,stop", "--seed", "0")
     result = harness("run", "--method", "moody", *words)
     assert result.code == 130
-    assert result.err.rstrip().endswith("Stopped.")
+    assert "Stopping now: cells that run are lost, finished ones are kept." in result.err
     assert [record["cell"]["parameters"]["hasher.mode"] for record in stored().values()] == ["well"]
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from harness.errors import what_and_where
 from harness.testing import bound_checks, subjects_of
-from harness.testing.outcomes import what_and_where
 
 GOOD = """
 import gc

@@ -7,8 +7,12 @@ to that cell), ``go`` (cells that hold wait for it), ``die`` (numbers of renames
 
 import ctypes
 import json
+import multiprocessing
 import os
 import signal
+import subprocess
+import sys
+import threading
 import time
 from pathlib import Path
 
@@ -73,6 +77,15 @@ class Counted:
         return text @ self.text
 
 
+class Unforeseen(BaseException):
+    pass
+
+
+def stay():
+    while True:
+        time.sleep(0.1)
+
+
 def trouble(name):
     try:
         what = (FOLDER / "trouble" / name).read_text()
@@ -87,6 +100,27 @@ def trouble(name):
         time.sleep(3600)
     if what == "raise":
         raise ValueError("out of patience")
+    if what == "unforeseen":
+        raise Unforeseen("nobody catches this")
+    if what == "interrupt":
+        raise KeyboardInterrupt
+    if what == "thread":
+        threading.Thread(target=stay, name="the-one-that-stays").start()
+    if what == "children":
+        subprocess.Popen(["sleep", "3600"])
+        subprocess.run(["sh", "-c", "sleep 3601 & exit 0"], check=True)
+        multiprocessing.get_context("fork").Process(target=stay).start()
+    if what == "change":
+        sys.setrecursionlimit(150)
+        os.chdir("/")
+        os.environ.clear()
+        os.close(1)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        torch.set_default_device("meta")
+        raise Unforeseen("all is changed")
+    if what == "write":
+        os.write(1, b"written by the system\n")
+        subprocess.run(["echo", "written by a child"], check=True)
     if what.startswith("exit"):
         os._exit(int(what.split()[1]))
     if what == "segfault":
