@@ -33,9 +33,22 @@ class Sandbox:
         self.home, self.work, self.data = deep / "home", deep / "work", deep / "data"
         self.results, self.temporary = self.work / "results", deep / "temporary"
         self.given, self.out = self.work / "given", self.work / "out"
+        self._first: dict[str, tuple[int | str, ...]] = {}
 
     def fresh(self) -> Sandbox:
         """As it was at the beginning."""
+        now = picture(ROOM, ()) if ROOM.exists() else {}
+        if not self._first or any(now.get(path) != about for path, about in self._first.items()):
+            self._make()
+            return self
+        for path in sorted(now.keys() - self._first.keys()):
+            if os.path.isdir(path) and not os.path.islink(path):  # noqa: PTH112, PTH114
+                shutil.rmtree(path)
+            elif os.path.lexists(path):  # otherwise gone with its folder
+                os.unlink(path)  # noqa: PTH108
+        return self
+
+    def _make(self) -> None:
         shutil.rmtree(ROOM, ignore_errors=True)
         for folder in (self.home, self.data, self.results, self.temporary, self.given, self.out):
             folder.mkdir(parents=True)
@@ -45,7 +58,7 @@ class Sandbox:
         ):  # fmt: skip
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text("mine")
-        return self
+        self._first = picture(ROOM, ())
 
     def file(self, name: str, content: bytes) -> Path:
         """Write what is to be read."""
@@ -59,7 +72,9 @@ class Sandbox:
         """Nothing changes meanwhile, but below the folders that the user has named."""
         before = picture(ROOM, named)
         yield
-        assert picture(ROOM, named) == before
+        after = picture(ROOM, named)
+        differing = sorted(path for path in before.keys() | after.keys() if before.get(path) != after.get(path))
+        assert not differing, f"{len(differing)} changed: {differing[:3]}"
 
 
 def picture(folder: Path, named: tuple[Path, ...]) -> dict[str, tuple[int | str, ...]]:
