@@ -12,11 +12,11 @@ from fuzz.sandbox import ABROAD
 from hypothesis import strategies as st
 
 PATHS = (
-    "..", ".", "/", "../victim", "x/../../victim", "../../victim", "../../../victim", "victim/../..", "./keep.txt",
+    "..", ".", "../victim", "x/../../victim", "../../victim", "../../../victim", "victim/../..", "./keep.txt",
     f"{ABROAD}/victim", f"{ABROAD}", f"//{ABROAD}/victim", "~", "~root", "$HOME", "C:\\victim", "..\\victim",
     "\\\\a\\b", "a//b", "a/", "CON", "*", "[1]", "**/*", ".harness-fetched.json", "record.json", "-rf",
 )  # fmt: skip
-"""Names that lead out of a folder, mean something to the system, or are patterns."""
+"""Names that lead out of a folder, mean something to the system, or are patterns. None leads out of the test's room."""
 
 TEXTS = (
     "", " ", "\n", "a\nb", "\t", "\0", "a\0b", "\x1b[2J\x1b]0;owned\x07", "\x9b31m", "\x7f", "\u202egpj.exe", "\ufeff",
@@ -30,7 +30,8 @@ NUMBERS = (
     math.inf, -math.inf, math.nan, True, False,
 )  # fmt: skip
 
-DEPTHS = (3, 60, 400)
+DEPTHS = (3, 40, 120)
+"""Deeper ones are among the bytes: they would be too deep for the test itself."""
 
 
 def nested(depth: int, inner: Any = 1, key: str | None = None) -> Any:
@@ -40,13 +41,19 @@ def nested(depth: int, inner: Any = 1, key: str | None = None) -> Any:
     return inner
 
 
-TEXT = st.sampled_from(PATHS) | st.sampled_from(TEXTS) | st.text(max_size=12)
+TEXT = (
+    st.sampled_from(PATHS)
+    | st.sampled_from(TEXTS)
+    | st.text(st.characters(exclude_characters="/", exclude_categories=["Cs"]), max_size=12)
+)
 NUMBER = st.sampled_from(NUMBERS) | st.integers() | st.floats()
 VALUE = (
     TEXT
     | NUMBER
     | st.none()
-    | st.sampled_from([[], {}, [[]], [None], [{}], {"": ""}, {"name": 1}, ["a", "a"], [1, "a", None]])
+    | st.sampled_from([[], {}, [[]], [None], [{}], {"": ""}, {"name": 1}, ["a", "a"], [1, "a", None]]).map(
+        copy.deepcopy
+    )
     | st.lists(TEXT, max_size=3)
     | st.builds(nested, st.sampled_from(DEPTHS), key=st.none() | st.just("a"))
 )
@@ -61,12 +68,24 @@ def _places(tree: Any, above: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]
         yield from _places(value, (*above, key))
 
 
+def _at(tree: Any, place: tuple[Any, ...]) -> Any:
+    for key in place:
+        tree = tree[key]
+    return tree
+
+
+def _alike(value: Any) -> st.SearchStrategy[Any]:
+    """Hostile values of the same type, which get past the first question."""
+    if isinstance(value, str):
+        return TEXT
+    if isinstance(value, int | float):
+        return NUMBER.filter(lambda number: isinstance(number, float) == isinstance(value, float))
+    return VALUE
+
+
 def _changed(tree: Any, place: tuple[Any, ...], how: str, value: Any, name: str) -> Any:
-    holder = tree
-    for key in place[:-1]:
-        holder = holder[key]
-    key = place[-1]
-    if how == "replace":
+    holder, key = _at(tree, place[:-1]), place[-1]
+    if how in ("replace", "alike"):
         holder[key] = value
     elif how == "drop":
         del holder[key]
@@ -97,8 +116,9 @@ def changed(draw: st.DrawFn, valid: Any, most: int = 3) -> Any:
         if not places:
             break
         place = draw(st.sampled_from(places))
-        how = draw(st.sampled_from(["replace", "replace", "replace", "drop", "nest", "repeat", "rename"]))
-        tree = _changed(tree, place, how, draw(VALUE), draw(TEXT))
+        how = draw(st.sampled_from(["alike", "alike", "alike", "replace", "drop", "nest", "repeat", "rename"]))
+        value = draw(_alike(_at(tree, place)) if how == "alike" else VALUE)
+        tree = _changed(tree, place, how, value, draw(TEXT))
     return tree
 
 

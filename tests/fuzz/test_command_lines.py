@@ -98,8 +98,10 @@ SAFE = {
     "data export": ["--dataset", "ucm"],
     "features build": ["--dataset", "ucm"],
     "features export": ["--dataset", "ucm"],
+    "plugin new": ["--folder", "out"],
 }
-"""Words without which a verb would train, download or compute: the files of that data set are not there."""
+"""Words without which a verb would train, download, compute (the files of that data set are not there), or write where
+it is."""
 
 NEVER = {"status": ["--watch"], "plugin check": ["NAME"]}
 
