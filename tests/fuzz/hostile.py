@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from fuzz.sandbox import ABROAD
@@ -102,20 +102,24 @@ def _changed(tree: Any, place: tuple[Any, ...], how: str, value: Any, name: str)
 
 
 @st.composite
-def changed(draw: st.DrawFn, valid: Any, most: int = 3) -> Any:
+def changed(draw: st.DrawFn, valid: Any, places: Sequence[tuple[Any, ...]] = (), most: int = 3) -> Any:
     """A valid document, of dicts and lists, with up to ``most`` changes.
 
     Args:
         draw: Hypothesis's.
         valid: The document.
+        places: Where it holds what may become a path of ours; a half of all documents have a hostile text there.
         most: How many changes at most; none is one of the possibilities.
     """
     tree = copy.deepcopy(valid)
-    for _ in range(draw(st.integers(0, most))):
-        places = list(_places(tree))
-        if not places:
-            break
+    if places and draw(st.booleans()):
         place = draw(st.sampled_from(places))
+        tree = _changed(tree, place, "replace", draw(TEXT), "")
+    for _ in range(draw(st.integers(0, most))):
+        everywhere = list(_places(tree))
+        if not everywhere:
+            break
+        place = draw(st.sampled_from(everywhere))
         how = draw(st.sampled_from(["alike", "alike", "alike", "replace", "drop", "nest", "repeat", "rename"]))
         value = draw(_alike(_at(tree, place)) if how == "alike" else VALUE)
         tree = _changed(tree, place, how, value, draw(TEXT))
@@ -191,7 +195,9 @@ def as_toml(tree: dict[str, Any]) -> bytes:
 
 
 @st.composite
-def files(draw: st.DrawFn, valid: Any, written: Any) -> bytes:
-    """A file made of a changed document, with damaged bytes in one of four."""
-    content: bytes = written(draw(changed(valid)))
+def files(
+    draw: st.DrawFn, valid: Any, written: Callable[[Any], bytes], places: Sequence[tuple[Any, ...]] = ()
+) -> bytes:
+    """A file made of a changed document, see :func:`changed`, with damaged bytes in one of four."""
+    content = written(draw(changed(valid, places)))
     return draw(damaged(content)) if draw(st.integers(0, 3)) == 0 else content

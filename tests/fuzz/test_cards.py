@@ -23,7 +23,7 @@ VALID: dict[str, Any] = {
     "labels": "single", "classes": 3, "images": 4, "captions_per_image": 0, "image_size": "8 x 8",
     "class_names": ["a", "b", "c"], "split": "published", "remark": "of nobody", "bibtex": "@misc{a}",
     "sources": [
-        {"address": "https://example.org/pictures.zip", "size": 100, "unpack": "imgs"},
+        {"address": "https://example.org/pictures.zip", "file": "pictures.zip", "unpack": "imgs"},
         {"address": "https://example.org/", "kind": "page", "file": "brought.zip", "unpack": "more"},
         {"address": "https://example.org/dataset.json?x=1", "file": "dataset.json", "remark": "the captions"},
     ],
@@ -37,6 +37,11 @@ VALID: dict[str, Any] = {
     "protocol": {"queries": 1, "training": 2},
     "reading": {"classes": "file-name", "unlabelled": "train"},
 }  # fmt: skip
+PLACES: list[tuple[Any, ...]] = [
+    ("name",), *(("layout", key) for key in ("folder", "annotations", "images")), ("layout", "other_folders", 0),
+    *(("sources", number, key) for number in (0, 1) for key in ("unpack", "file", "address")),
+    *(("layout", "files", number, "path") for number in (0, 1)), ("reader",),
+]  # fmt: skip
 REGISTRY = load_registry()
 
 
@@ -59,7 +64,7 @@ def server(monkeypatch):
 
 
 @settings(settings.get_profile("fuzz"))
-@given(content=files(VALID, as_toml))
+@given(content=files(VALID, as_toml, PLACES))
 def test_a_card_is_read_or_refused_and_touches_nothing_but_the_data_root(sandbox, server, content):
     sandbox.fresh()
     path = sandbox.file("card.toml", content)

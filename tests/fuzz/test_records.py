@@ -26,6 +26,7 @@ from harness.report.frame import load_records
 from harness.report.tables import comparison_tables, render
 
 HASH = "0123456789ab"
+PLACES = [("hash",), ("cell", "method"), ("cell", "dataset"), ("command",), ("metrics", "i2t", "map")]
 ARRAYS = {"n_bits": np.array(8), "query_image_codes": np.zeros((2, 1), np.uint8)}
 
 
@@ -47,7 +48,7 @@ def tables(results: Path) -> list[str]:
 def test_a_record_is_read_or_refused_and_merging_it_changes_the_destination_alone(sandbox, record, data):
     sandbox.fresh()
     gift = sandbox.given / "gift"
-    content = data.draw(files(record().to_json(), as_json), label="record")
+    content = data.draw(files(record().to_json(), as_json, PLACES), label="record")
     arrays = data.draw(st.none() | damaged(array_bytes(ARRAYS)), label="arrays")
     folder = put(gift, content, arrays=arrays)
     put(sandbox.results, as_json(record(hash="ba9876543210").to_json()), "ba9876543210")
