@@ -40,5 +40,6 @@ def sandbox(room, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(room.temporary))
     monkeypatch.setenv("HARNESS_CACHE", str(ROOM / "cache"))
     monkeypatch.setattr("tempfile.tempdir", str(room.temporary))
+    monkeypatch.setattr("os.fsync", lambda file: None)  # nothing here outlives a power cut, and disks take their time
     yield room
     logging.getLogger("harness").handlers.clear()
