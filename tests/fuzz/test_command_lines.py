@@ -173,7 +173,8 @@ def command(record):
             patch.object(sys, "argv", ["harness", *words]),
             patch.object(sys, "stdout", out),
             patch.object(sys, "stderr", err),
-            sandbox.untouched(sandbox.results, sandbox.out, ROOM / "cache"),
+            # torch and others leave folders of their own in $TMPDIR when they are imported
+            sandbox.untouched(sandbox.results, sandbox.out, sandbox.temporary, ROOM / "cache"),
             pytest.raises(SystemExit) as stop,
         ):
             main()
