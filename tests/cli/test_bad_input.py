@@ -86,7 +86,7 @@ COMMAND_LINES = {
     "caption of no image": (of("{beyond}"), ["caption_image[3] = 120", "120 images"]),
     "image without caption": (of("{orphan}"), ["1 of 120 images have no caption", "image 4"]),
     "few images": (of("{few}"), ["6 images are too few", "at least 9"]),
-    "labels of another length": (of("{labels}"), ["image (120, 24) and labels (119,) must have one row for each image"]),
+    "labels of another length": (of("{labels}"), ["image (120, 24) and labels (119,) must have"]),
     "split without a query": (of("{queryless}"), ["no query image"]),
     "split of unknown codes": (of("{fourfold}"), ["split holds 4"]),
     "features and data set": ((*RUN, "--dataset", "toy"), ["--dataset and --features exclude each other"]),
