@@ -22,6 +22,7 @@ import numpy as np
 import pytest
 from data.faulty_server import Served, serving
 
+from harness.records.index import DIGEST_BYTES
 from harness.records.store import RunStore, record_bytes
 
 CARD = {
@@ -241,8 +242,9 @@ def gift(tmp_path, record):
     def make(kind: str, folder: str = "0123456789ab", extra: dict[str, bytes] | None = None, **changed) -> Path:
         place = tmp_path / "gift" / "runs" / "m" / "d" / folder
         place.mkdir(parents=True)
-        one = record(**changed)
-        (place / "record.json").write_bytes(record_bytes(one))
+        said = changed.pop("hash", folder)
+        content = {**record(**changed).to_json(), "hash": said}  # no record of ours could be made with it
+        (place / "record.json").write_text(json.dumps(content))
         for name, content in (extra or {}).items():
             (place / name).parent.mkdir(parents=True, exist_ok=True)
             (place / name).write_bytes(content)
@@ -319,8 +321,8 @@ def test_a_record_somewhere_else_is_written_nowhere(harness, tmp_path, outside, 
     """Given as a file: ``score`` writes where the record is, and only there."""
     folder = tmp_path / "gift" / "a"
     folder.mkdir(parents=True)
-    one = record(hash=str(outside.victim), status="ok", command="harness run --method cca-itq --features nowhere.npz")
-    (folder / "record.json").write_bytes(record_bytes(one))
+    one = record(status="ok", command="harness run --method cca-itq --features nowhere.npz").to_json()
+    (folder / "record.json").write_text(json.dumps({**one, "hash": str(outside.victim)}))
     before = outside()
     words = {"score": ["score"], "verify": ["results", "verify"], "show": ["show"]}[verb]
     assert harness(*words, folder / "record.json").code != 70
@@ -329,10 +331,13 @@ def test_a_record_somewhere_else_is_written_nowhere(harness, tmp_path, outside, 
 
 def crafted_index(results: Path, folder: str) -> None:
     """An index that names another folder for the run, and looks whole."""
-    connection = sqlite3.connect(results / "index.sqlite")
+    file = results / "index.sqlite"
+    connection = sqlite3.connect(file)
     connection.execute("UPDATE runs SET folder = ?", (folder,))
     connection.commit()
     connection.close()
+    database = file.read_bytes()[:-DIGEST_BYTES]
+    file.write_bytes(database + hashlib.blake2b(database, digest_size=DIGEST_BYTES).digest())
 
 
 @pytest.mark.parametrize("verb", ["prune", "export", "compare"])

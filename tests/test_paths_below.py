@@ -143,6 +143,7 @@ ALLOWED = {
     "runs / seen.folder",
     "self.runs / seen.folder",
     "folder.parent.parent / 'locks' / f'{folder.name}.lock'",
+    "file.parent.glob(f'.{glob.escape(file.name)}.new-*')",
     # of what this process made itself, or read_workers compared with the name of the file
     "self.state.folder / 'invocations' / f'{stamp}-{self.content.host}-{self.content.pid}.json'",
     "self.workers / worker.file_name",

@@ -71,7 +71,7 @@ class Merged:
         better: Finished, in the place of one that had not.
         same: There already, with the same codes.
         worse: Unfinished, or unfinished on both sides; the destination's stays.
-        differ: Finished on both sides with different codes; the destination's stays.
+        differ: Finished on both sides with different codes, or another run lies there; the destination's stays.
     """
 
     added: list[str] = field(default_factory=list)
@@ -114,7 +114,8 @@ def merge(sources: Sequence[tuple[str, Path]], destination: Path, *, dry_run: bo
     merged = Merged()
     for records in arriving:
         for record in records:
-            kind = _fate(record, standing.get(record.place))
+            there = standing.get(record.place)
+            kind = "differ" if there is None and _is_another_run(store, record) else _fate(record, there)
             getattr(merged, kind).append(record.folder)
             if kind in ("added", "better"):
                 standing[record.place] = record
@@ -144,6 +145,16 @@ def _in_place(records: list[_Known]) -> list[_Known]:
                 record.hash,
             )
     return found
+
+
+def _is_another_run(store: RunStore, record: _Known) -> bool:
+    """Whether a run lies in its place that the index leaves out, because its hash is another one."""
+    from harness.records.store import read_record
+
+    try:
+        return read_record(run_folder(store.runs, record.place) / "record.json").hash != record.hash
+    except (OSError, ValueError):
+        return False
 
 
 def _fate(record: _Known, there: _Known | None) -> str:
