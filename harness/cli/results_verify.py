@@ -102,8 +102,8 @@ def _print(found: Verification) -> None:
             click.echo(f"  {change}")
     elif not found.identical:
         click.echo(
-            "nothing recorded has changed: look for data that were replaced, or for an algorithm that is not "
-            "deterministic (--deterministic)."
+            "nothing recorded has changed: look for a file of the run that was edited or damaged, for data that were "
+            "replaced, or for an algorithm that is not deterministic (--deterministic)."
         )
 
 
