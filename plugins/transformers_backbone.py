@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from harness_plugins.same_results import FEATURES
 from harness_plugins.torchvision_backbone import BF16
 
 from harness import Parameter, hookimpl
@@ -20,7 +19,6 @@ def register_backbones(register):
         summary="sentence features of a transformers encoder (--text-weights: local folder or hub name)",
         paper="Reimers and Gurevych, Sentence-BERT, EMNLP 2019 (mean pooling)",
         weights="required",
-        same_results=FEATURES,
         parameters=[
             Parameter(
                 "pooling",
