@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -126,7 +125,6 @@ class BackboneDeclaration(Component):
     shared_space: str = ""
     recipes: tuple[str, ...] = (STANDARD,)
     whole_folder: bool = False
-    same_results: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def handed(self) -> tuple[str, ...]:

@@ -145,9 +145,7 @@ class RegisterBackbone(Protocol):
             recipes: Names of the ways to prepare images that ``--image-recipe`` chooses from, ``"standard"`` among
                 them; with more than one it gets ``recipe`` as keyword argument.
             whole_folder: Its weights are a folder whose subfolders count.
-            same_results: Hash of its code now to the hash of earlier code that computed exactly the same features (the
-                record shows it as ``sources.image`` or ``sources.text``), so that records and cached features of then
-                stand. Any later edit makes another hash, and this has no effect any more.
+            same_results: As for :func:`register_same_results`.
         """
 
 
@@ -285,6 +283,19 @@ class RegisterPublished(Protocol):
         """
 
 
+class RegisterSameResults(Protocol):
+    """The function handed to :func:`register_same_results`."""
+
+    def __call__(self, same_results: Mapping[str, str]) -> None:
+        """Say that edited code computes what earlier code did.
+
+        Args:
+            same_results: Hash of a component's code now to the hash of earlier code that computed exactly the same
+                results (records show it under ``sources``), so that records and cached features of then stand. Any
+                later edit makes another hash, and the line has no effect any more.
+        """
+
+
 @hookspec
 def register_methods(register: RegisterMethod) -> None:
     """Register methods: named recipes of hasher, detector, objective, phases and parameters."""
@@ -343,3 +354,8 @@ def register_trackers(register: RegisterTracker) -> None:
 @hookspec
 def register_published(register: RegisterPublished) -> None:
     """Register numbers that papers print, to stand beside our own."""
+
+
+@hookspec
+def register_same_results(register: RegisterSameResults) -> None:
+    """Register edits of components that changed no result, so that records made before them stand."""

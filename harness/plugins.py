@@ -319,7 +319,7 @@ def _register_functions(registry: Registry, common: dict[str, Any]) -> dict[str,
         facts["recipes"] = tuple(facts.get("recipes", (STANDARD,)))
         if STANDARD not in facts["recipes"]:
             raise HarnessError(f"{name!r}: recipes must have 'standard' among them, not {facts['recipes']!r}.")
-        facts["same_results"] = dict(facts.get("same_results") or {})
+        registry.add_same_results(common["plugin"], facts.pop("same_results", None) or {})
         component("backbone", BackboneDeclaration, name, target, **facts)
 
     def metric(name: str, target: Any, **facts: Any) -> None:
@@ -349,6 +349,7 @@ def _register_functions(registry: Registry, common: dict[str, Any]) -> dict[str,
         "register_executors": partial(component, "executor", Component),
         "register_trackers": partial(component, "tracker", Component),
         "register_published": published,
+        "register_same_results": partial(registry.add_same_results, common["plugin"]),
     }
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from harness.declarations import BOTH, BackboneDeclaration, Component, Declaration, MethodDeclaration
 from harness.errors import HarnessError, unknown_name
 from harness.parameters import Parameter
+from harness.source_hash import hash_of_component
 
 KINDS = {
     "method": "methods",
@@ -62,6 +63,7 @@ class Registry:
     def __init__(self) -> None:
         self._found: dict[str, dict[str, Declaration]] = {kind: {} for kind in KINDS}
         self.plugins: list[PluginState] = []
+        self._same_results: dict[str, dict[str, str]] = {}
 
     def all(self, kind: str) -> list[Declaration]:
         """The declarations of a kind ("hasher"), sorted by name."""
@@ -136,6 +138,16 @@ class Registry:
         for found in self._found.values():
             for name in [name for name, declaration in found.items() if declaration.plugin == plugin]:
                 del found[name]
+        self._same_results.pop(plugin, None)
+
+    def add_same_results(self, plugin: str, same_results: Mapping[str, str]) -> None:
+        """Note what a plugin says of edits that changed no result: hash of code now to hash of the earlier code."""
+        self._same_results.setdefault(plugin, {}).update(same_results)
+
+    def source_hash(self, component: Component) -> str:
+        """The hash of a component's code, as cells and cached features name it (:mod:`harness.source_hash`)."""
+        same_results = {now: then for told in self._same_results.values() for now, then in told.items()}
+        return hash_of_component(component, self.plugin_packages(), same_results)
 
     def plugin_packages(self) -> set[str]:
         """Top-level packages that hold plugins; the content hash follows imports within them."""

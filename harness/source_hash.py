@@ -1,6 +1,8 @@
 """Hashing what code means: the syntax tree without comments and docstrings of the files that define a component.
 
 An edited plugin gets another hash, so it is run again instead of being shown its old number; a new comment does not.
+Where modules of the core live counts for nothing: imports of the core are left out of the tree, but for those of the
+building blocks of hashers, which count as if they were the plugin's own.
 """
 
 from __future__ import annotations
@@ -9,9 +11,10 @@ import ast
 import hashlib
 import importlib.util
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 
 from harness.declarations import Component
 
@@ -44,16 +47,14 @@ def hash_of_file(path: Path) -> str:
 
 @lru_cache(maxsize=512)
 def _hash_of_tree(path: Path, modified: int) -> str:
-    tree = _without_docstrings(_tree(path, modified))
+    copied = ast.parse(ast.unparse(_tree(path, modified)))
+    tree = _DropWhatMeansNothing().visit(copied)
     return hashlib.sha256(ast.dump(tree, annotate_fields=False).encode()).hexdigest()[:16]
 
 
-def _without_docstrings(tree: ast.Module) -> ast.Module:
-    copied = ast.Module(body=[*tree.body], type_ignores=[])
-    return ast.fix_missing_locations(_DropDocstrings().visit(ast.parse(ast.unparse(copied))))
+class _DropWhatMeansNothing(ast.NodeTransformer):
+    """Takes docstrings out of a tree, and imports of the core."""
 
-
-class _DropDocstrings(ast.NodeTransformer):
     def _strip(self, node: ast.AST) -> ast.AST:
         self.generic_visit(node)
         body = node.body  # type: ignore[attr-defined]
@@ -68,18 +69,33 @@ class _DropDocstrings(ast.NodeTransformer):
 
     visit_Module = visit_ClassDef = visit_FunctionDef = visit_AsyncFunctionDef = _strip
 
+    def visit_Import(self, node: ast.Import) -> ast.Import | None:
+        node.names = [alias for alias in node.names if not _of_the_core(alias.name)]
+        return node if node.names else None
 
-def hash_of_component(component: Component, packages: Iterable[str]) -> str:
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.ImportFrom | None:
+        return None if not node.level and _of_the_core(node.module or "") else node
+
+
+def _of_the_core(module: str) -> bool:
+    """Whether a module is one of the core that may move without making a difference."""
+    return module.partition(".")[0] == "harness" and not (module == SHARED or module.startswith(f"{SHARED}."))
+
+
+def hash_of_component(
+    component: Component, packages: Iterable[str], same_results: Mapping[str, str] = MappingProxyType({})
+) -> str:
     """Hash of the file that defines a component and of all files of plugin packages that it imports, directly or not.
 
     Args:
         component: The component.
         packages: Top-level packages that hold plugins; of imports from elsewhere only those of the shared building
             blocks of hashers are followed.
+        same_results: Hash of code now to the hash of earlier code with exactly the same results.
 
     Returns:
-        16 hexadecimal digits; "unknown" for a component made in memory, which has no file. Where the component was
-        registered with ``same_results``, the hash of the earlier code with the same results.
+        16 hexadecimal digits; "unknown" for a component made in memory, which has no file. Where ``same_results`` has
+        it, the hash of the earlier code.
     """
     roots = set(packages)
     start = component.module_name
@@ -105,7 +121,7 @@ def hash_of_component(component: Component, packages: Iterable[str]) -> str:
     # A loose file's module name holds a hash of its path, which must not make a difference.
     parts = [f"{'file' if name.startswith(LOOSE_PREFIX) else name}={digest}" for name, digest in sorted(found.items())]
     digest = hashlib.sha256(" ".join(parts).encode()).hexdigest()[:16]
-    return getattr(component, "same_results", {}).get(digest, digest)
+    return same_results.get(digest, digest)
 
 
 def _beside(folder: Path | None, module: str) -> Path | None:

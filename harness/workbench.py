@@ -40,7 +40,6 @@ from harness.noise.plan import NoisePlan, read_plan
 from harness.plugins import Registry
 from harness.precision import AUTO, FP32, check_precision, resolve_precision
 from harness.request_checks import check_numbers, check_plan_against
-from harness.source_hash import hash_of_component
 
 log = logging.getLogger(__name__)
 
@@ -110,7 +109,6 @@ class Workbench:
     _sources: dict[tuple[object, ...], DataSource] = field(default_factory=dict)
     _read: dict[tuple[object, ...], tuple[RawDataset | FeatureTable, tuple[str, ...]]] = field(default_factory=dict)
     _plans: dict[Path, NoisePlan] = field(default_factory=dict)
-    _packages: set[str] | None = None
     _hashes: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def prepare_data(self, request: CellRequest) -> DataJob:
@@ -233,11 +231,9 @@ class Workbench:
         from harness.declarations import Component
 
         assert isinstance(component, Component)
-        if self._packages is None:
-            self._packages = self.registry.plugin_packages()
         key = component.kind, component.name
         if key not in self._hashes:  # once: a file that is edited later is not what this process has loaded
-            self._hashes[key] = hash_of_component(component, self._packages)
+            self._hashes[key] = self.registry.source_hash(component)
         return self._hashes[key]
 
     def _source(self, request: CellRequest) -> DataSource:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from harness_plugins.same_results import FEATURES
-
 from harness import Parameter, hookimpl
 
 
@@ -15,7 +13,6 @@ def register_backbones(register):
         "harness_plugins.handcrafted_features:ShapeTextureColour",
         modality="image",
         summary="oriented gradients, local binary patterns and HSV colours (scikit-image), scaled by training images",
-        same_results=FEATURES,
         paper="Dalal and Triggs, CVPR 2005 (oriented gradients); Ojala et al., TPAMI 2002 (local binary patterns)",
         parameters=[
             Parameter("size", 64, "Images are scaled to size x size pixels after the centre crop.", minimum=16),
@@ -28,7 +25,6 @@ def register_backbones(register):
         "harness_plugins.handcrafted_features:TfidfSvd",
         modality="text",
         summary="TF-IDF of words, then truncated SVD (scikit-learn), fitted on the training captions",
-        same_results=FEATURES,
         paper="Deerwester et al., Indexing by latent semantic analysis, JASIS 1990",
         parameters=[
             Parameter("dimension", 128, "Dimensions kept, at most what the captions allow.", minimum=1),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from harness_plugins.same_results import FEATURES
-
 from harness import Parameter, hookimpl
 
 BF16 = Parameter(
@@ -30,7 +28,6 @@ def register_backbones(register):
         models=True,
         weights="optional",
         recipes=("standard", "released"),
-        same_results=FEATURES,
         parameters=[
             Parameter("batch_size", 64, "Images per batch.", minimum=1),
             Parameter(

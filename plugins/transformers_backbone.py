@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from harness_plugins.same_results import FEATURES
 from harness_plugins.torchvision_backbone import BF16
 
 from harness import Parameter, hookimpl
@@ -20,7 +19,6 @@ def register_backbones(register):
         summary="sentence features of a transformers encoder (--text-weights: local folder or hub name)",
         paper="Reimers and Gurevych, Sentence-BERT, EMNLP 2019 (mean pooling)",
         weights="required",
-        same_results=FEATURES,
         parameters=[
             Parameter(
                 "pooling",
@@ -47,7 +45,6 @@ def register_backbones(register):
         summary="a folder of sentence-transformers, pooled as it says itself (--text-weights: folder or hub name)",
         paper="Reimers and Gurevych, Sentence-BERT, EMNLP 2019",
         weights="required",
-        same_results=FEATURES,
         whole_folder=True,
         parameters=[Parameter("batch_size", 128, "Captions per batch.", minimum=1), BF16],
     )
@@ -77,6 +74,5 @@ def register_backbones(register):
         summary="CLIP or SigLIP of transformers (--pretrained: local folder or hub name)",
         paper="Radford et al., CLIP, ICML 2021; Zhai et al., SigLIP, ICCV 2023",
         weights="required",
-        same_results=FEATURES,
         parameters=[NORMALISE, Parameter("batch_size", 64, "Images or captions per batch.", minimum=1), BF16],
     )

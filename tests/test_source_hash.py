@@ -11,7 +11,7 @@ import pytest
 
 from harness import source_hash
 from harness.plugins import load_registry
-from harness.source_hash import hash_of_component, hash_of_file
+from harness.source_hash import hash_of_file
 
 BASE = '''
 """A plugin."""
@@ -54,6 +54,12 @@ SAME_MEANING = {
     ),
     "line ends": lambda code: code.replace("\n", "\r\n"),
     "quotes": lambda code: code.replace('"h"', "'h'"),
+    "home of a module of the core": lambda code: code.replace(
+        "from harness import hookimpl", "from harness.hookspecs import hookimpl"
+    ),
+    "an import of the core within a function": lambda code: code.replace(
+        "        self.n_bits", "        import harness.errors\n        self.n_bits"
+    ),
 }
 OTHER_MEANING = {
     "number": lambda code: code.replace("factor = 2", "factor = 3"),
@@ -65,6 +71,13 @@ OTHER_MEANING = {
     ),
     "a new statement": lambda code: code.replace("# keep", "\n        self.seen = len(pairs)"),
     "registration": lambda code: code.replace('summary="s"', 'summary="s", uses_weights=False'),
+    "a shared building block": lambda code: code.replace(
+        "from harness import hookimpl",
+        "from harness import hookimpl\nfrom harness.training.building_blocks import rotation",
+    ),
+    "an import from elsewhere": lambda code: code.replace(
+        "from harness import hookimpl", "import harness, math\nfrom harness import hookimpl"
+    ),
     "a text that is no docstring": lambda code: code.replace("factor = 2", 'factor = "2"'),
 }
 
@@ -104,7 +117,7 @@ def test_file_that_is_edited_in_place_gets_another_hash(file_with):
 
 def hasher_hash(files, environment=None):
     registry = load_registry(files, environment=environment or {})
-    return hash_of_component(registry.get("hasher", "h"), registry.plugin_packages())
+    return registry.source_hash(registry.get("hasher", "h"))
 
 
 def test_location_and_name_of_a_loose_file_do_not_matter(file_with):
@@ -172,7 +185,7 @@ def package(tmp_path, monkeypatch):
             os.utime(path, ns=(stamp, stamp + 1))
         registry = load_registry(environment={})
         assert not [state for state in registry.plugins if state.error]
-        return hash_of_component(registry.get("hasher", "h"), registry.plugin_packages())
+        return registry.source_hash(registry.get("hasher", "h"))
 
     yield changed
     for module in [module for module in sys.modules if module.partition(".")[0] == name]:

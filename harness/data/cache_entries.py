@@ -143,10 +143,8 @@ def why_unreachable(entries: list[Entry], registry: Any) -> Iterator[tuple[Entry
     from harness.data import decoding
     from harness.data.extraction import LIBRARIES, version_of
     from harness.errors import HarnessError
-    from harness.source_hash import hash_of_component
 
     versions = {name: version_of(name) for name in LIBRARIES}
-    packages = registry.plugin_packages()
     for entry in entries:
         if entry.damage:
             yield entry, entry.damage
@@ -164,7 +162,7 @@ def why_unreachable(entries: list[Entry], registry: Any) -> Iterator[tuple[Entry
             continue
         try:
             declaration, _ = registry.backbone(entry.backbone, entry.about.get("modality", "image"))
-            source = hash_of_component(declaration, packages)
+            source = registry.source_hash(declaration)
         except HarnessError:
             yield entry, f"backbone {entry.backbone!r} is not registered"
             continue

@@ -32,6 +32,7 @@ API_1 = {
     "register_executors": COMPONENT,
     "register_trackers": COMPONENT,
     "register_published": ["name", "numbers", "summary", "paper"],
+    "register_same_results": ["same_results"],
 }  # fmt: skip
 """What plugin API 1 promised. Lines are added here, never taken away; a new API begins a new table."""
 
@@ -53,6 +54,7 @@ EXAMPLES = {
     "register_executors": 'register("x", "m:X", summary="s", paper="p", parameters=())',
     "register_trackers": 'register("x", "m:X", summary="s", paper="p", parameters=())',
     "register_published": 'register("x", Path("x.toml"), summary="s", paper="p")',
+    "register_same_results": 'register({"a": "b"})',
 }
 """A call of each hook with the arguments that it documents."""
 
@@ -66,7 +68,7 @@ def arguments(hook: str) -> list[str]:
 
 
 def test_every_hook_has_a_kind_an_example_a_promise_and_a_section_of_the_docs():
-    assert set(HOOKS) == set(KIND_OF_HOOK)
+    assert set(HOOKS) == {*KIND_OF_HOOK, "register_same_results"}
     assert set(HOOKS) == set(EXAMPLES), "add an example to tests/kit/test_hooks.py"
     assert set(HOOKS) == set(API_1), "add the hook to API_1 in tests/kit/test_hooks.py"
     page = (DOCS / "plugin-hooks.md").read_text()
@@ -89,7 +91,7 @@ def test_arguments_are_only_added_within_an_api_version(hook):
     assert set(API_1[hook]) <= set(arguments(hook))
 
 
-@pytest.mark.parametrize("hook", HOOKS)
+@pytest.mark.parametrize("hook", KIND_OF_HOOK)
 def test_the_hook_registers_what_it_is_given(tmp_path, hook):
     file = tmp_path / "mine.py"
     file.write_text(
@@ -104,3 +106,24 @@ def test_the_hook_registers_what_it_is_given(tmp_path, hook):
         assert declaration.needs.names == ("trusted",)
     if hook == "register_metrics":
         assert declaration.ids == ("x@1", "x@2")
+
+
+def test_edits_that_changed_no_result_keep_the_hash_of_then(tmp_path):
+    file = tmp_path / "mine.py"
+    code = (
+        "from harness import hookimpl\nclass X:\n    pass\n"
+        "@hookimpl\ndef register_detectors(register):\n    register('x', X, summary='s', parameters=())\n"
+    )
+    file.write_text(code)
+    registry = load_registry([file], environment={})
+    now = registry.source_hash(registry.get("detector", "x"))
+    table = tmp_path / "table.py"
+    table.write_text(
+        "from harness import hookimpl\n@hookimpl\ndef register_same_results(register):\n"
+        f"    register({{{now!r}: 'then'}})\n"
+    )
+    registry = load_registry([file, table], environment={})
+    assert registry.source_hash(registry.get("detector", "x")) == "then"
+    file.write_text(code + "Y = 2\n")
+    registry = load_registry([file, table], environment={})
+    assert registry.source_hash(registry.get("detector", "x")) not in ("then", now)
