@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from harness.plugins import Registry
+    from harness.plugin.loading import Registry
 
 WIDTH = 110
 MADE = "<!-- Made by `make docs`; edits here are lost. -->"
@@ -76,7 +76,7 @@ def _helps(command: click.Command, words: tuple[str, ...], parent: click.Context
 
 def catalogue_page(registry: Registry | None = None) -> str:
     """Everything that our own plugins register."""
-    from harness.plugins import KINDS, load_registry
+    from harness.plugin.loading import KINDS, load_registry
 
     registry = registry or load_registry(environment={})
     ours = {state.name for state in registry.plugins if state.origin.partition(" ")[0] == OWN}

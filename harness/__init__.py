@@ -8,29 +8,30 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from harness.hookspecs import hookimpl
-    from harness.interfaces import Batch, EpochsOf, Evidence, Need, PairTrust, Phase, Recipe, TrainingPairs
-    from harness.parameters import Parameter
+from harness.version import __version__
 
-__version__ = "0.1.0"
+if TYPE_CHECKING:
+    from harness.plugin.hookspecs import hookimpl
+    from harness.plugin.interfaces import Batch, EpochsOf, Evidence, Need, PairTrust, Phase, Recipe, TrainingPairs
+    from harness.plugin.parameters import Parameter
+
 
 HARNESS_API = 1
 """Version of the plugin API. A plugin may say ``harness_api = 1`` at module level; what it was not written for is then
 one sentence instead of an accident. Within a version hooks, their arguments and optional methods are only added."""
 
 _HOMES = {
-    "hookimpl": "harness.hookspecs",
-    "Batch": "harness.interfaces",
-    "EpochsOf": "harness.interfaces",
-    "Evidence": "harness.interfaces",
-    "Need": "harness.interfaces",
-    "PairTrust": "harness.interfaces",
-    "Phase": "harness.interfaces",
-    "Recipe": "harness.interfaces",
-    "TrainingPairs": "harness.interfaces",
+    "hookimpl": "harness.plugin.hookspecs",
+    "Batch": "harness.plugin.interfaces",
+    "EpochsOf": "harness.plugin.interfaces",
+    "Evidence": "harness.plugin.interfaces",
+    "Need": "harness.plugin.interfaces",
+    "PairTrust": "harness.plugin.interfaces",
+    "Phase": "harness.plugin.interfaces",
+    "Recipe": "harness.plugin.interfaces",
+    "TrainingPairs": "harness.plugin.interfaces",
     "HarnessError": "harness.errors",
-    "Parameter": "harness.parameters",
+    "Parameter": "harness.plugin.parameters",
 }
 
 __all__ = [

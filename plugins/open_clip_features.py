@@ -13,10 +13,10 @@ import torch
 from harness_plugins.transformers_loading import unit_length
 
 from harness import HarnessError
+from harness.data.features.weights import first_line, fit_into, read_state
 from harness.data.loading import Rows, autocast, encode_in_batches, encode_texts_in_batches
 from harness.errors import unknown_name
-from harness.torchvision_operators import make_torchvision_importable
-from harness.weights import first_line, fit_into, read_state
+from harness.runtime.torchvision_operators import make_torchvision_importable
 
 make_torchvision_importable()
 

@@ -16,9 +16,9 @@ from harness_plugins.transformers_features import lies_behind, pooled_mean
 from harness_plugins.transformers_loading import load_network, load_tokenizer
 
 from harness import HarnessError
+from harness.data.features.weights import first_line, fit_into, longest_text, read_state
 from harness.data.loading import Rows, autocast, encode_texts_in_batches
-from harness.paths_below import relative_parts
-from harness.weights import first_line, fit_into, longest_text, read_state
+from harness.files.paths_below import relative_parts
 
 HINT = "Give a folder that sentence-transformers saved: modules.json, an encoder, 1_Pooling/config.json."
 

@@ -15,10 +15,10 @@ import torch
 from torch import nn
 
 from harness import HarnessError
+from harness.data.features.weights import fit_into, read_state
 from harness.data.loading import Rows, autocast, encode_in_batches
 from harness.errors import unknown_name
-from harness.torchvision_operators import make_torchvision_importable
-from harness.weights import fit_into, read_state
+from harness.runtime.torchvision_operators import make_torchvision_importable
 
 make_torchvision_importable()
 

@@ -8,8 +8,8 @@ import torch
 from harness_plugins.transformers_loading import load_network, load_tokenizer, unit_length
 
 from harness import HarnessError
+from harness.data.features.weights import longest_text
 from harness.data.loading import Rows, autocast, encode_texts_in_batches
-from harness.weights import longest_text
 
 HINT = (
     "Give the folder of a text encoder with config.json, tokenizer files and model.safetensors, or use --text-backbone "

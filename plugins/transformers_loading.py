@@ -9,8 +9,8 @@ from typing import Any
 import torch
 
 from harness import HarnessError
-from harness.torchvision_operators import make_torchvision_importable
-from harness.weights import first_line, refuse_misfit
+from harness.data.features.weights import first_line, refuse_misfit
+from harness.runtime.torchvision_operators import make_torchvision_importable
 
 make_torchvision_importable()
 

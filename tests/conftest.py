@@ -146,10 +146,10 @@ def record():
 @pytest.fixture
 def prepared(features):
     """``prepared("cca-itq", plugins=[file], bits=8, seed=1)``: a job on small features, and the metrics to compute."""
-    from harness.cells import CellRequest
-    from harness.methods import MethodRequest
-    from harness.plugins import load_registry
-    from harness.workbench import Workbench
+    from harness.cells.cell import CellRequest
+    from harness.cells.methods import MethodRequest
+    from harness.cells.workbench import Workbench
+    from harness.plugin.loading import load_registry
 
     def make(method: str = "cca-itq", plugins=(), epochs: int | None = None, settings=None, **request: Any):
         registry = load_registry(plugins)

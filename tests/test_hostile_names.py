@@ -128,7 +128,7 @@ def test_the_light_listing_refuses_them_too(harness, tmp_path, outside):
 
 @pytest.mark.parametrize("layout", [3, {"folder": "m", "other_folders": 3}, {"folder": "m", "files": 3}])
 def test_the_light_listing_stands_cards_of_other_shapes(tmp_path, layout):
-    from harness.data.dataset_folder import found_word
+    from harness.data.sets.folder import found_word
     from harness.errors import HarnessError
 
     with pytest.raises(HarnessError, match="not as it should be"):
@@ -414,7 +414,7 @@ def test_an_index_that_is_a_link_is_not_written(harness, tmp_path, outside, reco
 def test_the_state_of_a_sweep_is_written_through_no_link_out_of_the_results(tmp_path, outside, link):
     """Unfinished files in it are removed by their ending."""
     from harness.errors import HarnessError
-    from harness.sweep_state import PlannedCell, open_state
+    from harness.execution.sweep_state import PlannedCell, open_state
 
     cells = [PlannedCell("h", "m", "d", "t")]
     name = open_state(tmp_path / "gift", "smoke", cells).name
@@ -430,7 +430,7 @@ def test_the_state_of_a_sweep_is_written_through_no_link_out_of_the_results(tmp_
 
 
 def test_a_whole_file_is_written_through_no_link(tmp_path, outside):
-    from harness.whole_file import replace_text
+    from harness.files.whole_file import replace_text
 
     place = tmp_path / "results" / "state.json"
     place.parent.mkdir()
@@ -444,7 +444,7 @@ def test_a_whole_file_is_written_through_no_link(tmp_path, outside):
 
 def test_a_worker_s_file_names_no_other_file(tmp_path, outside):
     """Files of dead workers are removed by host and process, which stand in the file."""
-    from harness.sweep_state import SweepState, _clear
+    from harness.execution.sweep_state import SweepState, _clear
 
     state = SweepState(tmp_path / "results" / "sweeps" / "x-1")
     state.workers.mkdir(parents=True)

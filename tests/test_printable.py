@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.printable import LONGEST_WORD, one_line, printable, shortened
+from harness.text import LONGEST_WORD, one_line, printable, shortened
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import warnings
 import numpy as np
 import pytest
 
-from harness.process_settings import process_settings_kept
+from harness.runtime.process_settings import process_settings_kept
 
 
 def lower_recursion_limit():

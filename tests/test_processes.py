@@ -9,8 +9,8 @@ import sys
 
 import pytest
 
-from harness import processes
-from harness.processes import no_child_left
+from harness.runtime import processes
+from harness.runtime.processes import no_child_left
 
 
 @pytest.fixture

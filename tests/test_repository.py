@@ -43,7 +43,7 @@ def test_the_folders_are_importable_under_their_own_names():
 def test_transformers_and_open_clip_import_from_the_repository_root():
     """`python -c` puts the root on sys.path, so that `datasets` resolves to our folder: nothing may mind."""
     program = (
-        "from harness.torchvision_operators import make_torchvision_importable as make; make();"
+        "from harness.runtime.torchvision_operators import make_torchvision_importable as make; make();"
         "import transformers, open_clip, timm; from transformers import BertConfig, BertModel, CLIPModel, Trainer;"
         "BertModel(BertConfig(hidden_size=8, num_hidden_layers=1, num_attention_heads=1, intermediate_size=8)); "
         "print('fine')"
@@ -92,8 +92,8 @@ def test_nothing_is_unpickled():
 
 
 def test_the_core_knows_no_method_by_name():
-    from harness.data.views import IMAGE_AUGMENTS
-    from harness.plugins import load_registry
+    from harness.data.features.views import IMAGE_AUGMENTS
+    from harness.plugin.loading import load_registry
 
     names = {name for kind in ("method", "hasher", "objective") for name in load_registry(environment={}).names(kind)}
     for path in ROOT.glob("harness/**/*.py"):
@@ -120,7 +120,7 @@ def test_requirements_are_pinned():
 def test_every_entry_point_exists_and_every_plugin_module_is_light():
     """Registering imports no torch, numpy, pandas or scikit-learn."""
     program = (
-        "import sys; from harness.plugins import load_registry; registry = load_registry();"
+        "import sys; from harness.plugin.loading import load_registry; registry = load_registry();"
         "print([state.error for state in registry.plugins if state.error]);"
         "print(sorted(set(sys.modules) & "
         "{'torch', 'numpy', 'numba', 'pandas', 'sklearn', 'skimage', 'transformers', 'pydantic', 'PIL'}))"

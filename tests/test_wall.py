@@ -12,9 +12,9 @@ import torch
 from conftest import feature_arrays
 from reference.cell import REGISTRY, cell_data, fit, probe_codes, small_method, with_plan
 
-from harness.compatibility import granted_beyond_the_wall
+from harness.cells.compatibility import granted_beyond_the_wall
 from harness.data.assemble import training_pairs
-from harness.interfaces import GRANTED_TO_METHODS, NOTHING, Need
+from harness.plugin.interfaces import GRANTED_TO_METHODS, NOTHING, Need
 
 D_IMAGE, D_TEXT = 24, 20
 CASES = [
@@ -149,8 +149,8 @@ def test_training_leaves_the_global_random_generators_alone(case):
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_a_saved_hasher_makes_the_same_codes(case):
-    from harness.context import RunContext
-    from harness.runner import make_hasher
+    from harness.execution.runner import make_hasher
+    from harness.runtime.context import RunContext
 
     method = method_of(case)
     fitted = fit(method, cell_data(with_split(case)))

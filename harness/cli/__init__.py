@@ -12,12 +12,12 @@ import sys
 
 import click
 
-from harness.printable import shortened
+from harness.text import shortened
 
 VERBS = {
-    "run": ("harness.cli.run", "Train, evaluate, record and tabulate one cell or a grid of cells."),
-    "sweep": ("harness.cli.sweep", "Run the cells of a plan file through whatever hardware there is."),
-    "status": ("harness.cli.status", "How far a sweep is, from any terminal."),
+    "run": ("harness.cli.running.run", "Train, evaluate, record and tabulate one cell or a grid of cells."),
+    "sweep": ("harness.cli.running.sweep", "Run the cells of a plan file through whatever hardware there is."),
+    "status": ("harness.cli.running.status", "How far a sweep is, from any terminal."),
     "list": ("harness.cli.listing", "List what is registered: methods, hashers, datasets, metrics, ..."),
     "info": ("harness.cli.info", "Parameters, defaults, needs and paper of one registered name."),
     "show": ("harness.cli.show", "Show one finished run."),
@@ -174,7 +174,7 @@ def _sentence(error: BaseException) -> str:
     where_it_came_up = "set HARNESS_DEBUG=1 to see where"
     if isinstance(error, HarnessError):
         return str(error)
-    from harness.plugins import failure_of_plugin
+    from harness.plugin.loading import failure_of_plugin
 
     of_plugin = failure_of_plugin(error)
     if of_plugin:

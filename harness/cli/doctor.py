@@ -33,9 +33,9 @@ def command(ctx: click.Context, results: Path) -> None:
 
 
 def _checks(results: Path) -> Iterator[tuple[bool | None, str, str]]:
-    from harness.environment import processor, versions
     from harness.errors import HarnessError
-    from harness.plugins import load_registry
+    from harness.plugin.loading import load_registry
+    from harness.runtime.environment import processor, versions
 
     for library, version in versions().items():
         yield (
@@ -60,7 +60,7 @@ def _checks(results: Path) -> Iterator[tuple[bool | None, str, str]]:
     )
     yield _writable(results, "--results")
     from harness.data.cache import cache_folder
-    from harness.data.sources import card_of
+    from harness.data.features.sources import card_of
 
     yield _writable(cache_folder(), "HARNESS_CACHE")
     root = default_data_root()
@@ -78,7 +78,7 @@ def _checks(results: Path) -> Iterator[tuple[bool | None, str, str]]:
 
 def _dataset(card: DatasetCard, root: Path | None) -> tuple[bool | None, str, str]:
     """Whether the files of a data set are there."""
-    from harness.data.dataset_folder import found_word
+    from harness.data.sets.folder import found_word
 
     found = found_word(card.model_dump(), root)
     remark = {
@@ -93,7 +93,7 @@ def _dataset(card: DatasetCard, root: Path | None) -> tuple[bool | None, str, st
 
 def _imports() -> Iterator[tuple[bool, str, str]]:
     """The libraries whose imports are known to break each other."""
-    from harness.torchvision_operators import make_torchvision_importable
+    from harness.runtime.torchvision_operators import make_torchvision_importable
 
     try:
         make_torchvision_importable()

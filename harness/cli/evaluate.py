@@ -77,19 +77,19 @@ def command(
     database_image_codes, database_text_codes, query_labels, database_labels, query_ids, database_ids.
     """
 
-    from harness.cells import content_hash
-    from harness.cli.running import metric_ids_of
-    from harness.environment import environment
-    from harness.metric_ids import metrics_with
-    from harness.npz_file import read_npz
-    from harness.plugins import load_registry
+    from harness.cells.cell import content_hash
+    from harness.cells.checks import check_shares_and_seeds
+    from harness.cli.running.requests import metric_ids_of
+    from harness.execution.runner import evaluation_arrays
+    from harness.files.npz import read_npz
+    from harness.plugin.loading import load_registry
+    from harness.plugin.metric_ids import metrics_with
     from harness.records.schema import RunRecord, facts_of
     from harness.records.store import RunStore
     from harness.records.verdict import verdict, violation_notes
-    from harness.request_checks import check_shares_and_seeds
     from harness.retrieval.code_file import ARRAYS, code_table
     from harness.retrieval.evaluate import definitions, evaluate, failure_notes
-    from harness.runner import evaluation_arrays
+    from harness.runtime.environment import environment
 
     started = datetime.now(UTC)
     check_shares_and_seeds(said["noise"], said["trusted"], seed, said["data_seed"])
@@ -161,10 +161,10 @@ def _frame(cell: str, store: Any) -> dict[str, Any]:
     """Facts, ids and labels of the cell that codes belong to."""
     import numpy as np
 
-    from harness.data.export import HEADER, header_of
+    from harness.data.features.export import HEADER, header_of
     from harness.data.query_blocks import blocks_of_captions
     from harness.errors import HarnessError
-    from harness.npz_file import read_npz
+    from harness.files.npz import read_npz
     from harness.retrieval.code_file import ARRAYS
 
     path = Path(cell)

@@ -12,7 +12,7 @@ from harness.cli.options import JSON, PLUGIN
 from harness.cli.outlets import heading
 
 if TYPE_CHECKING:
-    from harness.plugins import Registry
+    from harness.plugin.loading import Registry
 
 
 @click.command()
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def command(name: str, plugins: tuple[Path, ...], as_json: bool) -> None:
     """Show parameters (type, default, meaning), needs, paper and file of everything called NAME."""
     from harness.errors import unknown_name
-    from harness.plugins import load_registry
+    from harness.plugin.loading import load_registry
 
     registry = load_registry(plugins)
     found = registry.matching(name) or registry.matching(name.partition("/")[0])
@@ -42,7 +42,7 @@ def command(name: str, plugins: tuple[Path, ...], as_json: bool) -> None:
 
 
 def _describe(declaration: Any, registry: Registry) -> dict[str, Any]:
-    from harness.declarations import (
+    from harness.plugin.declarations import (
         BackboneDeclaration,
         Component,
         DatasetDeclaration,
@@ -60,7 +60,7 @@ def _describe(declaration: Any, registry: Registry) -> dict[str, Any]:
     if isinstance(declaration, MethodDeclaration):
         facts.update(_method_facts(declaration, registry))
     elif isinstance(declaration, PublishedDeclaration):
-        from harness.published import read_published
+        from harness.report.published import read_published
 
         numbers = read_published(declaration.numbers, declaration.name)
         facts.update(
@@ -100,7 +100,7 @@ def _describe(declaration: Any, registry: Registry) -> dict[str, Any]:
 
 def _method_facts(declaration: Any, registry: Registry) -> dict[str, Any]:
     """The recipe with every parameter at the method's own default."""
-    from harness.methods import MethodRequest, resolve_method
+    from harness.cells.methods import MethodRequest, resolve_method
 
     resolved = resolve_method(registry, MethodRequest(declaration.name))
     known = {
@@ -125,7 +125,7 @@ def _method_facts(declaration: Any, registry: Registry) -> dict[str, Any]:
 
 def _published(method: str, registry: Registry) -> list[dict[str, Any]]:
     """Which papers print numbers of a method, and where."""
-    from harness.published import load_published
+    from harness.report.published import load_published
 
     found: dict[tuple[str, ...], list[Any]] = {}
     for number in load_published(registry, []):

@@ -14,7 +14,7 @@ from typing import Any, TextIO
 import click
 
 from harness.cli.outlets import Outlet
-from harness.json_text import json_text
+from harness.files.json_text import json_text
 
 STDOUT, STDERR = 1, 2
 

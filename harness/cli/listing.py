@@ -28,7 +28,7 @@ def command(what: str, plugins: tuple[Path, ...], as_json: bool) -> None:
     trackers, published (numbers of papers) or plugins.
     """
     from harness.errors import HarnessError, unknown_name
-    from harness.plugins import KINDS, load_registry
+    from harness.plugin.loading import KINDS, load_registry
 
     if not what:
         raise HarnessError(f"name what to list, for example `harness list methods`; known: {', '.join(LISTED)}.")
@@ -60,7 +60,7 @@ def command(what: str, plugins: tuple[Path, ...], as_json: bool) -> None:
 
 def _rows(declaration: Any) -> list[dict[str, Any]]:
     """One row for each name that a user can write."""
-    from harness.declarations import BackboneDeclaration, Component, DatasetDeclaration, MetricDeclaration
+    from harness.plugin.declarations import BackboneDeclaration, Component, DatasetDeclaration, MetricDeclaration
 
     row: dict[str, Any] = {"name": declaration.name, "summary": declaration.summary, "plugin": declaration.plugin}
     if isinstance(declaration, MetricDeclaration):
@@ -82,7 +82,7 @@ def _rows(declaration: Any) -> list[dict[str, Any]]:
 
 def title_of_card(path: Path) -> str:
     """Title and size, read without the schema, which would cost the import of pydantic."""
-    from harness.data.dataset_folder import card_content
+    from harness.data.sets.folder import card_content
     from harness.errors import HarnessError
 
     try:

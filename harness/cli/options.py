@@ -10,14 +10,14 @@ from typing import Any
 
 import click
 
-from harness.cells import CellRequest
+from harness.cells.cell import CellRequest
+from harness.cells.command import OPTIONS, CellOption
+from harness.cells.grid import span
+from harness.cells.methods import MethodRequest
 from harness.cli import axes
 from harness.cli.json_output import claim_stdout
 from harness.cli.option_groups import DATA, FEATURES, METHOD, NOISE, OUTPUT
-from harness.command import OPTIONS, CellOption
 from harness.errors import HarnessError
-from harness.methods import MethodRequest
-from harness.request_grid import span
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 

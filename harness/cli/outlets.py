@@ -1,6 +1,6 @@
 """Standard output and standard error: the one way by which text leaves the command line.
 
-Whatever is written becomes printable (:mod:`harness.printable`) and fits the encoding of the terminal, and a stream
+Whatever is written becomes printable (:mod:`harness.text`) and fits the encoding of the terminal, and a stream
 that is closed or full is told once instead of ending in a traceback. The displays of rich, which need control
 characters of their own, write beneath this filter; the texts in them pass it in :func:`console`.
 """
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from harness.errors import HarnessError
-from harness.printable import printable
+from harness.text import printable
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -42,7 +42,7 @@ def command() -> None:
 @click.option("--package", is_flag=True, help="Write a package that pip installs, in a folder NAME, not one file.")
 def new(name: str, kind: str, folder: Path, package: bool) -> None:
     """Write a plugin that runs as it is, commented, and its test. Nothing is overwritten."""
-    from harness.kit.new import write_plugin
+    from harness.testing.scaffold import write_plugin
 
     written = write_plugin(name, kind, folder, package=package)
     for path in written.files:
@@ -81,8 +81,8 @@ def check(
     context.call_on_close(partial(logger.setLevel, logger.level))
     logger.setLevel(logging.ERROR)
     from harness.errors import HarnessError
-    from harness.kit.report import failures, printed, summary, told
     from harness.testing import bound_checks, subjects_of
+    from harness.testing.report import failures, printed, summary, told
 
     chosen: dict[str, str] = {}
     for setting in settings:
@@ -111,7 +111,7 @@ def check(
 @JSON
 def list_plugins(plugins: tuple[Path, ...], as_json: bool) -> None:
     """All plugins that were found: state, version, plugin API, file, and what is wrong with a broken one."""
-    from harness.plugins import load_registry
+    from harness.plugin.loading import load_registry
 
     rows: list[dict[str, Any]] = [
         {

@@ -9,7 +9,7 @@ import click
 
 from harness.cli.json_output import print_json
 from harness.errors import unknown_name
-from harness.printable import one_line
+from harness.text import one_line
 
 FORMATS = ("table", "csv", "json")
 

@@ -48,12 +48,12 @@ def command(
 ) -> None:
     """Compute metrics from the stored codes of finished runs. RUN is a run folder or the beginning of a hash."""
     from harness.cli.axes import texts
-    from harness.context import choose_device
     from harness.errors import HarnessError
-    from harness.metric_ids import declared_metric, metrics_with
-    from harness.plugins import load_registry
+    from harness.execution.rescore import rescore, write_rescored
+    from harness.plugin.loading import load_registry
+    from harness.plugin.metric_ids import declared_metric, metrics_with
     from harness.records.leftovers import remove_abandoned
-    from harness.rescore import rescore, write_rescored
+    from harness.runtime.context import choose_device
 
     registry = load_registry(plugins)
     metric_ids = texts(metrics, "--metric")

@@ -13,9 +13,9 @@ from harness.wording import counted
 if TYPE_CHECKING:
     import pandas as pd
 
-    from harness.plugins import Registry
-    from harness.published import PublishedNumber
+    from harness.plugin.loading import Registry
     from harness.records.index import RunIndex
+    from harness.report.published import PublishedNumber
     from harness.report.tables.request import TableRequest
 
 FORMATS = ("simple", "github", "latex", "html", "csv", "plain", "parquet", "tsv", "latex_booktabs")
@@ -74,8 +74,8 @@ def command(
     """
     from harness.cli.axes import texts
     from harness.cli.results import records
-    from harness.cli.running import metric_ids_of
-    from harness.plugins import load_registry
+    from harness.cli.running.requests import metric_ids_of
+    from harness.plugin.loading import load_registry
     from harness.report.tables.output import WITHOUT_RANKS, print_tables, style_of
     from harness.report.tables.refusals import refusals
     from harness.report.tables.request import TableRequest
@@ -133,7 +133,7 @@ def _published(registry: Registry, request: TableRequest, asked: bool) -> list[P
     """Numbers of papers, where they are shown or rows stand in their order."""
     if not asked and not request.preset.published_order:
         return []
-    from harness.published import load_published
+    from harness.report.published import load_published
 
     problems: list[str] = []
     numbers = load_published(registry, problems)

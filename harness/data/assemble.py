@@ -20,11 +20,11 @@ from harness.data.splits import (
 )
 from harness.data.standardise import Standardiser, fit_standardiser
 from harness.data.table import FeatureTable
-from harness.declarations import ProtocolDeclaration
 from harness.errors import HarnessError
-from harness.interfaces import Need, TrainingPairs
 from harness.noise.plan import NoisePlan, draw_plan
-from harness.seeding import numpy_generator
+from harness.plugin.declarations import ProtocolDeclaration
+from harness.plugin.interfaces import Need, TrainingPairs
+from harness.runtime.seeding import numpy_generator
 
 if TYPE_CHECKING:
     import torch

@@ -20,7 +20,7 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from harness.json_text import read_json
+from harness.files.json_text import read_json
 
 log = logging.getLogger(__name__)
 

@@ -10,9 +10,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic_core import PydanticCustomError
 
 from harness.errors import HarnessError, unknown_name
-from harness.paths_below import file_name, pattern_parts, plain_name, relative_parts
-from harness.toml_lines import line_of, read_toml
-from harness.unpack import is_archive
+from harness.files.paths_below import file_name, pattern_parts, plain_name, relative_parts
+from harness.files.toml import line_of, read_toml
+from harness.files.unpack import is_archive
 
 
 def _checked_by(check: Callable[[str, str], object]) -> AfterValidator:

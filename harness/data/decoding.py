@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from harness.errors import HarnessError
-from harness.interfaces import ImageSource
-from harness.looks_like import looks_like
-from harness.regular_file import require_regular
+from harness.files.looks_like import looks_like
+from harness.files.regular_file import require_regular
+from harness.plugin.interfaces import ImageSource
 
 if TYPE_CHECKING:
     from PIL.Image import Image

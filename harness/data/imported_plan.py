@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.data.assemble import trusted_rows
-from harness.data.sources import DataSource
+from harness.data.features.sources import DataSource
 from harness.data.splits import choose_captions
-from harness.declarations import ProtocolDeclaration
 from harness.noise.index_file import read_index_file
 from harness.noise.plan import NoisePlan
+from harness.plugin.declarations import ProtocolDeclaration
 
 
 def plan_of_index_file(

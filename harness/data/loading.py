@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import HarnessError
-from harness.interfaces import Run
-from harness.processes import usable_cores
+from harness.plugin.interfaces import Run
+from harness.runtime.processes import usable_cores
 
 if TYPE_CHECKING:
     import torch

@@ -17,7 +17,7 @@ from harness.data.decoding import decode
 from harness.data.matrix_shapes import check_numbers
 from harness.data.table import check_captions_cover
 from harness.errors import HarnessError
-from harness.interfaces import ImageSource
+from harness.plugin.interfaces import ImageSource
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import HarnessError
-from harness.seeding import numpy_generator
+from harness.runtime.seeding import numpy_generator
 
 TRAIN, QUERY, DATABASE, TRAIN_AND_DATABASE = 0, 1, 2, 3
 """Split codes; 3 is the usual protocol of MIRFlickr, NUS-WIDE and COCO: training images are in the database too."""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import HarnessError
-from harness.npz_file import read_npy
+from harness.files.npz import read_npy
 
 INDEX_FILE = "index-file"
 """Name of the protocol that a plan from such a file carries."""

@@ -15,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from harness.declarations import ProtocolDeclaration
 from harness.errors import HarnessError
-from harness.interfaces import PairsToCorrupt
-from harness.json_text import parsed_json
-from harness.npz_file import read_npz
+from harness.files.json_text import parsed_json
+from harness.files.npz import read_npz
+from harness.plugin.declarations import ProtocolDeclaration
+from harness.plugin.interfaces import PairsToCorrupt
 from harness.quantities import LARGEST_INTEGER
-from harness.seeding import numpy_generator
+from harness.runtime.seeding import numpy_generator
 
 FORMAT = 1
 KINDS = {"trusted": ("b", "bool"), "wrong": ("b", "bool"), "replaced": ("U", "strings")}

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import HarnessError
-from harness.interfaces import PairsToCorrupt
+from harness.plugin.interfaces import PairsToCorrupt
 
 Rows = NDArray[np.int64]
 

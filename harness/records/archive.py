@@ -2,7 +2,7 @@
 
 The archive holds ``index.csv`` and the run folders under ``runs/``, sorted, without times, owners or host: the same
 records make the same bytes. Unpacked it is a results folder. Taking one in trusts nothing: it is unpacked by the rules
-of :mod:`harness.unpack`, and what is no part of a results folder refuses the whole archive.
+of :mod:`harness.files.unpack`, and what is no part of a results folder refuses the whole archive.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import IO
 
 from harness.errors import HarnessError
+from harness.files.unpack import Limits, unpack
 from harness.records.run_files import read_files
 from harness.records.run_paths import FILES, run_folder
-from harness.unpack import Limits, unpack
 
 TAR = (".tar.gz", ".tgz")
 ZIP = (".zip",)

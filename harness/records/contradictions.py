@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.cells import content_hash
+from harness.cells.cell import content_hash
 
 if TYPE_CHECKING:
     from harness.records.schema import CellFacts, RunRecord

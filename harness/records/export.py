@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import HarnessError
-from harness.printable import printable
+from harness.files.whole_file import write_text, write_whole
 from harness.records.archive import is_archive, write_archive
 from harness.records.index import RunIndex
-from harness.whole_file import write_text, write_whole
+from harness.text import printable
 
 FORMATS = ("csv", "parquet", "archive")
 

@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import HarnessError
+from harness.files.unfinished import clear_beside, temporary_for
+from harness.files.whole_file import read_plain_file
 from harness.records.index_tables import KINDS, add, changes, forget, is_whole, make, quoted
-from harness.unfinished import clear_beside, temporary_for
-from harness.whole_file import read_plain_file
 
 log = logging.getLogger(__name__)
 

@@ -232,7 +232,7 @@ def _same_codes(one: Path, other: Path) -> bool:
 
 
 def _codes(path: Path) -> dict[str, np.ndarray]:
-    from harness.npz_file import read_npz
+    from harness.files.npz import read_npz
 
     return read_npz(path, "run", lambda name: name.endswith("_codes"))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from harness.cells import SCHEMA
+from harness.cells.cell import SCHEMA
 
 
 def _from_1(content: dict[str, Any]) -> dict[str, Any]:
@@ -24,7 +24,7 @@ def migrated(content: dict[str, Any]) -> dict[str, Any]:
         content: ``record.json`` as read.
 
     Returns:
-        A new dictionary whose ``schema`` is :data:`harness.cells.SCHEMA`.
+        A new dictionary whose ``schema`` is :data:`harness.cells.cell.SCHEMA`.
 
     Raises:
         ValueError: The schema is missing, no number, or newer than this program.

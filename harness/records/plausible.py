@@ -81,7 +81,7 @@ def _limits(group: str, name: str) -> tuple[float, float]:
 @lru_cache(maxsize=1)
 def _declared() -> dict[str, tuple[float, float]]:
     """Metric to its bounds, as the plugins that are installed declare them."""
-    from harness.plugins import load_registry
+    from harness.plugin.loading import load_registry
 
     with contextlib.redirect_stdout(sys.stderr):  # a plugin that prints must not disturb the rows of a listing
         registry = load_registry()

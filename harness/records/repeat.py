@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from harness.cells import CellRequest
-from harness.command import request_of
+from harness.cells.cell import CellRequest
+from harness.cells.command import request_of
+from harness.cells.identity import differences
 from harness.errors import HarnessError
-from harness.identity import differences
 from harness.records.schema import RunRecord
 
 

@@ -6,13 +6,13 @@ import re
 from pathlib import Path
 
 from harness.errors import HarnessError
-from harness.paths_below import path_below, relative_parts
+from harness.files.paths_below import path_below, relative_parts
 
 FILES = ("arrays.npz", "log.txt", "model.safetensors", "record.json")
 """What a run folder holds; nothing else is taken over from other folders."""
 
 HASH = re.compile(r"[0-9a-f]{12}")
-"""Hashes of cells, as :func:`harness.cells.content_hash` makes them."""
+"""Hashes of cells, as :func:`harness.cells.cell.content_hash` makes them."""
 
 
 def run_place(method: str, dataset: str, cell_hash: str) -> str:

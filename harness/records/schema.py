@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
-from harness.cells import MOST_BITS, SCHEMA
+from harness.cells.cell import MOST_BITS, SCHEMA
 from harness.errors import HarnessError
 from harness.quantities import LARGEST_INTEGER
 from harness.records.migrations import migrated

@@ -19,13 +19,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import HarnessError
-from harness.json_text import json_text
+from harness.files.json_text import json_text
+from harness.files.unfinished import temporary_for
+from harness.files.whole_file import read_plain_file
 from harness.records.leftovers import clear_aside, is_near, put_back, remove_abandoned, step_aside
 from harness.records.run_files import array_bytes, model_bytes, sync_folder, write_file
 from harness.records.run_paths import run_folder, run_place
 from harness.records.walk import walk
-from harness.unfinished import temporary_for
-from harness.whole_file import read_plain_file
 
 if TYPE_CHECKING:
     import numpy as np

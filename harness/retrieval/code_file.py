@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.class_labels import classes_of_column
+from harness.data.class_labels import classes_of_column
 from harness.errors import HarnessError
 from harness.retrieval.codes import pack_checked
 from harness.retrieval.evaluate import CodeTable

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.processes import usable_cores
 from harness.retrieval.relevance import Ints, Relevance, Words
+from harness.runtime.processes import usable_cores
 
 if TYPE_CHECKING:
     import torch

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.declarations import MetricDeclaration
 from harness.errors import HarnessError, text_of
+from harness.plugin.declarations import MetricDeclaration
 from harness.retrieval.counting import in_threads, threads
 from harness.retrieval.histograms import DistanceHistogram
 from harness.retrieval.metrics import precision_recall_by_radius

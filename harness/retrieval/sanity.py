@@ -15,7 +15,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.declarations import MetricDeclaration
+from harness.plugin.declarations import MetricDeclaration
 
 Floats = NDArray[np.float64]
 

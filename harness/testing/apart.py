@@ -66,7 +66,7 @@ def train_here(asked: dict[str, Any]) -> dict[str, Any]:
 
     Args:
         asked: ``plugins`` (paths as text), ``environment``, ``kind``, ``name``, ``preset``, ``settings``, ``threads``,
-            ``bits``, ``seed``, ``pairs`` (names of :class:`harness.interfaces.TrainingPairs` to arrays) and
+            ``bits``, ``seed``, ``pairs`` (names of :class:`harness.plugin.interfaces.TrainingPairs` to arrays) and
             ``recipe``.
 
     Returns:
@@ -74,11 +74,11 @@ def train_here(asked: dict[str, Any]) -> dict[str, Any]:
     """
     import torch
 
-    from harness.context import RunContext
     from harness.errors import what_and_where
-    from harness.interfaces import Need, TrainingPairs
-    from harness.plugins import load_registry
-    from harness.runner import fit_method
+    from harness.execution.runner import fit_method
+    from harness.plugin.interfaces import Need, TrainingPairs
+    from harness.plugin.loading import load_registry
+    from harness.runtime.context import RunContext
     from harness.testing.subject import Subject, small_method
     from harness.testing.trials import CPU, outputs_of
 

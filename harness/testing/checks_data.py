@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from harness.context import RunContext
 from harness.data.cards import read_card
+from harness.data.features.sources import backbone_choice, read_dataset
 from harness.data.raw import RawDataset
-from harness.data.sources import backbone_choice, read_dataset
 from harness.errors import HarnessError
-from harness.seeding import frozen_global_randomness, global_randomness
+from harness.runtime.context import RunContext
+from harness.runtime.seeding import frozen_global_randomness, global_randomness
 from harness.testing.outcomes import CheckFailed, CheckSkipped, check
 from harness.testing.subject import Subject
 from harness.testing.trials import BITS, CPU

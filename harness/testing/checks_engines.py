@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.cells import CellRequest
+from harness.cells.cell import CellRequest
+from harness.cells.methods import MethodRequest, resolve_method
 from harness.errors import HarnessError
 from harness.execution import FINISH_RUNNING, Ended, Session, Task
-from harness.interfaces import Need
-from harness.methods import MethodRequest, resolve_method
+from harness.plugin.interfaces import Need
 from harness.testing.outcomes import TRAINED, CheckFailed, CheckSkipped, check
 from harness.testing.small_data import feature_arrays
 from harness.testing.subject import Subject
@@ -25,7 +25,7 @@ from harness.testing.subject import Subject
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from harness.workbench import Job
+    from harness.cells.workbench import Job
 
 LOCAL = "local"
 """The executor that checks use: worker processes on this machine."""
@@ -59,7 +59,7 @@ def _job(subject: Subject, folder: Path, seed: int = 0) -> Job:
     Raises:
         CheckSkipped: No registered method can take it.
     """
-    from harness.workbench import Workbench
+    from harness.cells.workbench import Workbench
 
     reason = "no method is registered"
     for asked in _requests(subject):
@@ -85,10 +85,10 @@ def _job(subject: Subject, folder: Path, seed: int = 0) -> Job:
 
 
 def _task(job: Job, folder: Path) -> Task:
-    from harness.command import command_of
-    from harness.settings import RunSettings
-    from harness.standing import Standing
-    from harness.worker import Assignment
+    from harness.cells.command import command_of
+    from harness.execution.standing import Standing
+    from harness.execution.worker import Assignment
+    from harness.runtime.settings import RunSettings
 
     settings = RunSettings(device="cpu")
     assignment = Assignment(
@@ -127,7 +127,7 @@ def check_worker_process(subject: Subject) -> str:
 
 
 def _finished(ended: Ended) -> None:
-    from harness.worker import Reply
+    from harness.execution.worker import Reply
 
     if ended.how != "finished":
         raise CheckFailed(f"the worker {ended.how}: {ended.reason} {' | '.join(ended.log[-3:])}")
@@ -139,7 +139,7 @@ def _finished(ended: Ended) -> None:
 @check("executor", hint="the contract is harness.execution.Executor.", slow=True)
 def check_runs_tasks(subject: Subject) -> str:
     """It runs two cells, yields each once as finished, and their records are written."""
-    from harness.sweep import carried_environment
+    from harness.execution.sweep import carried_environment
 
     executor = _executor(subject)
     with _folder() as folder:
@@ -159,7 +159,7 @@ def check_runs_tasks(subject: Subject) -> str:
        slow=True)  # fmt: skip
 def check_stops(subject: Subject) -> None:
     """Asked to stop before it began, it runs nothing and yields every task as stopped."""
-    from harness.sweep import carried_environment
+    from harness.execution.sweep import carried_environment
 
     executor = _executor(subject)
     with _folder() as folder:
@@ -185,14 +185,14 @@ def _executor(subject: Subject) -> Any:
         raise CheckSkipped(f"its engine cannot be used here: {error}") from error
 
 
-@check("tracker", hint="the contract is harness.trackers.interface.Tracker.", slow=True)
+@check("tracker", hint="the contract is harness.execution.trackers.interface.Tracker.", slow=True)
 def check_hears_of_a_run(subject: Subject) -> None:
     """It hears of a run from start to record without a complaint, in a process and a folder of its own."""
-    from harness.attempt import attempt
+    from harness.execution.attempt import attempt
+    from harness.execution.trackers.choice import choose_trackers
+    from harness.execution.trackers.group import Trackers
     from harness.records.store import RunStore
-    from harness.settings import RunSettings
-    from harness.trackers.choice import choose_trackers
-    from harness.trackers.group import Trackers
+    from harness.runtime.settings import RunSettings
 
     notes: list[str] = []
     kept = Path.cwd()

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from harness.interfaces import Need, TrainingPairs
-from harness.runner import make_hasher
-from harness.seeding import frozen_global_randomness
+from harness.execution.runner import make_hasher
+from harness.plugin.interfaces import Need, TrainingPairs
+from harness.runtime.seeding import frozen_global_randomness
 from harness.testing import partners
 from harness.testing.outcomes import CheckFailed, CheckSkipped, CheckWarning, check
 from harness.testing.small_data import Size

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from harness.interfaces import PairTrust
+from harness.plugin.interfaces import PairTrust
 from harness.testing.outcomes import CheckFailed, CheckWarning, check
 from harness.testing.subject import Subject
 

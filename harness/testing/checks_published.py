@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness.errors import HarnessError
-from harness.published import numbers_of
+from harness.report.published import numbers_of
 from harness.testing.outcomes import CheckFailed, CheckWarning, check
 from harness.testing.subject import Subject
 

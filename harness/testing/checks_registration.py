@@ -12,13 +12,13 @@ from collections.abc import Callable
 from typing import Any
 
 from harness import HARNESS_API
-from harness.declarations import Component, HasherDeclaration, MetricDeclaration
+from harness.cells.methods import MethodRequest, resolve_method
 from harness.errors import HarnessError
-from harness.interfaces import Need
-from harness.methods import MethodRequest, resolve_method
-from harness.plugins import KINDS, import_file
-from harness.seeding import global_randomness
-from harness.source_hash import LOOSE_PREFIX
+from harness.plugin.declarations import Component, HasherDeclaration, MetricDeclaration
+from harness.plugin.interfaces import Need
+from harness.plugin.loading import KINDS, import_file
+from harness.plugin.source_hash import LOOSE_PREFIX
+from harness.runtime.seeding import global_randomness
 from harness.testing.outcomes import CheckFailed, CheckSkipped, CheckWarning, check
 from harness.testing.subject import KIND_OF_PLUGIN, Subject
 
@@ -59,7 +59,7 @@ OPTIONAL: dict[str, dict[str, str]] = {
 IMPORT_PROGRAM = """
 import json, sys, time
 heavy = json.loads(sys.argv[1])
-from harness.plugins import load_registry
+from harness.plugin.loading import load_registry
 before = set(sys.modules)
 start = time.perf_counter()
 {load}
@@ -99,7 +99,7 @@ def check_quick_to_load(subject: Subject) -> str | None:
     """Its registering module takes no time: it is imported by every command, also by those that have no use for it."""
     module_name, file = _module_of(subject)
     loose = module_name.startswith(LOOSE_PREFIX)
-    load = "from pathlib import Path; from harness.plugins import import_file; import_file(Path(sys.argv[2]))"
+    load = "from pathlib import Path; from harness.plugin.loading import import_file; import_file(Path(sys.argv[2]))"
     if not loose:
         load = "import importlib; importlib.import_module(sys.argv[2])"
     program = IMPORT_PROGRAM.format(load=load)
@@ -260,7 +260,7 @@ def check_recipe(subject: Subject) -> str:
     return " + ".join(component.name for component in method.components.values())
 
 
-@check(*COMPONENTS, hint="the contracts are in harness/interfaces.py, with shapes and types.", foundation=True)
+@check(*COMPONENTS, hint="the contracts are in harness/plugin/interfaces.py, with shapes and types.", foundation=True)
 def check_contract(subject: Subject) -> None:
     """The target can be imported and made with its declared parameters, and has the methods of its contract."""
     declaration = subject.declaration

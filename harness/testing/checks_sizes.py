@@ -7,7 +7,7 @@ from time import perf_counter
 from typing import Any
 
 from harness.errors import CombinationError, HarnessError
-from harness.interfaces import Need
+from harness.plugin.interfaces import Need
 from harness.testing.outcomes import TRAINED, CheckFailed, CheckSkipped, CheckWarning, check
 from harness.testing.small_data import TINY, Size
 from harness.testing.subject import EPOCHS, Subject

@@ -6,10 +6,10 @@ from typing import Any
 
 import torch
 
-from harness.context import RunContext
-from harness.interfaces import Need
-from harness.runner import make_hasher
-from harness.seeding import frozen_global_randomness, global_randomness
+from harness.execution.runner import make_hasher
+from harness.plugin.interfaces import Need
+from harness.runtime.context import RunContext
+from harness.runtime.seeding import frozen_global_randomness, global_randomness
 from harness.testing import partners
 from harness.testing.outcomes import TRAINED, CheckFailed, CheckSkipped, CheckWarning, check
 from harness.testing.subject import Subject

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from harness.compatibility import granted_beyond_the_wall
+from harness.cells.compatibility import granted_beyond_the_wall
 from harness.data.assemble import CellData, training_pairs
-from harness.interfaces import Need
-from harness.runner import run_job
+from harness.execution.runner import run_job
+from harness.plugin.interfaces import Need
 from harness.testing.apart import train_apart
 from harness.testing.outcomes import TRAINED, CheckFailed, CheckSkipped, check
 from harness.testing.small_data import feature_arrays
@@ -54,9 +54,9 @@ def check_no_labels(subject: Subject) -> str | None:
 
 def _run(subject: Subject, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
     """The arrays of a record of a real run: job, data and labels lie in the frames above the component as always."""
-    from harness.cells import CellRequest
-    from harness.methods import MethodRequest
-    from harness.workbench import Workbench
+    from harness.cells.cell import CellRequest
+    from harness.cells.methods import MethodRequest
+    from harness.cells.workbench import Workbench
 
     method = subject.method()
     settings = {key: text for key, text in subject.settings.items() if key in method.parameters}

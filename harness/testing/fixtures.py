@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 import torch
 
-from harness.context import RunContext
 from harness.data.assemble import training_pairs
-from harness.interfaces import NOTHING, Need, TrainingPairs
-from harness.plugins import load_registry
+from harness.plugin.interfaces import NOTHING, Need, TrainingPairs
+from harness.plugin.loading import load_registry
+from harness.runtime.context import RunContext
 from harness.testing.small_data import Size, feature_arrays, small_cell
 
 

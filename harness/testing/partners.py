@@ -8,10 +8,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from harness.declarations import Component, HasherDeclaration
-from harness.interfaces import Batch, Need, PairTrust, Phase, Run, TrainingPairs
-from harness.parameters import Parameter
-from harness.plugins import Registry
+from harness.plugin.declarations import Component, HasherDeclaration
+from harness.plugin.interfaces import Batch, Need, PairTrust, Phase, Run, TrainingPairs
+from harness.plugin.loading import Registry
+from harness.plugin.parameters import Parameter
 
 CLOSED_FORM, LEARNER, LEARNER_WITH_OBJECTIVE = "check.closed-form", "check.learner", "check.learner-with-objective"
 EVEN, UNEVEN = "check.even-trust", "check.uneven-trust"

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.data.assemble import CellData, Protocol, assemble
-from harness.data.feature_file import table_from_arrays
+from harness.data.features.feature_file import table_from_arrays
 
 if TYPE_CHECKING:
-    from harness.plugins import Registry
+    from harness.plugin.loading import Registry
 
 PATTERN = (0, 0, 1, 2, 2)
 """Split codes that repeat: two training images, one query, two of the database."""
@@ -44,7 +44,7 @@ TINY = Size(n=15, d_text=10, views=False, split=(0,) * 9 + (1,) + (2,) * 5)
 
 
 def feature_arrays(size: Size = USUAL, seed: int = 0, classes: int = 5) -> dict[str, NDArray]:
-    """Arrays of a feature file (:func:`harness.data.feature_file.read_feature_file`), two captions for each image.
+    """Arrays of a feature file (:mod:`harness.data.features.feature_file`), two captions for each image.
 
     Split and caption choice are fixed, so that labels move neither.
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from harness.cells.methods import DEFAULT_PRESET, ROLES, MethodRequest, ResolvedMethod, resolve_method
 from harness.errors import HarnessError, unknown_name
-from harness.interfaces import Need, Phase, Recipe
-from harness.methods import DEFAULT_PRESET, ROLES, MethodRequest, ResolvedMethod, resolve_method
-from harness.plugins import KINDS, PluginState, Registry, load_registry
-from harness.regular_file import require_regular
+from harness.files.regular_file import require_regular
+from harness.plugin.interfaces import Need, Phase, Recipe
+from harness.plugin.loading import KINDS, PluginState, Registry, load_registry
 
 EPOCHS = {"method": 4, "hasher": 4, "objective": 4, "detector": 16}
 """Epochs of a training in a check; a detector may wait some epochs before it says anything."""
@@ -24,7 +24,7 @@ class Subject:
     """What is checked.
 
     Attributes:
-        kind: One of :data:`harness.plugins.KINDS`, or "plugin".
+        kind: One of :data:`harness.plugin.loading.KINDS`, or "plugin".
         name: Its name.
         registry: What is registered; a registry of checks, not to be used for anything else.
         plugins: Files that were named with ``--plugin``.
@@ -89,7 +89,7 @@ def small_method(subject: Subject, **changed: Any) -> ResolvedMethod:
     if subject.kind != "method":
         name = f"check.{subject.kind}.{subject.name}"
         if name not in registry.names("method"):
-            from harness.declarations import MethodDeclaration
+            from harness.plugin.declarations import MethodDeclaration
 
             registry.add(MethodDeclaration("method", name, "made for a check", recipe=_recipe(subject)))
     base = MethodRequest(name, preset=preset, **overrides)

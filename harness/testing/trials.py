@@ -12,14 +12,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from harness.compatibility import DataFacts, check_combination, granted_beyond_the_wall
-from harness.context import RunContext
+from harness.cells.compatibility import DataFacts, check_combination, granted_beyond_the_wall
+from harness.cells.methods import ResolvedMethod
 from harness.data.assemble import CellData, training_pairs
-from harness.encoding import code_table
-from harness.interfaces import Need, TrainingPairs
-from harness.methods import ResolvedMethod
-from harness.runner import Fitted, fit_method
-from harness.seeding import frozen_global_randomness
+from harness.execution.encoding import code_table
+from harness.execution.runner import Fitted, fit_method
+from harness.plugin.interfaces import Need, TrainingPairs
+from harness.runtime.context import RunContext
+from harness.runtime.seeding import frozen_global_randomness
 from harness.testing.outcomes import CheckFailed
 from harness.testing.small_data import USUAL, Size, feature_arrays, small_cell
 from harness.testing.subject import Subject
@@ -131,8 +131,8 @@ def train(
 ) -> Trial:
     """Train the subject.
 
-    The names of the variables are those of :mod:`harness.runner`, so that a plugin which looks for them in the frames
-    above finds them here as well, and is found out.
+    The names of the variables are those of :mod:`harness.execution.runner`, so that a plugin which looks for them in
+    the frames above finds them here as well, and is found out.
 
     Args:
         subject: A method, hasher, detector or objective.
@@ -202,7 +202,7 @@ def watched_randomness() -> Iterator[list[tuple[str, dict[str, bytes]]]]:
     """Notes the states of the global generators at the end of each stretch of component code, by name of its stream."""
     import random
 
-    from harness.seeding import global_randomness
+    from harness.runtime.seeding import global_randomness
 
     ends: list[tuple[str, dict[str, bytes]]] = []
 
@@ -222,5 +222,5 @@ def watched_randomness() -> Iterator[list[tuple[str, dict[str, bytes]]]]:
                 )
             )
 
-    with mock.patch("harness.runner.global_randomness", watching):
+    with mock.patch("harness.execution.runner.global_randomness", watching):
         yield ends

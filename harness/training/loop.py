@@ -7,10 +7,10 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from harness.context import RunContext
 from harness.errors import HarnessError
-from harness.interfaces import Batch, Evidence, Learner, PairTrust, Phase, TrainingPairs
-from harness.seeding import OwnRandomness
+from harness.plugin.interfaces import Batch, Evidence, Learner, PairTrust, Phase, TrainingPairs
+from harness.runtime.context import RunContext
+from harness.runtime.seeding import OwnRandomness
 from harness.training.batches import batches
 from harness.training.trust import outside, refuse_outside, trust_of_shape, weight_of_shape
 from harness.wording import counted

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import HarnessError
-from harness.interfaces import PairTrust
+from harness.plugin.interfaces import PairTrust
 
 if TYPE_CHECKING:
     from torch import Tensor

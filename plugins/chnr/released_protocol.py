@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import HarnessError
-from harness.interfaces import PairsToCorrupt
+from harness.plugin.interfaces import PairsToCorrupt
 
 EXEMPT_SHARE = 0.2
 """The released code hard-codes the exempt share, whatever share is trusted (its bug B4)."""

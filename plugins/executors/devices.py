@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from harness.errors import HarnessError
 from harness.execution import Session
-from harness.processes import usable_cores
+from harness.runtime.processes import usable_cores
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from harness_plugins.executors.memory import held_by, over_the_limit
 from pebble import ProcessExpired, ProcessPool
 
 from harness.execution import STOP_NOW, Ended, Session, Task
-from harness.processes import process_exists
+from harness.runtime.processes import process_exists
 
 POLL_SECONDS = 0.1
 """How often stops, deaths and memory are looked at."""

@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from harness.settings import POOLS
+from harness.runtime.settings import POOLS
 
 PARENT_SECONDS = 0.5
 """How often the process looks whether its sweep still lives."""
@@ -48,13 +48,13 @@ def begin(
     _numbers[0] = os.getpid()
     import torch  # noqa: F401 - slow, and must not count for the first cell
 
-    import harness.worker  # noqa: F401 - the same
+    import harness.execution.worker  # noqa: F401 - the same
 
 
 def run(text: str, placed: dict[str, str]) -> str:
     """Run one cell."""
     _numbers[1] = os.getpid()
-    from harness.worker import run_task
+    from harness.execution.worker import run_task
 
     return run_task(text, placed, stopped=lambda: False)  # nobody can type Ctrl-C here
 

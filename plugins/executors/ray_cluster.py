@@ -2,7 +2,7 @@
 
 Ray places tasks, deals out processors and GPUs (fractions of them for ``--cells-per-gpu``), and runs a task again where
 its worker or its node was lost; a cell whose record was written before that is not run twice, because
-:func:`harness.worker.run_task` looks. All nodes must share the results folder and have the same installation.
+:func:`harness.execution.worker.run_task` looks. All nodes must share the results folder and have the same installation.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from harness_plugins.executors.absent import not_installed
 from harness_plugins.executors.devices import usable_cores
 from harness_plugins.executors.ray_task import STOP_FILE, Errand, errand_text
 
-from harness.cell_log import tail_of
 from harness.errors import HarnessError
 from harness.execution import STOP_NOW, Ended, How, Session, Task
+from harness.execution.cell_log import tail_of
 
 POLL_SECONDS = 0.1
 """How long Ray is waited for at a time."""

@@ -17,8 +17,8 @@ from pathlib import Path
 
 from harness_plugins.executors.memory import held_by, over_the_limit
 
-from harness.settings import POOLS
-from harness.whole_file import replace_text
+from harness.files.whole_file import replace_text
+from harness.runtime.settings import POOLS
 
 WATCH_SECONDS = 0.2
 """How often memory is looked at."""
@@ -33,7 +33,7 @@ class Errand:
 
     Attributes:
         hash: Hash of the cell, which names its files.
-        text: For :func:`harness.worker.run_task`.
+        text: For :func:`harness.execution.worker.run_task`.
         folder: Where the files of this run are, on the shared file system.
         device: "" or what Ray chose.
         threads: Threads of a cell.
@@ -85,7 +85,7 @@ def run(content: str) -> str:
     with _printing_to(errand.log):
         import torch  # noqa: F401 - slow the first time, and must not count for the cell
 
-        import harness.worker  # noqa: F401 - the same
+        import harness.execution.worker  # noqa: F401 - the same
 
         _say_started(errand, worker)
         with _memory_watched(errand):
@@ -99,7 +99,7 @@ def errand_text(errand: Errand) -> str:
 
 
 def _reply(errand: Errand, worker: str) -> str:
-    from harness.worker import run_task
+    from harness.execution.worker import run_task
 
     placed = {"executor": "ray", "worker": worker} | ({"device": errand.device} if errand.device else {})
     return run_task(errand.text, placed, stopped=lambda: False)  # Ray's own cancelling is by force only

@@ -33,7 +33,7 @@ class SerialExecutor:
                     f"{option}: the serial executor runs cells one by one in this process and cannot end one: add "
                     "--executor local."
                 )
-        from harness.worker import run_task
+        from harness.execution.worker import run_task
 
         placed = {"executor": "serial", "worker": "0"}
         for at, task in enumerate(tasks):

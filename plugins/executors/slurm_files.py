@@ -11,9 +11,9 @@ from typing import Any
 
 from harness_plugins.executors.slurm_job import Group, journal_of, read_journal
 
-from harness.cell_log import tail_of
 from harness.execution import GO_ON, Ended, Task
-from harness.whole_file import replace_text
+from harness.execution.cell_log import tail_of
+from harness.files.whole_file import replace_text
 
 LOG_TAIL_LINES = 20
 

@@ -16,7 +16,7 @@ from harness_plugins.executors.absent import not_installed
 from harness_plugins.executors.slurm_job import RunGroup
 
 from harness.errors import HarnessError
-from harness.settings import environment_set
+from harness.runtime.settings import environment_set
 
 SACCT_SECONDS = 30
 """Longest time between two questions to Slurm's accounting; submitit asks for all jobs at once."""

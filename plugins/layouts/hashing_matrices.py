@@ -28,13 +28,13 @@ from harness_plugins.layouts.places import folder_of, images_of
 from numpy.typing import NDArray
 
 from harness import HarnessError
-from harness.class_labels import classes_of_column
 from harness.data.absent import names_in
-from harness.data.feature_file import table_from_arrays
+from harness.data.class_labels import classes_of_column
+from harness.data.features.feature_file import table_from_arrays
 from harness.data.matrix_shapes import check_columns, check_numbers, check_rows
 from harness.data.raw import ImageFiles, RawDataset
 from harness.data.table import FeatureTable
-from harness.paths_below import path_below, relative_parts
+from harness.files.paths_below import path_below, relative_parts
 
 log = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness import HarnessError
-from harness.looks_like import why_unreadable
+from harness.files.looks_like import why_unreadable
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from harness import HarnessError
 from harness.data.raw import ImageFiles, RawDataset
-from harness.looks_like import looks_like, why_unreadable
+from harness.files.looks_like import looks_like, why_unreadable
 from harness.wording import shown
 
 PARAMETERS = {"unlabelled": "train"}

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from harness import HarnessError
-from harness.data.dataset_folder import LAYOUT, looked_for, own_folder
+from harness.data.sets.folder import LAYOUT, looked_for, own_folder
 from harness.errors import MissingFilesError
-from harness.looks_like import looks_like, why_unreadable
-from harness.paths_below import path_below
-from harness.regular_file import require_regular
+from harness.files.looks_like import looks_like, why_unreadable
+from harness.files.paths_below import path_below
+from harness.files.regular_file import require_regular
 
 ANY = "."
 """A layout whose data root is the data set's own folder."""

@@ -20,7 +20,7 @@ from harness_plugins.layouts.places import folder_of, read_lines, refuse_missing
 from numpy.typing import NDArray
 
 from harness import HarnessError
-from harness.data.feature_file import table_from_arrays
+from harness.data.features.feature_file import table_from_arrays
 from harness.data.raw import RawDataset
 from harness.data.splits import QUERY, TRAIN_AND_DATABASE
 from harness.data.table import FeatureTable

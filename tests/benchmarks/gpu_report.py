@@ -23,11 +23,11 @@ import numpy as np
 import torch
 from benchmarks.workload import best_seconds, context, fit_detector, full_run, make_pairs, started_hasher
 
-from harness.environment import environment
-from harness.interfaces import PairTrust, Phase
-from harness.plugins import load_registry
+from harness.plugin.interfaces import PairTrust, Phase
+from harness.plugin.loading import load_registry
 from harness.retrieval.codes import pack_checked
 from harness.retrieval.evaluate import CodeTable, evaluate
+from harness.runtime.environment import environment
 from harness.training.loop import Team, train
 
 HIDDEN = 4096
@@ -202,7 +202,7 @@ def main() -> None:
 
 def report(precision: str, pairs, size: dict[str, int], edge: int, bytes_per_second: float, arguments) -> None:
     """One precision."""
-    from harness.precision import float32_products
+    from harness.runtime.precision import float32_products
 
     device, epochs = arguments.device, arguments.epochs
     with float32_products("fp32"):

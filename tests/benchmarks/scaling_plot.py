@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from benchmarks.workload import full_run, make_pairs
 
-from harness.plugins import load_registry
+from harness.plugin.loading import load_registry
 from harness.retrieval.codes import pack
 from harness.retrieval.evaluate import CodeTable, evaluate
 

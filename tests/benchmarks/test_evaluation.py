@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from benchmarks.sorted_map import sorted_average_precision
 
-from harness.plugins import load_registry
+from harness.plugin.loading import load_registry
 from harness.retrieval.codes import pack, unpack
 from harness.retrieval.evaluate import CodeTable, evaluate, values_per_query
 from harness.retrieval.histograms import DistanceHistogram, distance_histogram

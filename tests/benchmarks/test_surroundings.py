@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import torch
 
-from harness.context import RunContext
-from harness.plugins import load_registry
+from harness.plugin.loading import load_registry
 from harness.records.store import RunStore
+from harness.runtime.context import RunContext
 
 SCRIPT = Path(sys.executable).with_name("harness")
 

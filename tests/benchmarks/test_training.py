@@ -10,8 +10,8 @@ import pytest
 import torch
 from benchmarks.workload import best_seconds, chnr, context, full_run, make_pairs, reference_loop, started_hasher
 
-from harness.interfaces import PairTrust
-from harness.precision import processor_multiplies_bf16
+from harness.plugin.interfaces import PairTrust
+from harness.runtime.precision import processor_multiplies_bf16
 
 PRECISIONS = ["fp32", *(["bf16"] if processor_multiplies_bf16() else [])]
 EPOCHS = 4

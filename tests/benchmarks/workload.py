@@ -9,10 +9,10 @@ import torch
 from reference.cell import REGISTRY
 from reference.chnr_loop import ReferenceLoop
 
-from harness.context import RunContext
-from harness.interfaces import PairTrust, TrainingPairs
-from harness.methods import MethodRequest, ResolvedMethod, resolve_method
-from harness.runner import Fitted, fit_method, make_hasher
+from harness.cells.methods import MethodRequest, ResolvedMethod, resolve_method
+from harness.execution.runner import Fitted, fit_method, make_hasher
+from harness.plugin.interfaces import PairTrust, TrainingPairs
+from harness.runtime.context import RunContext
 
 N_PAIRS, N_TRUSTED, D_IMAGE, D_TEXT, N_BITS = 1050, 315, 512, 768, 64
 

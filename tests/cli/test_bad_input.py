@@ -231,7 +231,7 @@ def test_internal_error_is_one_line_with_the_way_to_see_more(harness, features, 
     def fall_over(*arguments):
         raise RuntimeError("unexpected\nthing")
 
-    monkeypatch.setattr("harness.workbench.Workbench.prepare", fall_over)
+    monkeypatch.setattr("harness.cells.workbench.Workbench.prepare", fall_over)
     result = harness("run", "--method", "cca-itq", "--features", features())
     assert result.code == 70
     assert result.err == (

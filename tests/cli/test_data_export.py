@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from harness.data.export import HEADER
+from harness.data.features.export import HEADER
 
 CELLS = {
     "plain": {},

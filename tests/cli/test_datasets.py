@@ -9,11 +9,11 @@ import pytest
 from layouts.matlab_writer import write_v5
 from layouts.miniatures import REGISTRY, picture, text
 
-from harness.command import request_of
+from harness.cells.command import request_of
+from harness.cells.workbench import Workbench
+from harness.execution.rescore import rescore
 from harness.records.schema import record_from_json
 from harness.records.store import StoredRun
-from harness.rescore import rescore
-from harness.workbench import Workbench
 
 FAST = ("--method", "cca-itq", "--bits", "8")
 PLAIN = ("--image-backbone", "handcrafted", "--text-backbone", "tfidf-svd")

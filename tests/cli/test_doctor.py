@@ -52,7 +52,7 @@ def test_broken_plugin_is_a_finding(doctor, tmp_path, monkeypatch):
 
 
 def test_missing_library_is_a_finding(doctor, monkeypatch):
-    monkeypatch.setattr("harness.environment.LIBRARIES", ("numpy", "nobodys-library"))
+    monkeypatch.setattr("harness.runtime.environment.LIBRARIES", ("numpy", "nobodys-library"))
     result = doctor()
     assert result.code == 1
     assert lines_of(result)["nobodys-library"].startswith("FAIL")

@@ -10,9 +10,9 @@ import pytest
 from filelock import FileLock
 from PIL import Image
 
-from harness.cli.data_export import CELL_KEYS
-from harness.cli.data_options import NOT_OF_FEATURES
-from harness.command import OPTIONS
+from harness.cells.command import OPTIONS
+from harness.cli.data.export import CELL_KEYS
+from harness.cli.data.options import NOT_OF_FEATURES
 from harness.data.cache import cache_folder, cached_arrays, lock_file
 from harness.data.decoding import VERSION, decoder_facts
 
@@ -147,7 +147,7 @@ def test_an_export_of_one_space_serves_methods_that_need_one(harness, own_cache,
 
 
 def test_the_record_names_the_commit_of_weights_from_a_hub(harness, own_cache, tmp_path, towers, monkeypatch):
-    monkeypatch.setattr("harness.data.extraction.revision_of", lambda name: f"commit of {name}")
+    monkeypatch.setattr("harness.data.features.extraction.revision_of", lambda name: f"commit of {name}")
     (plain,) = harness("run", *SMALL, "--backbone", "towers", *towers).json
     (record,) = harness("run", *SMALL, "--backbone", "towers", "--pretrained", "org/net", *towers).json
     assert plain["cell"]["revisions"] == {}

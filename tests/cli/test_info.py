@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.plugins import KINDS, load_registry
+from harness.plugin.loading import KINDS, load_registry
 
 
 def test_method_shows_its_recipe_and_every_parameter_at_its_own_default(harness):

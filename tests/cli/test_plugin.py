@@ -140,7 +140,7 @@ def test_names_in_the_environment_choose_plugins(harness, metric, monkeypatch):
 
 
 def test_an_empty_choice_reaches_workers_on_other_machines(monkeypatch):
-    from harness.sweep import carried_environment
+    from harness.execution.sweep import carried_environment
 
     monkeypatch.setenv("HARNESS_PLUGINS", "")
     assert carried_environment()["HARNESS_PLUGINS"] == ""

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from harness.cli.options import results_option
-from harness.cli.status import _command, _seconds_left, _state, described, sweep_facts
+from harness.cli.running.status import _command, _seconds_left, _state, described, sweep_facts
+from harness.execution.sweep_state import Invocation, PlannedCell, begin_invocation, open_state
+from harness.execution.worker_state import WorkerState
 from harness.records.ends import End
-from harness.sweep_state import Invocation, PlannedCell, begin_invocation, open_state
-from harness.worker_state import WorkerState
 
 NOW = datetime(2026, 11, 24, 20, tzinfo=UTC)
 DEAD = 2**22 + 1

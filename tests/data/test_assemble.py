@@ -12,8 +12,8 @@ from harness.data.assemble import Protocol, assemble, check_plan, training_pairs
 from harness.data.splits import paper_split, training_images
 from harness.data.table import FeatureTable
 from harness.errors import HarnessError
-from harness.interfaces import GRANTED_TO_METHODS, NOTHING, Need
-from harness.plugins import load_registry
+from harness.plugin.interfaces import GRANTED_TO_METHODS, NOTHING, Need
+from harness.plugin.loading import load_registry
 
 CPU = torch.device("cpu")
 N = 100  # images, three captions each

@@ -7,9 +7,9 @@ import re
 import pytest
 
 from harness.data.cards import DatasetCard, read_card
-from harness.data.sources import card_of
+from harness.data.features.sources import card_of
 from harness.errors import HarnessError
-from harness.plugins import load_registry
+from harness.plugin.loading import load_registry
 
 CARD = """name = "mine"
 title = "Mine"

@@ -8,8 +8,8 @@ import os
 import pytest
 from layouts.miniatures import MINIATURES, REGISTRY
 
-from harness.data.check import check
-from harness.data.sources import read_dataset
+from harness.data.features.sources import read_dataset
+from harness.data.sets.check import check
 from harness.errors import HarnessError
 
 RSICD = "RSICD/dataset_rsicd.json"

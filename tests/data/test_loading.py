@@ -10,10 +10,10 @@ import pytest
 import torch
 from reference.parts import encoded
 
-from harness.context import RunContext
 from harness.data import loading
 from harness.data.loading import Halving, encode_in_batches, encode_texts_in_batches, out_of_memory
 from harness.errors import HarnessError
+from harness.runtime.context import RunContext
 
 CPU = torch.device("cpu")
 RUN = RunContext(8, CPU)

@@ -13,9 +13,9 @@ import psutil
 import pytest
 from executors.same_records import assert_same_records, records_in
 
-from harness.cli.running import make_executor
+from harness.cli.running.requests import make_executor
 from harness.errors import HarnessError
-from harness.plugins import load_registry
+from harness.plugin.loading import load_registry
 
 pytestmark = pytest.mark.timeout(240)
 

@@ -12,11 +12,11 @@ from fuzz.answers import answered
 from fuzz.hostile import as_toml, files
 from hypothesis import given, settings
 
-from harness.data import fetch
 from harness.data.cards import DatasetCard, read_card
-from harness.data.check import check
-from harness.data.dataset_folder import card_content, found_word
-from harness.plugins import load_registry
+from harness.data.sets import fetch
+from harness.data.sets.check import check
+from harness.data.sets.folder import card_content, found_word
+from harness.plugin.loading import load_registry
 
 VALID: dict[str, Any] = {
     "name": "small", "title": "A small set", "paper": "none", "licence": "free", "reader": "karpathy",

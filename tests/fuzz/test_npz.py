@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from harness.data.feature_file import read_feature_file
-from harness.data.sources import ready_source
+from harness.data.features.feature_file import read_feature_file
+from harness.data.features.sources import ready_source
+from harness.files.npz import read_npz
 from harness.noise.plan import read_plan
-from harness.npz_file import read_npz
 from harness.retrieval.code_file import code_table, stored_table
 from harness.retrieval.evaluate import CodeTable
 

@@ -8,10 +8,10 @@ from fuzz.answers import answered
 from fuzz.hostile import as_toml, files
 from hypothesis import given, settings
 
-from harness.cells import CellRequest
-from harness.command import command_of, request_of
-from harness.plan_file import Plan, read_plan
-from harness.plugins import load_registry
+from harness.cells.cell import CellRequest
+from harness.cells.command import command_of, request_of
+from harness.cells.plans.file import Plan, read_plan
+from harness.plugin.loading import load_registry
 
 VALID: dict[str, Any] = {
     "title": "Small", "description": "Nothing", "repeats": 2, "metrics": ["map", "map_relevant@20"],

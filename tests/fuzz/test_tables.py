@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from layouts.matlab_writer import write_v5, write_v73
 from layouts.miniatures import MINIATURES, REGISTRY
 
-from harness.data.check import check
+from harness.data.features.sources import read_dataset
 from harness.data.raw import RawDataset
-from harness.data.sources import read_dataset
+from harness.data.sets.check import check
 
 PICTURES = (".jpg", ".tif", ".png")
 

@@ -15,7 +15,7 @@ from layouts.matlab_writer import write_v5, write_v73
 from PIL import Image
 
 from harness.data.cards import DatasetCard, read_card
-from harness.plugins import load_registry
+from harness.plugin.loading import load_registry
 
 REGISTRY = load_registry()
 

@@ -9,8 +9,8 @@ import pytest
 from layouts.matlab_writer import write_v5, write_v73
 from layouts.miniatures import MINIATURES, REGISTRY, pixels
 
+from harness.data.features.sources import read_dataset
 from harness.data.raw import RawDataset
-from harness.data.sources import read_dataset
 from harness.errors import HarnessError
 
 

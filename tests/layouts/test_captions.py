@@ -10,7 +10,7 @@ import pytest
 from harness_plugins.layouts.captions import Captions
 from layouts.miniatures import MINIATURES, REGISTRY, card, picture
 
-from harness.data.sources import read_dataset
+from harness.data.features.sources import read_dataset
 from harness.errors import HarnessError
 
 

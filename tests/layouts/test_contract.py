@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from layouts.miniatures import MINIATURES, REGISTRY
 
+from harness.data.features.sources import read_dataset
 from harness.data.parts import Choice, choose_parts
 from harness.data.raw import RawDataset
-from harness.data.sources import read_dataset
 from harness.data.table import FeatureTable
 from harness.errors import HarnessError
 

@@ -9,8 +9,8 @@ import pytest
 from harness_plugins.layouts.image_names import image_paths
 from layouts.miniatures import MINIATURES, REGISTRY, card, picture
 
+from harness.data.features.sources import read_dataset
 from harness.data.raw import paths_of
-from harness.data.sources import read_dataset
 from harness.errors import HarnessError
 
 NFC, NFD = (unicodedata.normalize(form, "Häfen/é 0.png") for form in ("NFC", "NFD"))

@@ -9,11 +9,11 @@ import torch
 from harness.data.assemble import Protocol, assemble, training_pairs
 from harness.data.splits import trusted_order, trusted_subset
 from harness.data.table import FeatureTable, one_hot
-from harness.declarations import ProtocolDeclaration
 from harness.errors import HarnessError
-from harness.interfaces import NOTHING
 from harness.noise.plan import draw_plan
-from harness.plugins import load_registry
+from harness.plugin.declarations import ProtocolDeclaration
+from harness.plugin.interfaces import NOTHING
+from harness.plugin.loading import load_registry
 
 RATES = (0.0, 0.05, 0.2, 0.4, 0.8, 1.0)
 EXCHANGES = ("derangement", "cross-class")  # an exact number of wrong pairs, none of them trusted

@@ -15,9 +15,9 @@ from reference import tiny_models
 from reference.parts import encoded
 from safetensors.torch import save_file
 
-from harness.context import RunContext
-from harness.parameters import defaults
-from harness.plugins import load_registry
+from harness.plugin.loading import load_registry
+from harness.plugin.parameters import defaults
+from harness.runtime.context import RunContext
 
 from torchvision import models  # isort: skip - torchvision_features declares its operators first
 

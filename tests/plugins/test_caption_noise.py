@@ -12,7 +12,7 @@ from harness.data.splits import trusted_order, trusted_subset
 from harness.data.table import one_hot
 from harness.errors import HarnessError
 from harness.noise.plan import NoisePlan, draw_plan, read_plan
-from harness.plugins import load_registry
+from harness.plugin.loading import load_registry
 
 N = 120
 LABELS = one_hot(np.arange(N) % 6)

@@ -10,8 +10,8 @@ import scipy.linalg
 import torch
 from harness_plugins.canonical_itq import CanonicalItq
 
-from harness.context import RunContext
-from harness.interfaces import PairTrust, TrainingPairs
+from harness.plugin.interfaces import PairTrust, TrainingPairs
+from harness.runtime.context import RunContext
 from harness.training.building_blocks.canonical import weighted_cca
 from harness.training.building_blocks.rotation import itq_rotation
 

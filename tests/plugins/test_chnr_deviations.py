@@ -10,7 +10,7 @@ import torch
 from conftest import feature_arrays
 from reference.cell import cell_data, fit, probe_codes, small_method
 
-from harness.interfaces import Need
+from harness.plugin.interfaces import Need
 
 DEVIATIONS = {
     "B1, B2 in the detector": "detector.augmented_text=ignore",
@@ -99,7 +99,7 @@ def test_the_released_protocol_shows_trusted_pairs_right_in_the_trusted_phase_on
     both = data.plan.trusted & data.plan.wrong
     assert both.any()
     from harness.data.assemble import training_pairs
-    from harness.interfaces import NOTHING
+    from harness.plugin.interfaces import NOTHING
 
     pairs = training_pairs(data, torch.device("cpu"), NOTHING)
     differs = (pairs.text != pairs.as_trusted().text).any(dim=1)

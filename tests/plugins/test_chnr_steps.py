@@ -10,8 +10,8 @@ from harness_plugins.chnr.discriminator_gradients import COMBINATIONS, Discrimin
 from harness_plugins.chnr.nt_xent import NTXent, nt_xent
 from reference import chnr as reference
 
-from harness.context import RunContext
-from harness.interfaces import PairTrust, Phase, TrainingPairs
+from harness.plugin.interfaces import PairTrust, Phase, TrainingPairs
+from harness.runtime.context import RunContext
 
 pytestmark = pytest.mark.usefixtures("float64")
 

@@ -10,9 +10,9 @@ from harness_plugins.graph_hashing.cirh import Cirh, Structure, neighbours_in_ba
 from reference.cirh import Program, first_stage, second_stage, similarity
 from torch.nn.functional import normalize
 
-from harness.context import RunContext
-from harness.interfaces import Need, PairTrust, TrainingPairs
-from harness.plugins import load_registry
+from harness.plugin.interfaces import Need, PairTrust, TrainingPairs
+from harness.plugin.loading import load_registry
+from harness.runtime.context import RunContext
 
 N, BITS = 45, 7
 

@@ -9,9 +9,9 @@ import torch
 from harness_plugins.graph_hashing.dgcpn import Dgcpn, Graph
 from torch.nn.functional import mse_loss, normalize
 
-from harness.context import RunContext
-from harness.interfaces import PairTrust, TrainingPairs
-from harness.plugins import load_registry
+from harness.plugin.interfaces import PairTrust, TrainingPairs
+from harness.plugin.loading import load_registry
+from harness.runtime.context import RunContext
 
 N, BITS = 40, 7
 

@@ -13,9 +13,9 @@ from harness_plugins.duch.hasher import DuchHasher, bit_balance, quantisation
 from reference import chnr as reference
 from reference.cell import REGISTRY
 
-from harness.context import RunContext
-from harness.interfaces import PairTrust, TrainingPairs
-from harness.methods import MethodRequest, resolve_method
+from harness.cells.methods import MethodRequest, resolve_method
+from harness.plugin.interfaces import PairTrust, TrainingPairs
+from harness.runtime.context import RunContext
 
 RUN = RunContext(6, torch.device("cpu"))
 RELEASED = {"augmented_text": "ignore", "adversarial_codes": "text", "bit_balance": "codes"}

@@ -22,8 +22,8 @@ from reference import tiny_models
 from reference.parts import encoded
 from safetensors.torch import load_file, save_file
 
-from harness.context import RunContext
 from harness.errors import HarnessError
+from harness.runtime.context import RunContext
 
 import open_clip  # isort: skip - after torchvision's operators are declared
 from torchvision import models  # isort: skip

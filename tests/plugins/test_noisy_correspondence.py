@@ -25,9 +25,9 @@ from harness_plugins.noisy_correspondence.structure_consistency import Structure
 from reference.cell import REGISTRY, cell_data, fit, probe_codes, small_method
 from sklearn.metrics import roc_auc_score
 
-from harness.context import RunContext
 from harness.errors import HarnessError
-from harness.interfaces import Evidence, Need, TrainingPairs
+from harness.plugin.interfaces import Evidence, Need, TrainingPairs
+from harness.runtime.context import RunContext
 
 CPU = torch.device("cpu")
 RUN = RunContext(8, CPU)

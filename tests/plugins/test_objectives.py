@@ -19,7 +19,7 @@ from harness_plugins.noisy_correspondence.objectives import (
 )
 from torch.distributions import Dirichlet, kl_divergence
 
-from harness.interfaces import PairTrust
+from harness.plugin.interfaces import PairTrust
 
 B, BITS = 7, 5
 FORMS = {

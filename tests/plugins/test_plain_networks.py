@@ -10,10 +10,10 @@ from harness_plugins.chnr.nt_xent import NTXent
 from harness_plugins.contrastive_hashing.plain_networks import PlainNetworks
 from torch.nn import functional as F
 
-from harness.context import RunContext
-from harness.interfaces import PairTrust, TrainingPairs
-from harness.methods import MethodRequest, resolve_method
-from harness.plugins import load_registry
+from harness.cells.methods import MethodRequest, resolve_method
+from harness.plugin.interfaces import PairTrust, TrainingPairs
+from harness.plugin.loading import load_registry
+from harness.runtime.context import RunContext
 
 CPU = torch.device("cpu")
 

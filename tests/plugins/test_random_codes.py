@@ -9,11 +9,11 @@ import pytest
 import torch
 from harness_plugins.random_bits import RandomCodes
 
-from harness.context import RunContext
-from harness.interfaces import PairTrust, TrainingPairs
-from harness.plugins import load_registry
+from harness.plugin.interfaces import PairTrust, TrainingPairs
+from harness.plugin.loading import load_registry
 from harness.retrieval.codes import pack
 from harness.retrieval.evaluate import CodeTable, evaluate
+from harness.runtime.context import RunContext
 
 D, CLASSES, QUERIES, DATABASE = 12, 10, 300, 500
 

@@ -20,9 +20,9 @@ from reference import tiny_models
 from reference.parts import encoded
 from safetensors.torch import save_file
 
-from harness.context import RunContext
-from harness.plugins import load_registry
-from harness.source_hash import hash_of_component
+from harness.plugin.loading import load_registry
+from harness.plugin.source_hash import hash_of_component
+from harness.runtime.context import RunContext
 
 from torchvision import models  # isort: skip - torchvision_features declares its operators first
 from torchvision.transforms import functional  # isort: skip

@@ -11,15 +11,15 @@ import torch
 from harness_plugins.shared_space_codes.sign_codes import RandomHyperplanes, SignCodes
 from reference import tiny_models
 
-from harness.cells import CellRequest
-from harness.context import RunContext
+from harness.cells.cell import CellRequest
+from harness.cells.methods import MethodRequest
+from harness.cells.workbench import Workbench
 from harness.errors import CombinationError, HarnessError
-from harness.interfaces import PairTrust, TrainingPairs
-from harness.methods import MethodRequest
-from harness.plugins import load_registry
-from harness.runner import run_job
+from harness.execution.runner import run_job
+from harness.plugin.interfaces import PairTrust, TrainingPairs
+from harness.plugin.loading import load_registry
+from harness.runtime.context import RunContext
 from harness.testing.small_data import Size, feature_arrays
-from harness.workbench import Workbench
 
 CPU = torch.device("cpu")
 D = 12

@@ -14,8 +14,8 @@ from harness_plugins.structure_hashing.jdsh import Distribution, DistributionHas
 from reference import structure_hashing as reference
 from scipy import stats
 
-from harness.context import RunContext
-from harness.interfaces import PairTrust, Phase, TrainingPairs
+from harness.plugin.interfaces import PairTrust, Phase, TrainingPairs
+from harness.runtime.context import RunContext
 
 RUN = RunContext(6, torch.device("cpu"))
 TRAINING = {"hidden": 9, "batch_size": 8, "image_learning_rate": 0.02, "text_learning_rate": 0.05, "momentum": 0.7,

@@ -13,8 +13,8 @@ from PIL import Image
 from reference.parts import encoded
 from safetensors.torch import save_file
 
-from harness.context import RunContext
 from harness.errors import HarnessError
+from harness.runtime.context import RunContext
 
 from torchvision import models  # isort: skip - torchvision_features declares its operators first
 

@@ -15,8 +15,8 @@ from harness_plugins.toy.captions import captions
 from harness_plugins.toy.reader import read_toy
 from harness_plugins.toy.scenes import CLASSES, draw_scene, render
 
-from harness.data.sources import card_of
-from harness.plugins import load_registry
+from harness.data.features.sources import card_of
+from harness.plugin.loading import load_registry
 
 # Words that only captions of this class use, so that a caption that names it can be told.
 TELLING = {
@@ -91,8 +91,8 @@ def test_another_process_makes_the_same_pixels_captions_and_fingerprint(raw):
     rows = [0, 61, 130, 300, 555, 839]
     program = (
         "import hashlib, json, numpy as np\n"
-        "from harness.data.sources import card_of\n"
-        "from harness.plugins import load_registry\n"
+        "from harness.data.features.sources import card_of\n"
+        "from harness.plugin.loading import load_registry\n"
         "from harness_plugins.toy.reader import read_toy\n"
         "raw = read_toy(card_of(load_registry(environment={}), 'toy'), None)\n"
         f"sums = [hashlib.sha256(np.asarray(raw.images[row]).tobytes()).hexdigest() for row in {rows}]\n"

@@ -13,10 +13,10 @@ import time
 import psutil
 import pytest
 
-from harness.attempt import attempt
-from harness.plugins import load_registry
-from harness.settings import RunSettings
-from harness.trackers.group import open_trackers
+from harness.execution.attempt import attempt
+from harness.execution.trackers.group import open_trackers
+from harness.plugin.loading import load_registry
+from harness.runtime.settings import RunSettings
 
 
 def read_back(program: str, **environment: str):

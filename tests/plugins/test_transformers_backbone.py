@@ -14,9 +14,9 @@ from harness_plugins.transformers_features import TransformersText
 from reference import tiny_models
 from reference.parts import encoded
 
-from harness.context import RunContext
+from harness.data.features.weights import longest_text
 from harness.errors import HarnessError
-from harness.weights import longest_text
+from harness.runtime.context import RunContext
 
 import transformers  # isort: skip - transformers_features declares torchvision's operators first
 

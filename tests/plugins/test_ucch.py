@@ -10,10 +10,10 @@ from harness_plugins.contrastive_hashing import ucch
 from harness_plugins.contrastive_hashing.ucch import UCCH, contrastive_losses, hash_keys, moved_bank, ranking_losses
 from torch.nn.functional import normalize
 
-from harness.context import RunContext
 from harness.errors import HarnessError
-from harness.interfaces import PairTrust, Phase, TrainingPairs
-from harness.plugins import load_registry
+from harness.plugin.interfaces import PairTrust, Phase, TrainingPairs
+from harness.plugin.loading import load_registry
+from harness.runtime.context import RunContext
 from harness.training.loop import Team, train
 
 CPU = torch.device("cpu")

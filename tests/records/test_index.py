@@ -18,6 +18,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from harness.files.unfinished import temporary_for
 from harness.records import index as index_module
 from harness.records import index_tables
 from harness.records.facts import FACTS
@@ -26,7 +27,6 @@ from harness.records.index_tables import MORE_FACTS
 from harness.records.schema import Failure
 from harness.records.store import RunStore
 from harness.report import load_records, records_frame
-from harness.unfinished import temporary_for
 
 HISTORIC = Path(__file__).parent / "historic" / "schema-1"
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.files.unfinished import is_abandoned, owner, temporary_for
 from harness.records import leftovers
 from harness.records.leftovers import (
     abandoned,
@@ -20,7 +21,6 @@ from harness.records.leftovers import (
     step_aside,
 )
 from harness.records.store import RunStore
-from harness.unfinished import is_abandoned, owner, temporary_for
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def folder(store, record):
 @pytest.fixture(scope="module")
 def dead() -> str:
     """The owner name of a process that is no more."""
-    program = "from harness.unfinished import owner; print(owner())"
+    program = "from harness.files.unfinished import owner; print(owner())"
     return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.strip()
 
 

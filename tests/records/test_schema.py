@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from harness.cells import SCHEMA
+from harness.cells.cell import SCHEMA
 from harness.records.schema import Failure, record_from_json
 
 

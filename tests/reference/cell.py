@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from harness.cells import CellRequest
-from harness.compatibility import granted_beyond_the_wall
-from harness.context import RunContext
+from harness.cells.cell import CellRequest
+from harness.cells.compatibility import granted_beyond_the_wall
+from harness.cells.methods import MethodRequest, ResolvedMethod, resolve_method
 from harness.data.assemble import CellData, Protocol, assemble, training_pairs
-from harness.data.feature_file import table_from_arrays
+from harness.data.features.feature_file import table_from_arrays
 from harness.data.splits import paper_split
-from harness.methods import MethodRequest, ResolvedMethod, resolve_method
-from harness.plugins import Registry, load_registry
-from harness.runner import Fitted, fit_method
+from harness.execution.runner import Fitted, fit_method
+from harness.plugin.loading import Registry, load_registry
+from harness.runtime.context import RunContext
 
 SMALL = {"hasher.hidden": "24", "hasher.batch_size": "16", "detector.batch_size": "16"}
 """Settings that make CHNR's parts small; those that a method lacks are left out."""

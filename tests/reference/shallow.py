@@ -11,9 +11,9 @@ import scipy.linalg
 import torch
 from harness_plugins.shallow_hashing import HASHERS, RELEASED
 
-from harness.context import RunContext
-from harness.interfaces import PairTrust, TrainingPairs
-from harness.plugins import load_registry
+from harness.plugin.interfaces import PairTrust, TrainingPairs
+from harness.plugin.loading import load_registry
+from harness.runtime.context import RunContext
 
 CPU = torch.device("cpu")
 REGISTRY = load_registry(environment={})

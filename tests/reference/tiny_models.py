@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from harness.torchvision_operators import make_torchvision_importable
+from harness.runtime.torchvision_operators import make_torchvision_importable
 
 make_torchvision_importable()
 

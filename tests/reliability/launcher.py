@@ -24,13 +24,6 @@ def main() -> None:
     import pydantic  # noqa: F401
     import torch  # noqa: F401
 
-    import harness.cli.running
-    import harness.records.store
-    import harness.report.tables
-    import harness.retrieval.evaluate
-    import harness.runner
-    import harness.sweep  # noqa: F401
-
     while True:
         ready, _, _ = select.select([0], [], [], 0.02)
         if ready:

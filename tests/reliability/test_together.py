@@ -98,7 +98,7 @@ def test_threads_of_a_cell_are_one_unless_said_otherwise_and_recorded(bench, exe
 
 
 def test_state_of_a_process_whose_number_was_given_anew(bench, tmp_path):
-    from harness.processes import process_exists
+    from harness.runtime.processes import process_exists
 
     assert process_exists(os.getpid())
     assert not process_exists(os.getpid(), before=1_000_000_000.0), "this process did not exist then"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from harness.errors import HarnessError
-from harness.npz_file import read_npz
+from harness.files.npz import read_npz
 from harness.retrieval.code_file import code_table, stored_table
 from harness.retrieval.codes import pack
 

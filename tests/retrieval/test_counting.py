@@ -250,7 +250,7 @@ def test_memory_stays_in_proportion_to_the_database(numba):
     done = run(
         """
         import resource, numpy as np
-        from harness.plugins import load_registry
+        from harness.plugin.loading import load_registry
         from harness.retrieval.codes import pack
         from harness.retrieval.evaluate import CodeTable, evaluate
         declared = load_registry(environment={}).all("metric")

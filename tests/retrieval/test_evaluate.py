@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 
-from harness.plugins import load_registry
+from harness.plugin.loading import load_registry
 from harness.retrieval.codes import pack
 from harness.retrieval.evaluate import CodeTable, definitions, evaluate, failure_notes
 from harness.retrieval.histograms import DistanceHistogram, distance_histogram
@@ -175,7 +175,7 @@ def test_mean_precision_and_recall_by_radius_with_one_query_left_out_by_hand():
 
 
 def broken(what):
-    from harness.declarations import MetricDeclaration
+    from harness.plugin.declarations import MetricDeclaration
 
     def raising(histogram):
         raise ZeroDivisionError("no such thing\nas a free metric")

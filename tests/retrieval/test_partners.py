@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.plugins import load_registry
+from harness.plugin.loading import load_registry
 from harness.retrieval.evaluate import CodeTable, evaluate
 from harness.retrieval.partners import partner_histogram, partners
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.plugins import load_registry
+from harness.plugin.loading import load_registry
 from harness.retrieval import evaluate as evaluate_module
 from harness.retrieval import self_check
 from harness.retrieval.codes import pack

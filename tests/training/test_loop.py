@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import torch
 
-from harness.context import Progress, RunContext
 from harness.errors import HarnessError
-from harness.interfaces import PairTrust, Phase, TrainingPairs
+from harness.plugin.interfaces import PairTrust, Phase, TrainingPairs
+from harness.runtime.context import Progress, RunContext
 from harness.training.loop import Team, collect_evidence, train
 
 N, TRUSTED = 11, (1, 4, 7)
@@ -416,7 +416,7 @@ def test_a_restart_draws_new_numbers_from_named_streams_and_the_same_ones_in_eve
 
 
 def test_two_learners_draw_from_streams_of_their_own():
-    from harness.seeding import OwnRandomness, global_randomness
+    from harness.runtime.seeding import OwnRandomness, global_randomness
 
     def trained(count, steps_of_second=1):
         teams = [team(Drawing()) for _ in range(count)]

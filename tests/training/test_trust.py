@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
-from harness.context import RunContext
-from harness.declarations import Component, HasherDeclaration
+from harness.cells.methods import ResolvedMethod
 from harness.errors import HarnessError
-from harness.interfaces import NOTHING, Need, PairTrust, TrainingPairs
-from harness.methods import ResolvedMethod
-from harness.runner import fit_method
+from harness.execution.runner import fit_method
+from harness.plugin.declarations import Component, HasherDeclaration
+from harness.plugin.interfaces import NOTHING, Need, PairTrust, TrainingPairs
+from harness.runtime.context import RunContext
 from harness.training.trust import outside, refuse_outside, trust_of_shape, weight_of_shape
 
 N = 6

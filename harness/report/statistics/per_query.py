@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import HarnessError
-from harness.npz_file import names_in_npz, read_npz
+from harness.files.npz import names_in_npz, read_npz
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
-from harness.printable import one_line
 from harness.report.tables.legend import legend
 from harness.report.tables.markup import Markup
 from harness.report.tables.table import Table
+from harness.text import one_line
 
 if TYPE_CHECKING:
     import pandas as pd

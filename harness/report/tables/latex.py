@@ -9,11 +9,11 @@ import itertools
 import unicodedata
 from collections.abc import Sequence
 
-from harness.printable import one_line
 from harness.report.tables.legend import legend
 from harness.report.tables.markup import Markup
 from harness.report.tables.table import Key, Table
 from harness.report.tables.titles import columns_told
+from harness.text import one_line
 
 _SPECIAL = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",

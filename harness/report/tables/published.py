@@ -11,15 +11,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from harness.cells.methods import DEFAULT_PRESET
 from harness.errors import HarnessError
-from harness.methods import DEFAULT_PRESET
 from harness.report.frame import plain
 from harness.report.tables.axes import in_order, without_weights
 from harness.report.tables.pivot import Pivoted
 from harness.report.tables.table import Cell, Key, Note, Table
 
 if TYPE_CHECKING:
-    from harness.published import PublishedNumber
+    from harness.report.published import PublishedNumber
 
 AXIS = "numbers"
 PUBLISHED, OURS, DIFFERENCE = "published", "ours", "difference"

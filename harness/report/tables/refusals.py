@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from harness.registry import Registry
+    from harness.plugin.registry import Registry
 
 
 def refusals(registry: Registry) -> Callable[[Mapping[str, Any]], str]:
@@ -15,7 +15,7 @@ def refusals(registry: Registry) -> Callable[[Mapping[str, Any]], str]:
     Args:
         registry: What is registered; names that it does not know are passed over.
     """
-    from harness.compatibility import detector_refused
+    from harness.cells.compatibility import detector_refused
 
     hashers = {declared.name: declared for declared in registry.all("hasher")}
     detectors = {declared.name: declared for declared in registry.all("detector")}

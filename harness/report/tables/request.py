@@ -21,7 +21,7 @@ from harness.report.tables.significance import MARKS, MOST_FILES, files_to_read,
 from harness.report.tables.table import Table
 
 if TYPE_CHECKING:
-    from harness.published import PublishedNumber
+    from harness.report.published import PublishedNumber
 
 TESTS = {"none": (), "seeds": ("seeds",), "queries": ("queries",), "both": ("seeds", "queries")}
 

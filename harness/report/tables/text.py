@@ -10,10 +10,10 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from harness.printable import one_line
 from harness.report.tables.legend import legend
 from harness.report.tables.table import BEST, SECOND, Cell, Table
 from harness.report.tables.titles import columns_told
+from harness.text import one_line
 
 
 @dataclass(frozen=True)

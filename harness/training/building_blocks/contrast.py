@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from harness.interfaces import PairTrust
+from harness.plugin.interfaces import PairTrust
 
 
 def contrast_within(
@@ -15,7 +15,7 @@ def contrast_within(
     An item is right whatever it is paired with, so all get the mean weight of the batch.
 
     Args:
-        objective: :class:`harness.interfaces.Objective`.
+        objective: :class:`harness.plugin.interfaces.Objective`.
         outputs: (b, n_bits) of image, augmented image, caption and augmented caption.
         weight: (b,) trust in the pairs.
         intra_image: Factor of the images' term.

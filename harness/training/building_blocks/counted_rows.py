@@ -15,8 +15,8 @@ def counted_rows(pairs, trust) -> tuple[Tensor, Tensor, Tensor]:
     Dropping the others first makes weights of 0 and 1 exactly a selection, random starts for each pair included.
 
     Args:
-        pairs: :class:`harness.interfaces.TrainingPairs`.
-        trust: :class:`harness.interfaces.PairTrust`.
+        pairs: :class:`harness.plugin.interfaces.TrainingPairs`.
+        trust: :class:`harness.plugin.interfaces.PairTrust`.
 
     Returns:
         (m, d_image), (m, d_text) and (m,), float64.

@@ -7,8 +7,8 @@ import math
 import pytest
 import torch
 
-from harness.context import RunContext
-from harness.interfaces import PairTrust, TrainingPairs
+from harness.plugin.interfaces import PairTrust, TrainingPairs
+from harness.runtime.context import RunContext
 from harness.training.building_blocks.annealed import AnnealedNetworks, UnitLength
 
 

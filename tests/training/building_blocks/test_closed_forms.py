@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from harness.context import RunContext
-from harness.interfaces import PairTrust, TrainingPairs
+from harness.plugin.interfaces import PairTrust, TrainingPairs
+from harness.runtime.context import RunContext
 from harness.training.building_blocks.counted_rows import centred_if, counted_rows
 from harness.training.building_blocks.more_bits import turned_copies
 from harness.training.building_blocks.ridge import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from harness.context import RunContext
+from harness.runtime.context import RunContext
 from harness.training.building_blocks.networks import TwoNetworks, hash_network, outputs_of_views
 
 RUN = RunContext(5, torch.device("cpu"))

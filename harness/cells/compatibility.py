@@ -1,0 +1,78 @@
+"""Which combinations can work: decided from declarations, before anything is computed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from harness.cells.methods import ResolvedMethod
+from harness.errors import CombinationError
+from harness.plugin.declarations import Component, HasherDeclaration
+from harness.plugin.interfaces import NOTHING, Need
+
+
+@dataclass(frozen=True)
+class DataFacts:
+    """What the data of a cell can grant.
+
+    Attributes:
+        n_train: Training pairs.
+        n_trusted: Trusted ones among them.
+        shared_space: Image and caption features are of one space.
+        mask_known: The noise mask is known.
+    """
+
+    n_train: int
+    n_trusted: int
+    shared_space: bool
+    mask_known: bool
+
+
+def check_combination(method: ResolvedMethod, data: DataFacts) -> None:
+    """Refuse what cannot work.
+
+    Args:
+        method: The resolved method.
+        data: What the data can grant.
+
+    Raises:
+        CombinationError: A need is neither offered by the hasher nor granted by the data; the message gives the reason.
+    """
+    who = f"method {method.row!r}"
+    hasher = method.hasher
+    detector, needs = method.components["detector"], method.needs
+    if Need.TRUSTED in method.needs and data.n_trusted == 0:
+        raise CombinationError(
+            f"{who} needs trusted pairs, and none of the {data.n_train} training pairs is trusted: raise --trusted."
+        )
+    if Need.SHARED_SPACE in method.needs and not data.shared_space:
+        raise CombinationError(
+            f"{who} compares image with caption features directly, and these backbones have no shared space: use a "
+            "pair such as the two towers of CLIP."
+        )
+    if Need.NOISE_MASK in method.needs and not data.mask_known:
+        raise CombinationError(f"{who} needs the noise mask, and nobody knows which pairs of these data are wrong.")
+    refused = detector_refused(hasher, detector, needs)
+    if refused:
+        raise CombinationError(f"{refused}: choose another --hasher or --detector.")
+    if method.learners == 2 and Need.TWO_LEARNERS not in hasher.offers:
+        raise CombinationError(
+            f"{who} trains two hashers together, and hasher {hasher.name!r} cannot be doubled: choose another --hasher."
+        )
+
+
+def detector_refused(hasher: HasherDeclaration, detector: Component, needs: Need) -> str:
+    """Why a hasher cannot work with a detector, from what one offers and the other needs; "" where it can."""
+    if Need.EPOCHS in needs and Need.EPOCHS not in hasher.offers:
+        return (
+            f"detector {detector.name!r} watches a training in epochs, and hasher {hasher.name!r} is fitted in one step"
+        )
+    if Need.PAIR_LOSSES in needs and Need.PAIR_LOSSES not in hasher.offers:
+        return f"detector {detector.name!r} reads the loss of each pair, and hasher {hasher.name!r} reports none"
+    return ""
+
+
+def granted_beyond_the_wall(method: ResolvedMethod) -> Need:
+    """Class labels, noise mask or source order, if the method declared that it needs them."""
+    from harness.plugin.interfaces import GRANTED_TO_METHODS
+
+    return method.needs & GRANTED_TO_METHODS if method.needs else NOTHING

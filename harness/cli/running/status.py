@@ -1,0 +1,215 @@
+"""``harness status``: how far a sweep is, from any terminal."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness.cli.json_output import print_json
+from harness.cli.options import JSON, RESULTS, results_option
+from harness.cli.outlets import console, shown
+from harness.wording import counted
+
+if TYPE_CHECKING:
+    from harness.execution.sweep_state import Invocation, SweepState
+    from harness.records.ends import End
+
+SHOWN_FAILURES = 10
+WATCH_SECONDS = 2.0
+
+
+@click.command()
+@click.argument("sweep", metavar="[SWEEP]", default="")
+@RESULTS
+@click.option("--all", "list_all", is_flag=True, help="List all sweeps.")
+@click.option("--watch", is_flag=True, help="Show it again every two seconds, until the sweep is over.")
+@JSON
+def command(sweep: str, results: Path, list_all: bool, watch: bool, as_json: bool) -> None:
+    """How far a sweep is: cells done, running, failed, to do, and when it ends.
+
+    SWEEP is the beginning of its name; the one that was worked on last by default.
+    """
+    from harness.errors import HarnessError
+    from harness.execution.sweep_state import find_sweep, known_sweeps
+
+    if list_all:
+        _list(known_sweeps(results), results, as_json)
+        return
+    if watch and as_json:
+        raise HarnessError("--watch shows tables; leave out --json.")
+    state = find_sweep(results, sweep)
+    if watch:
+        _watch(state, results)
+        return
+    facts = sweep_facts(state, results)
+    if as_json:
+        print_json(facts)
+    else:
+        click.echo(described(facts))
+
+
+def sweep_facts(state: SweepState, results: Path) -> dict[str, Any]:
+    """Everything that is known of a sweep now, as JSON.
+
+    Raises:
+        HarnessError: Its list of cells cannot be read.
+    """
+    from harness.execution.sweep_state import told_of_fatal
+    from harness.records.ends import ends_of
+
+    cells = state.cells()
+    ends = ends_of(results, [(cell.method, cell.dataset, cell.hash) for cell in cells])
+    running = [worker for worker in state.running() if worker.hash not in ends or _again(worker, ends)]
+    busy = {worker.hash for worker in running}
+    counts = Counter(end.status for cell_hash, end in ends.items() if cell_hash not in busy)
+    left = [cell for cell in cells if cell.hash not in ends and cell.hash not in busy]
+    invocations = state.invocations()
+    return {
+        "sweep": state.name,
+        "folder": str(state.folder),
+        "state": _state(ends, invocations, len(left) + len(running)),
+        "cells": len(cells),
+        "counts": {"planned": len(left), "running": len(running), **counts},
+        "running": [
+            {
+                "worker": f"{worker.executor} {worker.worker}".strip(), "host": worker.host, "pid": worker.pid,
+                "hash": worker.hash, "cell": worker.title, "phase": worker.phase, "epoch": worker.epoch,
+                "epochs": worker.epochs, "loss": worker.loss,
+                "seconds": round(max(0.0, time.time() - worker.started), 1),
+            }
+            for worker in running
+        ],
+        "failures": [
+            {"hash": cell.hash, "cell": cell.title, "status": ends[cell.hash].status, "error": ends[cell.hash].error}
+            for cell in cells
+            if cell.hash in ends and cell.hash not in busy and ends[cell.hash].status != "ok"
+        ],
+        "fatal": [told_of_fatal(cell) for cell in state.fatal() if cell.hash not in ends],
+        "seconds_left": _seconds_left(ends, invocations, len(left) + len(running)),
+        "command": _command(invocations),
+    }  # fmt: skip
+
+
+def _again(worker: Any, ends: dict[str, End]) -> bool:
+    """Whether a worker runs a cell whose record is older than its start."""
+    from datetime import datetime
+
+    return datetime.fromisoformat(ends[worker.hash].finished).timestamp() < worker.started
+
+
+def _ended_since(ends: dict[str, End], began: float) -> int:
+    """How many cells have a record that was finished after a moment."""
+    from datetime import datetime
+
+    return sum(datetime.fromisoformat(end.finished).timestamp() >= began for end in ends.values())
+
+
+def _state(ends: dict[str, End], invocations: list[Invocation], left: int) -> str:
+    """ "running", "finished", "stopped", "killed" or "failed"."""
+    if any(invocation.state == "running" for invocation in invocations):
+        return "running"
+    last = invocations[-1] if invocations else None
+    # Under --overwrite always, and where failed cells run again, every cell may have a record before the command ends.
+    if not left and (last is None or last.started > time.time() or _ended_since(ends, last.started) >= last.to_run):
+        return "finished"
+    return invocations[-1].state if invocations else "planned"
+
+
+def _seconds_left(ends: dict[str, End], invocations: list[Invocation], left: int) -> float | None:
+    """By the rate since the commands that run now began; None where nothing runs or nothing ended yet."""
+    running = [one for one in invocations if one.state == "running"]
+    if not running:
+        return None
+    began = min(one.started for one in running)
+    if began > time.time():  # the clock was set back since: no rate can be told
+        return None
+    ended = _ended_since(ends, began)
+    left = max(left, sum(one.to_run for one in running) - ended)  # cells that run again have records, too
+    return round((time.time() - began) / ended * left, 1) if ended and left > 0 else None
+
+
+def _command(invocations: list[Invocation]) -> str:
+    """The last command, which goes on with the sweep where it stopped; what it finished is not run again."""
+    from datetime import UTC, datetime
+
+    from harness.execution.sweep_state import resume_command
+
+    if not invocations:
+        return ""
+    last = invocations[-1]
+    return resume_command(last.argv, datetime.fromtimestamp(last.started, UTC))
+
+
+def described(facts: dict[str, Any]) -> str:
+    """The facts of a sweep for people, several lines."""
+    from tabulate import tabulate
+
+    from harness.quantities import spoken_time
+
+    counts = facts["counts"]
+    parts = [f"{number} {status}" for status, number in counts.items() if number]
+    lines = [f"{facts['sweep']}: {facts['state']}, {counted(facts['cells'], 'cell')}: {', '.join(parts)}"]
+    if facts["seconds_left"] is not None:
+        lines[0] += f"; about {spoken_time(facts['seconds_left'])} left"
+    if facts["running"]:
+        rows = [
+            [
+                one["worker"], one["cell"],
+                f"{one['phase']} {one['epoch']}/{one['epochs']}" if one["phase"] else "begins",
+                "" if one["loss"] is None else f"{one['loss']:.4g}", spoken_time(one["seconds"]),
+            ]
+            for one in facts["running"]
+        ]  # fmt: skip
+        lines += ["", tabulate(rows, headers=["worker", "cell", "phase", "loss", "time"], disable_numparse=True)]
+    for failure in facts["failures"][:SHOWN_FAILURES]:
+        lines += ["", f"{failure['status']}: {failure['cell']} ({failure['hash']})", f"  {failure['error']}"]
+    more = len(facts["failures"]) - SHOWN_FAILURES
+    elsewhere = results_option(Path(facts["folder"]).parent.parent)
+    if more > 0:
+        lines += ["", f"and {more} more that failed; `harness table --runs{elsewhere}` lists all."]
+    for sentence in facts["fatal"]:
+        lines += ["", sentence]
+    if facts["failures"]:
+        lines += ["", f"`harness show HASH{elsewhere}` has the command that repeats a cell."]
+    unfinished = counts["planned"] or facts["failures"] or facts["state"] != "finished"
+    if facts["state"] != "running" and facts["command"] and unfinished:
+        lines += ["", f"go on with: {facts['command']}"]
+    return "\n".join(lines)
+
+
+def _watch(state: SweepState, results: Path) -> None:
+    from rich.live import Live
+    from rich.text import Text
+
+    facts = sweep_facts(state, results)
+    live = Live(Text(described(facts)), console=console(sys.stdout), auto_refresh=False)
+    with shown(live):
+        while facts["state"] == "running":
+            time.sleep(WATCH_SECONDS)
+            facts = sweep_facts(state, results)
+            live.update(Text(described(facts)), refresh=True)
+
+
+def _list(states: list[SweepState], results: Path, as_json: bool) -> None:
+    from datetime import datetime
+
+    from tabulate import tabulate
+
+    rows = []
+    for state in states:
+        facts = sweep_facts(state, results)
+        started = state.invocations()[-1].started if state.invocations() else 0.0
+        rows.append({
+            "sweep": facts["sweep"], "state": facts["state"], "cells": facts["cells"], "counts": facts["counts"],
+            "started": datetime.fromtimestamp(started).isoformat(sep=" ", timespec="seconds"),
+        })  # fmt: skip
+    if as_json:
+        print_json(rows)
+        return
+    shown = [[row["sweep"], row["state"], row["cells"], row["counts"].get("ok", 0), row["started"]] for row in rows]
+    click.echo(tabulate(shown, headers=["sweep", "state", "cells", "ok", "worked on last"], disable_numparse=True))

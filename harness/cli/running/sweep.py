@@ -1,0 +1,60 @@
+"""``harness sweep``: the cells of a plan file, through whatever hardware there is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from harness.cli.option_groups import DATA, RUNNING, GroupedCommand
+from harness.cli.options import PLUGIN, default_data_root
+from harness.cli.running.requests import metric_ids_of, run_requests, running_options
+
+
+@click.command(cls=GroupedCommand)
+@click.argument("plan", metavar="PLAN")
+@RUNNING("--shard", metavar="I/N", help="Run only the I-th of N parts, where no engine is at hand.")
+@DATA(
+    "--data-root",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Folder of the data sets.  [default: the plan's, otherwise $HARNESS_DATA]",
+)
+@PLUGIN
+@running_options("local")
+@click.pass_context
+def command(ctx: click.Context, /, plan: str, shard: str | None, **options: Any) -> None:
+    """Run the cells of a plan: a TOML file, or the name of a shipped plan.
+
+    It can be killed at any moment: what is finished stays, and the same command goes on. Shipped plans: smoke,
+    paper-ucm, paper-rsicd, cross; docs/sweeps.md says how to write your own.
+    """
+    from harness.cells.cell import CellRequest
+    from harness.cells.methods import MethodRequest
+    from harness.cells.plans.file import read_plan
+    from harness.cells.plans.values import checked_requests
+    from harness.execution.shards import read_shard
+    from harness.execution.shards import shard as part_of
+    from harness.plugin.loading import load_registry
+
+    part = None if shard is None else read_shard(shard)
+    read = read_plan(plan)
+    read.check_plugins()
+    plugins = tuple(dict.fromkeys([*read.plugins, *options["plugins"]]))
+    registry = load_registry(plugins)
+    read.check_names(registry)
+    metric_ids = metric_ids_of(registry, options["metrics"], read.metrics or ("map",))
+    base = CellRequest(MethodRequest(""), plugins=plugins, data_root=default_data_root())
+    requests = read.requests(base, {"data_root": [options["data_root"]] if options["data_root"] else []})
+    requests = checked_requests(read, registry, requests)
+    run_requests(
+        ctx,
+        registry,
+        requests,
+        options,
+        name=read.name,
+        metric_ids=metric_ids,
+        chosen=None if part is None else lambda jobs: part_of(jobs, *part),
+        shard=shard or "",
+    )

@@ -1,0 +1,1 @@
+"""Data sets as files: fetched, unpacked, checked, audited."""

@@ -1,0 +1,381 @@
+"""One cell from start to finish: data, detector, hasher, codes, metrics, record.
+
+The wall: the method gets :class:`~harness.plugin.interfaces.TrainingPairs` and nothing else. Labels, the noise mask,
+queries and database stay in this module and in the evaluator.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.cells.command import command_of
+from harness.cells.compatibility import granted_beyond_the_wall
+from harness.cells.methods import ResolvedMethod
+from harness.cells.workbench import Job
+from harness.data.assemble import CellData, assemble, training_pairs
+from harness.data.query_blocks import query_blocks
+from harness.errors import HarnessError
+from harness.execution.encoding import code_table, latencies
+from harness.noise.plan import class_changed, realised_rates
+from harness.noise.scores import detector_scores
+from harness.plugin.declarations import MetricDeclaration
+from harness.plugin.interfaces import Hasher, Need, PairTrust, TrainingPairs
+from harness.records.schema import CellFacts, Failure, RunRecord
+from harness.records.verdict import verdict, violation_notes
+from harness.retrieval.evaluate import CodeTable, Evaluation, definitions, evaluate, failure_notes
+from harness.retrieval.sanity import means_not_finite
+from harness.runtime.context import Progress, RunContext, ignore_progress
+from harness.runtime.cost import Meter, learned_numbers
+from harness.runtime.precision import float32_products
+from harness.runtime.seeding import OwnRandomness, global_randomness
+from harness.training.loop import Curves, Team, train
+from harness.training.trust import outside, refuse_outside, trust_of_shape
+from harness.wording import CANNOT_WEIGH, counted
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass
+class Fitted:
+    """A trained method.
+
+    Attributes:
+        hasher: The hasher that is evaluated.
+        trust: What its detector said in the end.
+        curves: Per-epoch curves; empty for closed forms.
+        notes: Remarks for the record.
+        parameters: Learned numbers, as in ``record.cost``.
+    """
+
+    hasher: Hasher
+    trust: PairTrust
+    curves: Curves = field(default_factory=Curves)
+    notes: list[str] = field(default_factory=list)
+    parameters: dict[str, int | None] = field(default_factory=dict)
+
+
+@dataclass
+class Outcome:
+    """What a cell leaves behind.
+
+    Attributes:
+        record: The record.
+        arrays: For ``arrays.npz``.
+        model: For ``model.safetensors``.
+        log: Lines for ``log.txt``.
+    """
+
+    record: RunRecord
+    arrays: dict[str, NDArray] | None = None
+    model: dict[str, Any] | None = None
+    log: list[str] = field(default_factory=list)
+
+
+def fit_method(method: ResolvedMethod, pairs: TrainingPairs, run: RunContext, meter: Meter | None = None) -> Fitted:
+    """Fit detector and hasher on the training pairs, and on nothing else.
+
+    Args:
+        method: The resolved method.
+        pairs: The pairs as the method may see them.
+        run: Device, streams and progress.
+        meter: Counts the phases ``detector`` and ``training``.
+
+    Returns:
+        The fitted method.
+
+    Raises:
+        HarnessError: A component broke its contract.
+    """
+    with float32_products(run.precision):
+        return _fit_method(method, pairs, run, meter or Meter(run.device))
+
+
+def _fit_method(method: ResolvedMethod, pairs: TrainingPairs, run: RunContext, meter: Meter) -> Fitted:
+    teams = []
+    notes: list[str] = []
+    detector_name = method.components["detector"].name
+    for number in range(method.learners):
+        member = replace(run, member=f"learner-{number}/" if number else "")
+        with meter.phase("detector"), global_randomness(run.seed, f"{member.member}detector"):
+            detector = method.components["detector"].load()(**method.arguments("detector"))
+            trust = trust_of_shape(detector.fit(pairs, member), len(pairs), detector_name)
+            refuse_outside(outside(trust), detector_name)
+        with global_randomness(run.seed, f"{member.member}hasher-made"):
+            objective = make_objective(method)
+            hasher = make_hasher(method, objective)
+        own = OwnRandomness(run.seed, f"{member.member}training") if number else None
+        selects = not method.hasher.uses_weights
+        teams.append(Team(hasher, detector, trust, member, detector_name, objective, selects, own))
+    first = teams[0]
+    declared = method.hasher
+    if Need.EPOCHS in declared.offers:
+        watch = bool(method.needs & (Need.EPOCHS | Need.PAIR_LOSSES))
+        with meter.phase("training"), global_randomness(run.seed, "training"):
+            curves = train(teams, pairs, method.phases, watch=watch)
+        if not declared.uses_weights and (first.trust.weight <= 0.5).any():
+            notes.append(_selection_note(declared.name, int((first.trust.weight > 0.5).sum()), len(pairs)))
+    else:
+        kept, weight = pairs, first.trust
+        if not declared.uses_weights and (weight.weight <= 0.5).any():
+            chosen = weight.weight > 0.5
+            if not chosen.any():
+                raise HarnessError(f"hasher {declared.name!r} cannot weigh pairs, and no pair has a weight above 0.5.")
+            kept, weight = _select(pairs, chosen), weight.at(chosen)
+            notes.append(_selection_note(declared.name, len(kept), len(pairs)))
+        curves = Curves()
+        run.report(phase="fit", epoch=0, epochs=1)
+        with meter.phase("training"), global_randomness(run.seed, "training"):
+            first.learner.fit(kept, weight, run)
+        run.report(phase="fit", epoch=1, epochs=1)
+    return Fitted(first.learner, first.trust, curves, notes, _parameters(teams))
+
+
+def _selection_note(hasher: str, kept: int, n: int) -> str:
+    """A remark where pairs were selected instead of weighed."""
+    return f"hasher {hasher} {CANNOT_WEIGH}: it was fitted on the {kept} of {n} pairs with a weight above 0.5"
+
+
+def _parameters(teams: Sequence[Team]) -> dict[str, int | None]:
+    """Learned numbers: of the hasher that is evaluated, of its detector, and of all that was trained."""
+    counts = [(learned_numbers(team.learner), learned_numbers(team.detector)) for team in teams]
+    hasher, detector = counts[0]
+    known = [count for pair in counts for count in pair if count is not None]
+    return {"hasher": hasher, "detector": detector, "trained": sum(known) if known else None}
+
+
+def make_objective(method: ResolvedMethod) -> Any | None:
+    """The objective of a method, or None for a hasher with a loss of its own."""
+    if "objective" not in method.components:
+        return None
+    return method.components["objective"].load()(**method.arguments("objective"))
+
+
+def make_hasher(method: ResolvedMethod, objective: Any | None = None) -> Any:
+    """The hasher of a method, not yet fitted, with its objective where it takes one (a new one unless given)."""
+    arguments = method.arguments("hasher")
+    if "objective" in method.components:
+        arguments["objective"] = make_objective(method) if objective is None else objective
+    return method.components["hasher"].load()(**arguments)
+
+
+def _select(pairs: TrainingPairs, chosen: torch.Tensor) -> TrainingPairs:
+    """Some of the pairs, as a whole new set."""
+    return TrainingPairs(
+        image=pairs.image[chosen],
+        text=pairs.text[chosen],
+        image_views=tuple(view[chosen] for view in pairs.image_views),
+        text_views=tuple(view[chosen] for view in pairs.text_views),
+        trusted=pairs.trusted[chosen],
+        granted={need: tensor[chosen] for need, tensor in pairs.granted.items()},
+        trusted_text=None if pairs.trusted_text is None else pairs.trusted_text[chosen],
+        trusted_text_views=tuple(view[chosen] for view in pairs.trusted_text_views),
+    )
+
+
+def run_job(
+    job: Job,
+    metrics: list[MetricDeclaration],
+    device: torch.device,
+    listener: Callable[[Progress], None] = ignore_progress,
+) -> Outcome:
+    """Run a cell.
+
+    Args:
+        job: The prepared cell.
+        metrics: Metrics to compute.
+        device: Where to train.
+        listener: Called with progress.
+
+    Returns:
+        Record, arrays and model of the finished cell.
+
+    Raises:
+        HarnessError: A mistake of the user or a broken contract.
+        Exception: Whatever a component raised.
+    """
+    started = datetime.now(UTC)
+    meter = Meter(device)
+    precision = job.cell.facts["precision"]
+    run = RunContext(job.request.bits, device, job.request.seed, precision=precision, listener=listener)
+    with meter.phase("features"), global_randomness(0, "backbones"):
+        table = job.data.source.table(job.data.split, replace(run, seed=0))
+        revisions = job.data.source.revisions()  # only now: the weights may have been downloaded just before
+    with meter.phase("data"):
+        with global_randomness(0, "backbones"):
+            encode = job.data.source.caption_encoder(job.data.split, replace(run, seed=0))
+            data = assemble(table, job.data.protocol, job.data.split, encode)
+        pairs = training_pairs(data, device, granted_beyond_the_wall(job.method))
+    fitted = fit_method(job.method, pairs, run, meter)
+    per_item: dict[str, float] = {}
+    with meter.phase("encode"), global_randomness(run.seed, "encode"):
+        codes = code_table(
+            data, fitted.hasher, run, job.method.hasher.name, per_item, job.cell.facts.get("relevance", "label")
+        )
+    with meter.phase("evaluate"):
+        evaluation = evaluate(codes, metrics, device)
+    trust = np.empty(len(data.plan), dtype=np.float32)
+    trust[data.order] = fitted.trust.weight.cpu().numpy()
+    changed = class_changed(data.plan, table.caption_image, table.label_matrix)
+    values: dict[str, Any] = {
+        **evaluation.metrics,
+        "detector": detector_scores(trust, data.plan.wrong, changed, data.plan.trusted),
+        "noise": realised_rates(data.plan, table.caption_image, table.label_matrix, table.captions),
+    }
+    cost = {**meter.finish(), **_sizes_and_speeds(fitted, codes, evaluation, meter)}
+    model = _model(fitted.hasher, data)
+    with global_randomness(run.seed, "latency"):
+        cost["encode_seconds"] = {"alone": latencies(data, fitted.hasher, run), "in_bulk": per_item}
+    arrays = {
+        **evaluation_arrays(codes, evaluation),
+        "query_blocks": query_blocks(data, job.cell.facts.get("relevance", "label")),
+        **_curve_arrays(fitted.curves, data),
+        "trust": trust,
+        **data.plan.arrays(),
+    }
+    violations = [*evaluation.violations, *means_not_finite(values)]
+    status, error = verdict(violations)
+    record = make_record(
+        job,
+        status=status,
+        error=error,
+        metrics=values,
+        metric_definitions=definitions(metrics),
+        queries=evaluation.queries,
+        plan=data.plan.fingerprint,
+        notes=[
+            *job.notes,
+            *fitted.notes,
+            *_noise_notes(data),
+            *_query_notes(evaluation),
+            *evaluation.remarks,
+            *failure_notes(evaluation),
+            *violation_notes(violations),
+        ],
+        timings={key: round(value, 6) for key, value in meter.seconds.items()},
+        cost=cost,
+        started=started,
+        revisions=revisions,
+    )
+    return Outcome(record, arrays, model)
+
+
+def _sizes_and_speeds(fitted: Fitted, codes: CodeTable, evaluation: Evaluation, meter: Meter) -> dict[str, Any]:
+    """The entries of ``cost`` that follow from what was made."""
+    ranked = evaluation.queries["total"] * len(evaluation.metrics)
+    return {
+        "parameters": fitted.parameters,
+        "updates": fitted.curves.updates or None,
+        "code_bytes": math.ceil(codes.n_bits / 8),
+        "evaluate_queries_per_second": round(ranked / meter.seconds["evaluate"], 3),
+    }
+
+
+def _noise_notes(data: CellData) -> list[str]:
+    """A remark where noise was asked for and there is none."""
+    plan = data.plan
+    if not plan.rate or plan.wrong is None or plan.wrong.any():
+        return []
+    return [f"noise {plan.rate:g} was asked for and no pair is wrong: {int((~plan.trusted).sum())} pairs are untrusted"]
+
+
+def _query_notes(evaluation: Evaluation) -> list[str]:
+    """A remark where metrics leave queries out."""
+    total, without = evaluation.queries["total"], evaluation.queries.get("without_relevant", 0)
+    if not without:
+        return []
+    missing = "; map and most other metrics are not defined" if without == total else ""
+    return [f"{without} of {counted(total, 'query', 'queries')} have no relevant item in the database{missing}"]
+
+
+def evaluation_arrays(codes: CodeTable, evaluation: Evaluation) -> dict[str, NDArray]:
+    """Codes, ids and labels under the names that ``harness evaluate --codes`` reads, per-query values and curves."""
+    arrays: dict[str, NDArray] = {"n_bits": np.array(codes.n_bits)}
+    for part, modalities in (("query", codes.query), ("database", codes.database)):
+        for modality, packed in modalities.items():
+            arrays[f"{part}_{modality}_codes"] = packed
+    arrays["query_labels"], arrays["database_labels"] = codes.query_labels, codes.database_labels
+    arrays["query_ids"], arrays["database_ids"] = codes.query_ids, codes.database_ids
+    if codes.partners is not None:
+        arrays["relevant_pairs"] = codes.partners["i2t"]
+    for prefix, named in (("per_query", evaluation.per_query), ("curve", evaluation.curves)):
+        arrays.update({f"{prefix}_{name.replace('/', '_')}": array for name, array in named.items()})
+    return arrays
+
+
+def _curve_arrays(curves: Curves, data: CellData) -> dict[str, NDArray]:
+    """Loss per epoch and, for detectors that change their mind, AUROC per epoch."""
+    if not curves.loss:
+        return {}
+    arrays: dict[str, NDArray] = {
+        "curve_loss": np.array(curves.loss),
+        "curve_phase": np.array(curves.phase),
+        "updates": np.array(curves.updates),
+    }
+    epochs, areas = [], []
+    for epoch, weight in curves.trust:
+        in_plan_order = np.empty(len(data.plan), dtype=np.float32)
+        in_plan_order[data.order] = weight.numpy()
+        area = detector_scores(in_plan_order, data.plan.wrong, None, data.plan.trusted)["auroc"]
+        epochs.append(epoch)
+        areas.append(np.nan if area is None else area)
+    if epochs:
+        arrays["curve_detector_epoch"], arrays["curve_detector_auroc"] = np.array(epochs), np.array(areas)
+    return arrays
+
+
+def _model(hasher: Hasher, data: CellData) -> dict[str, Any] | None:
+    """Tensors that make the codes again from raw features: hasher and standardisers."""
+    import torch
+
+    state = getattr(hasher, "state", None)
+    if state is None:
+        return None
+    model = {f"hasher.{name}": tensor for name, tensor in state().items()}
+    strange = [name for name, tensor in model.items() if not isinstance(tensor, torch.Tensor)]
+    if strange:
+        raise HarnessError(
+            f"state() of the hasher must give torch tensors; {strange[0].removeprefix('hasher.')!r} is none."
+        )
+    for modality, standardiser in (("image", data.image_standardiser), ("text", data.text_standardiser)):
+        model[f"standardiser.{modality}.mean"] = torch.from_numpy(standardiser.mean)
+        model[f"standardiser.{modality}.scale"] = torch.from_numpy(standardiser.scale)
+    return model
+
+
+def make_record(
+    job: Job,
+    *,
+    started: datetime,
+    error: Failure | None = None,
+    revisions: Mapping[str, str] | None = None,
+    **content: Any,
+) -> RunRecord:
+    """A record of a job; what is left out stays empty."""
+    empty: dict[str, Any] = {
+        "metrics": {},
+        "metric_definitions": {},
+        "queries": {},
+        "plan": None,
+        "notes": list(job.notes),
+        "timings": {},
+        "cost": {},
+        "environment": {},
+    }
+    return RunRecord(
+        hash=job.cell.hash,
+        cell=CellFacts(**job.cell.facts, revisions=dict(revisions or {})),
+        identity=dict(job.cell.identity),
+        started=started.isoformat(timespec="milliseconds"),
+        finished=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        command=command_of(job.request),
+        error=error,
+        **{**empty, **content},
+    )

@@ -1,0 +1,1 @@
+"""The contracts with plugins, and how plugins are found, loaded and hashed."""

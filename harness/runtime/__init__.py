@@ -1,0 +1,1 @@
+"""What a computation runs on: device, seeds, precision, settings, cost, environment, processes."""
