@@ -124,6 +124,40 @@ def test_ids_in_both_parts_are_refused_unless_a_record_has_them():
     assert_same_codes(stored_table(both, WHERE), code_table(file(), WHERE))
 
 
+def by_instance(**changes):
+    """Arrays of a run whose relevance goes by instance: two captions for each image."""
+    captions = np.repeat(np.arange(N_QUERY), 2)
+    arrays = {
+        "n_bits": np.array(12), "query_image_codes": np.full((N_QUERY, 2), 3, np.uint8),
+        "query_text_codes": np.full((2 * N_QUERY, 2), 5, np.uint8), "query_labels": np.arange(N_QUERY),
+        "query_ids": np.arange(N_QUERY), "relevant_pairs": np.stack([captions, np.arange(2 * N_QUERY)]),
+    }  # fmt: skip
+    return arrays | changes
+
+
+def test_a_run_by_instance_has_more_captions_than_images():
+    table = stored_table(by_instance(), WHERE)
+    assert [len(table.query[modality]) for modality in ("image", "text")] == [4, 8]
+    assert table.partners["t2i"][0].tolist() == [*range(8)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"n_bits": np.array(2), "query_image_codes": np.ones((4, 1), np.uint8),
+          "query_text_codes": np.ones((8, 5), np.uint8)}, "query_text_codes has 5 bits, the others 2"),
+        ({"n_bits": np.array(1)}, "query_image_codes"),
+        ({"query_labels": np.arange(3)}, r"query_labels must be \(4,\) integers"),
+        ({"query_ids": np.arange(5)}, r"query_ids must be \(4,\) integers"),
+        ({"query_ids": np.zeros(4, dtype=int)}, "query_ids names some items twice"),
+        ({"relevant_pairs": np.array([[4], [0]])}, "relevant_pairs names image 4, and there are 4"),
+    ],
+)  # fmt: skip
+def test_damaged_arrays_of_a_run_by_instance_are_refused(changes, said):
+    with pytest.raises(HarnessError, match=said):
+        stored_table(by_instance(**changes), WHERE)
+
+
 @pytest.mark.parametrize("drop", [("query_text",), ("query_image", "database_text"), ("database_image",)])
 def test_one_modality_in_each_part_is_enough(drop):
     found = code_table(file(drop=drop), WHERE)
