@@ -15,7 +15,7 @@ from typing import Any
 
 from harness.errors import HarnessError
 from harness.files.text_file import read_text_file
-from harness.text import printable
+from harness.text import one_line, printable
 from harness.wording import shortened
 
 DEEPEST = 20
@@ -86,9 +86,9 @@ def _unwanted(content: Mapping[str, Any]) -> tuple[tuple[Key, ...], str] | None:
         if len(keys) > DEEPEST:
             return keys[:1], f"lists or tables are nested more than {DEEPEST} deep"
         if isinstance(value, dict):
-            odd = next((key for key in value if printable(key) != key), None)
+            odd = next((key for key in value if not key or one_line(key) != key), None)
             if odd is not None:
-                return (*keys, odd), "a name holds control characters"
+                return (*keys, odd), "a name is empty, or holds control characters or blanks that nobody sees"
             long = next((key for key in value if len(key) > LONGEST_NAME), None)
             if long is not None:
                 return (*keys, long), f"a name has more than {LONGEST_NAME} characters"
