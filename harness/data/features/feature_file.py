@@ -18,6 +18,7 @@ from harness.data.splits import check_split
 from harness.data.table import FeatureTable, check_captions_cover
 from harness.errors import HarnessError
 from harness.files.npz import names_in_npz, read_npz
+from harness.wording import listed
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +54,7 @@ def read_feature_file(path: Path) -> FeatureTable:
     arrays = read_npz(path, "--features", known.__contains__)
     unused = [name for name in names if name not in known and not name.startswith(("plan_", "cell_"))]
     if unused:
-        log.warning("%s: not used: %s (known are %s).", where, _join(unused), _join((*REQUIRED, *OPTIONAL)))
+        log.warning("%s: not used: %s (known are %s).", where, listed(unused), _join((*REQUIRED, *OPTIONAL)))
     header = header_of(arrays)
     table = table_from_arrays(arrays, path.stem, where)
     header = header or {}

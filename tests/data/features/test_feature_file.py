@@ -345,3 +345,9 @@ def test_a_pair_that_is_trusted_and_wrong_is_refused_as_contradictory(refused):
     # once: a trusted pair is known to be right; the contradiction goes through to detector and scores.
     wrong = np.arange(N) % 3 == 0
     assert re.search("trusted.*wrong|wrong.*trusted", refused(trusted=np.ones(N, dtype=bool), wrong=wrong))
+
+
+def test_arrays_that_mean_nothing_are_told_shortly(features, caplog):
+    read_feature_file(features(n=N, extra={"labls": np.arange(N), "long " * 100: np.arange(N)}))
+    assert "not used: 'labls', 'long long" in caplog.text
+    assert len(caplog.messages[0]) < 500
