@@ -24,7 +24,7 @@ DEEPEST = 20
 MOST_DOTS = 300
 """In a line. The parser takes minutes for a name of 20,000 parts."""
 
-LONGEST_NAME = 200
+LONGEST_NAME = 100
 """Characters of a key or of the name of a table."""
 
 _MOST_WORK = 500_000

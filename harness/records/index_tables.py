@@ -187,10 +187,12 @@ class _Table:
         return self._shapes[key]
 
     def _place(self, group: str, name: str) -> int | None:
-        """A column for a new number; none where there are too many, or one that SQLite cannot tell from it."""
+        """A column for a new number; none where there are too many, one that SQLite cannot tell from it, or a name
+        that SQLite does not take (NUL).
+        """
         column = f"{group}/{name}"
         place = None
-        if column.lower() not in self._lowered and len(self._names) < MOST_COLUMNS:
+        if column.isprintable() and column.lower() not in self._lowered and len(self._names) < MOST_COLUMNS:
             place = len(self._names)
             self._names.append(column)
             self._lowered.add(column.lower())

@@ -144,10 +144,10 @@ class RunStore:
                 "as `harness table --runs` lists them."
             )
         if len(found) > 1:
-            hashes = sorted(folder.rpartition("/")[2] for folder in found)
-            raise HarnessError(
-                f"{name!r} begins the hashes of {len(found)} runs: {', '.join(hashes[:5])}; give more digits."
-            )
+            hashes = sorted({folder.rpartition("/")[2] for folder in found})
+            which = ", ".join(hashes[:5]) if len(hashes) > 1 else ", ".join(sorted(found)[:5])
+            hint = "give more digits" if len(hashes) > 1 else f"name one by its folder in {self.runs}"
+            raise HarnessError(f"{name!r} begins the hashes of {len(found)} runs: {which}; {hint}.")
         return _looked_up(self.runs / found[0] / "record.json")
 
     def write(

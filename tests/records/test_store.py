@@ -253,6 +253,15 @@ def test_lookup_of_an_ambiguous_prefix_names_the_candidates(store, record):
         store.lookup("abc")
 
 
+def test_lookup_of_a_hash_that_lies_in_two_folders_names_the_folders(store, record):
+    for dataset in ("a", "b"):
+        folder = store.runs / "m" / dataset / "abc111111111"
+        folder.mkdir(parents=True)
+        (folder / "record.json").write_text(json.dumps(record(hash="abc111111111").to_json()))
+    with pytest.raises(HarnessError, match=r"2 runs: m/a/abc111111111, m/b/abc111111111; name one by its folder in "):
+        store.lookup("abc")
+
+
 @pytest.mark.parametrize("name", ["fff", "ab", "", "nonsense", "*", "../..", "."])
 def test_lookup_of_something_unknown_says_where_runs_are_listed(store, record, name):
     store.write(record(hash="abc123abc123"))
