@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.data.class_labels import classes_of_column
+from harness.data.matrix_shapes import holds_integers
 from harness.errors import HarnessError
 from harness.retrieval.codes import pack_checked
 from harness.retrieval.evaluate import CodeTable
@@ -177,7 +178,7 @@ def _labels_and_ids(
     arrays: Mapping[str, NDArray], part: str, n: int, where: str, labels: Mapping[int, NDArray] | None
 ) -> tuple[NDArray, NDArray[np.int64]]:
     ids = arrays.get(f"{part}_ids")
-    if ids is not None and (ids.shape != (n,) or ids.dtype.kind not in "iu"):
+    if ids is not None and (ids.shape != (n,) or ids.dtype.kind not in "iu" or not holds_integers(ids)):
         raise HarnessError(f"{where}: {part}_ids must be ({n},) integers, not {ids.dtype} {ids.shape}.")
     if ids is not None and len(np.unique(ids)) < n:
         raise HarnessError(f"{where}: {part}_ids names some items twice.")
@@ -207,7 +208,7 @@ def _labels_and_ids(
     if own.ndim == 2 and not np.isin(own, (0, 1)).all():
         raise HarnessError(f"{where}: {part}_labels of shape {own.shape} must be 0 or 1, one column for each class.")
     if own.ndim == 1:
-        if own.dtype.kind == "f" and not (np.isfinite(own).all() and (own == np.round(own)).all()):
+        if not holds_integers(own):
             raise HarnessError(f"{where}: {part}_labels must be whole numbers, one class for each item.")
         own = own.astype(np.int64)
     return own, np.arange(n, dtype=np.int64) if ids is None else ids.astype(np.int64)

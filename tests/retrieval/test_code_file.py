@@ -107,9 +107,9 @@ def test_a_column_of_labels_holds_classes_and_that_is_told(caplog):
     assert table.query_labels.tolist() == query.tolist()
     assert table.database_labels.tolist() == database.tolist()
     assert "--codes other.npz: query_labels is one column (4, 1), read as the class of each item" in caplog.text
-    halves = np.full((N_QUERY, 1), 0.5)
-    with pytest.raises(HarnessError, match="query_labels must be whole numbers"):
-        code_table(file(query_labels=halves), WHERE)
+    for value in (0.5, 1e300, np.uint64(2**63)):
+        with pytest.raises(HarnessError, match="query_labels must be whole numbers"):
+            code_table(file(query_labels=np.full((N_QUERY, 1), value)), WHERE)
     caplog.clear()
     one = {name: np.ones((n, 1), dtype=bool) for name, n in (("query_labels", 4), ("database_labels", 9))}
     assert code_table(file(**one), WHERE).query_labels.shape == (4, 1)

@@ -47,9 +47,14 @@ def path_of(text: str, folder: Path) -> Path:
     """A path as a plan writes it: relative to the plan's folder, with ``~`` and ``$VARIABLE``.
 
     Raises:
-        ValueError: A variable is not set.
+        ValueError: A variable is not set, there is no such user, or the system takes no such path.
     """
-    return folder / Path(_expanded(text)).expanduser()
+    try:
+        path = folder / Path(_expanded(text)).expanduser()
+        path.exists()
+    except (OSError, RuntimeError) as error:
+        raise ValueError(f"{shown(text)} cannot be used: {getattr(error, 'strerror', None) or error}") from error
+    return path
 
 
 def _expanded(text: str) -> str:

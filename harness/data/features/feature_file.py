@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from harness.data.class_labels import classes_of_column
 from harness.data.features.export import HEADER, header_of
-from harness.data.matrix_shapes import check_numbers, check_rows
+from harness.data.matrix_shapes import check_numbers, check_rows, holds_integers
 from harness.data.splits import check_split
 from harness.data.table import FeatureTable, check_captions_cover
 from harness.errors import HarnessError
@@ -173,9 +173,7 @@ def _views(
 def _integers(array: NDArray, name: str, shape: tuple[int, ...], meaning: str, where: str) -> NDArray[np.int64]:
     if array.shape != shape:
         raise HarnessError(f"{where}: {name} must have shape {shape}, {meaning}, not {array.shape}.")
-    if array.dtype.kind not in "iub" and not (
-        array.dtype.kind == "f" and np.isfinite(array).all() and (array == np.round(array)).all()
-    ):
+    if not holds_integers(array):
         raise HarnessError(f"{where}: {name} must hold integers, not {array.dtype}.")
     return array.astype(np.int64)
 

@@ -226,6 +226,10 @@ BAD = {
     "long text for a number": (
         HEAD + f'noise = "{"x " * 5000}"\n', f"line 3: axes.noise: expected a number, not '{'x ' * 29}x..."
     ),
+    "long path": (
+        HEAD + f'[fixed]\nimage_weights = "{"x" * 300}"\n',
+        f"line 4: fixed.image_weights: '{'x' * 59}... cannot be used: File name too long.",
+    ),
     "blank text": (HEAD + 'protocol = " "\n', "line 3: axes.protocol: expected a text, not ' '."),
     "empty list": (HEAD + "noise = []\n", "line 3: axes.noise: the list is empty"),
     "empty setting": (HEAD + "[axes.set]\nbeta = []\n", "line 4: set: the list of beta is empty"),

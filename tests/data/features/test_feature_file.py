@@ -351,3 +351,9 @@ def test_arrays_that_mean_nothing_are_told_shortly(features, caplog):
     read_feature_file(features(n=N, extra={"labls": np.arange(N), "long " * 100: np.arange(N)}))
     assert "not used: 'labls', 'long long" in caplog.text
     assert len(caplog.messages[0]) < 500
+
+
+@pytest.mark.parametrize("value", [0.5, 1e300, np.nan, np.uint64(2**63)])
+def test_classes_are_whole_numbers_of_64_bits(features, value):
+    with pytest.raises(HarnessError, match="labels must hold integers"):
+        read_feature_file(features(n=N, extra={"labels": np.full(N, value)}))
