@@ -357,3 +357,7 @@ def test_arrays_that_mean_nothing_are_told_shortly(features, caplog):
 def test_classes_are_whole_numbers_of_64_bits(features, value):
     with pytest.raises(HarnessError, match="labels must hold integers"):
         read_feature_file(features(n=N, extra={"labels": np.full(N, value)}))
+
+
+def test_classes_may_be_written_as_small_floats(features):
+    assert read_feature_file(features(n=N, extra={"labels": np.ones(N, np.float16)})).labels.tolist() == [1] * N
