@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from harness.cells.cell import SCHEMA
+from harness.wording import shown
 
 
 def _from_1(content: dict[str, Any]) -> dict[str, Any]:
@@ -31,9 +32,11 @@ def migrated(content: dict[str, Any]) -> dict[str, Any]:
     """
     schema = content.get("schema")
     if type(schema) is not int or schema < 1:
-        raise ValueError(f"schema {schema!r} is no schema of a record")
+        raise ValueError(f"schema {shown(schema)} is no schema of a record")
     if schema > SCHEMA:
-        raise ValueError(f"schema {schema} is newer than this program, which knows up to {SCHEMA}: update the harness")
+        raise ValueError(
+            f"schema {shown(schema)} is newer than this program, which knows up to {SCHEMA}: update the harness"
+        )
     content = dict(content)
     for step in range(schema, SCHEMA):
         content = {**STEPS[step](content), "schema": step + 1}

@@ -26,6 +26,7 @@ from harness.records.leftovers import clear_aside, is_near, put_back, remove_aba
 from harness.records.run_files import array_bytes, model_bytes, sync_folder, write_file
 from harness.records.run_paths import run_folder, run_place
 from harness.records.walk import walk
+from harness.wording import shortened
 
 if TYPE_CHECKING:
     import numpy as np
@@ -308,9 +309,9 @@ def _looked_up(path: Path) -> StoredRun:
 
 
 def short(error: Exception) -> str:
-    """An error's message on one line."""
+    """An error's message on one line, which is not long."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return " ".join(lines[:3])
+    return shortened(" ".join(lines[:3]), 300)
 
 
 def _is_hash(name: str) -> bool:

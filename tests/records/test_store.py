@@ -321,3 +321,12 @@ def test_object_arrays_are_never_pickled(store, record):
     with pytest.raises(ValueError, match="pickle"):
         store.write(record(), {"bad": np.array([None, {}], dtype=object)})
     assert not [path for path in store.runs.rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize("changed", [{"schema": {"long " * 2000: 1}}, {"long " * 2000: 1}, {"schema": 10**4000}])
+def test_a_record_that_is_none_is_told_shortly(store, record, changed):
+    folder = store.write(record())
+    (folder / "record.json").write_text(json.dumps({**record().to_json(), **changed}))
+    with pytest.raises(HarnessError, match="is no sound record") as error:
+        store.lookup(str(folder))
+    assert len(str(error.value).replace(str(folder), "")) < 400
