@@ -335,7 +335,7 @@ def test_shipped_plans_are_package_data():
     import tomllib
 
     project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())
-    assert "plans/*.toml" in project["tool"]["setuptools"]["package-data"]["harness"]
+    assert "cells/plans/*.toml" in project["tool"]["setuptools"]["package-data"]["harness"]
     assert set(shipped_plans()) == {"smoke", "paper-ucm", "paper-rsicd", "cross"}
 
 
