@@ -23,8 +23,7 @@ from harness.files.json_text import json_text
 from harness.files.unfinished import temporary_for
 from harness.files.whole_file import read_plain_file
 from harness.records.leftovers import clear_aside, is_near, put_back, remove_abandoned, step_aside
-from harness.records.run_files import array_bytes, model_bytes, sync_folder, write_file
-from harness.records.run_paths import run_folder, run_place
+from harness.records.run_files import array_bytes, model_bytes, run_folder, run_place, sync_folder, write_file
 from harness.records.walk import walk
 
 if TYPE_CHECKING:
@@ -89,12 +88,12 @@ class RunStore:
         """Where the run of a cell belongs.
 
         Raises:
-            HarnessError: As :func:`harness.records.run_paths.run_place` and ``run_folder``.
+            HarnessError: As :func:`harness.records.run_files.run_place` and ``run_folder``.
         """
         return run_folder(self.runs, run_place(method, dataset, cell_hash))
 
     def find(self, method: str, dataset: str, cell_hash: str) -> StoredRun | None:
-        """The stored run of a cell, or None. For many cells see :func:`harness.records.ends.ends_of`."""
+        """The stored run of a cell, or None. For many cells see :func:`harness.records.index.ends_of`."""
         folder = self.folder(method, dataset, cell_hash)
         absent = 0
         for _ in range(LOOKS):

@@ -25,7 +25,6 @@ from harness.testing import (  # noqa: F401
     checks_evaluation,
     checks_hashers,
     checks_objective,
-    checks_published,
     checks_registration,
     checks_sizes,
     checks_training,
@@ -61,7 +60,7 @@ __all__ = [
 
 _ORDER = (
     "checks_registration", "checks_training", "checks_hashers", "checks_wall", "checks_sizes", "checks_objective",
-    "checks_data", "checks_published", "checks_evaluation", "checks_engines",
+    "checks_data", "checks_evaluation", "checks_engines",
 )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from harness.errors import HarnessError
 from harness.report.statistics.bootstrap import RESAMPLES
 from harness.report.statistics.comparison import TESTS, Comparison, compare_rows
-from harness.report.statistics.holm import holm
+from harness.report.statistics.paired_tests import holm
 from harness.report.statistics.selection import (
     PLACE,
     Selection,

@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from harness.errors import HarnessError, unknown_name
-from harness.report.statistics.holm import holm
+from harness.report.statistics.paired_tests import holm
 from harness.wording import counted
 
 Floats = NDArray[np.float64]

@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from harness.errors import HarnessError
-from harness.records.run_paths import run_folder, run_place
+from harness.records.run_files import run_folder, run_place
 from harness.report.statistics.bootstrap import BlockSums
 from harness.report.statistics.per_query import QueryValues, common_blocks, read_queries
 

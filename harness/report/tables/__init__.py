@@ -1,8 +1,8 @@
 """Comparison tables from records: from a frame of runs to tables that can be printed.
 
 A table goes through modules in this order: ``selection`` says which runs count, ``pivot`` puts them into cells and
-keeps apart what is not comparable, ``footnotes`` says what differs and why cells are empty, ``ranking`` marks the best,
-``significance`` tests it; ``text``, ``latex``, ``html`` and ``long_frame`` print.
+keeps apart what is not comparable, ``footnotes`` says what differs and why cells are empty, ``ranking`` marks the best
+and tests it; ``text``, ``latex``, ``html`` and ``long_frame`` print.
 """
 
 from __future__ import annotations

@@ -1,14 +1,17 @@
-"""Why a cell has no value: its runs failed, were never made, or have no such number."""
+"""Why a cell has no value: its runs failed, were never made, cannot be made, or have no such number."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from harness.report.run_fates import EARLIER_CODE, REPEATED
 from harness.report.tables.remarks import Place, Remarks
 from harness.report.tables.table import Cell, Table
+
+if TYPE_CHECKING:
+    from harness.plugin.registry import Registry
 
 _LONGEST_REASON = 160
 
@@ -17,6 +20,26 @@ class Columns(Protocol):
     """Columns of the runs as lists."""
 
     def __getitem__(self, name: str) -> list[Any]: ...
+
+
+def refusals(registry: Registry) -> Callable[[Mapping[str, Any]], str]:
+    """A function that says of the values of an empty cell why it cannot be run; "" where it can, or nobody knows.
+
+    Args:
+        registry: What is registered; names that it does not know are passed over.
+    """
+    from harness.cells.compatibility import detector_refused
+
+    hashers = {declared.name: declared for declared in registry.all("hasher")}
+    detectors = {declared.name: declared for declared in registry.all("detector")}
+
+    def why_not(values: Mapping[str, Any]) -> str:
+        hasher, detector = hashers.get(values.get("hasher")), detectors.get(values.get("detector"))
+        if hasher is None or detector is None:
+            return ""
+        return detector_refused(hasher, detector, detector.needs)
+
+    return why_not
 
 
 def explain_missing(

@@ -17,7 +17,7 @@ from harness.report.tables.noise_curve import CurveSummary, curve_measures
 from harness.report.tables.pivot import Layout, Pivoted
 from harness.report.tables.presets import PRESETS, Preset, joined
 from harness.report.tables.published import add_published
-from harness.report.tables.significance import MARKS, MOST_FILES, files_to_read, mark_significance
+from harness.report.tables.ranking import MARKS, MOST_FILES, files_to_read, mark_significance
 from harness.report.tables.table import Table
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ class TableRequest:
             frame: Records with the columns of :meth:`columns`.
             known: Columns of numbers that there are.
             results: The results folder.
-            why_not: Of :func:`harness.report.tables.refusals.refusals`.
+            why_not: Of :func:`harness.report.tables.reasons.refusals`.
             shows_ranks: Whether the format can show which cell is best, and so marks of significance.
             published: Numbers of papers; the preset ``paper`` has its rows in their order.
             beside: Whether they are shown beside ours.
