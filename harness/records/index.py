@@ -24,7 +24,7 @@ from typing import Any
 from harness.errors import HarnessError
 from harness.files.unfinished import clear_beside, temporary_for
 from harness.files.whole_file import read_plain_file
-from harness.records.index_tables import KINDS, add, changes, forget, is_whole, make, quoted
+from harness.records.index_tables import COLUMN_TYPES, add, changes, forget, is_whole, make, quoted
 from harness.records.store import RunStore
 
 log = logging.getLogger(__name__)
@@ -184,7 +184,7 @@ def ends_of(results: Path, cells: Sequence[tuple[str, str, str]]) -> dict[str, E
 
 def _columns(connection: sqlite3.Connection) -> tuple[dict[str, type], list[str]]:
     """Columns that a record has that is there now, with what they hold; and which of them are metrics."""
-    kinds: dict[str, type] = dict(KINDS)
+    kinds: dict[str, type] = dict(COLUMN_TYPES)
     metrics = []
     used: set[int] = set()
     for (columns,) in connection.execute(

@@ -34,9 +34,9 @@ from harness.testing.outcomes import (
     CHECKS,
     Check,
     CheckFailed,
+    CheckOutcome,
     CheckSkipped,
     CheckWarning,
-    Outcome,
     run_check,
 )
 from harness.testing.subject import Subject, parts_of, subjects_in, subjects_of
@@ -46,9 +46,9 @@ __all__ = [
     "BoundCheck",
     "Check",
     "CheckFailed",
+    "CheckOutcome",
     "CheckSkipped",
     "CheckWarning",
-    "Outcome",
     "Subject",
     "bound_checks",
     "checks_for",
@@ -105,20 +105,20 @@ class BoundCheck:
     def __str__(self) -> str:
         return f"{self.subject}: {self.check.name}"
 
-    def outcome(self) -> Outcome:
+    def outcome(self) -> CheckOutcome:
         """Ask, once where others stand on it; skipped where one of those it stands on failed."""
-        kept = self.subject.memory
-        if self.check.foundation and ("outcome", self.check.name) in kept:
-            found: Outcome = kept["outcome", self.check.name]
-            return found
+        kept, place = self.subject.memory, f"outcome of {self.check.name}"
+        if self.check.foundation and place in kept:
+            known: CheckOutcome = kept[place]
+            return known
         broken = next((base for base in self.stands_on if base.outcome().status == "failed"), None)
         if broken is None:
             found = run_check(self.check, self.subject)
         else:
             of_part = "" if broken.subject is self.subject else f" of {broken.subject}"
-            found = Outcome(str(self.subject), self.check.name, "skipped", f"{broken.check.name}{of_part} failed")
+            found = CheckOutcome(str(self.subject), self.check.name, "skipped", f"{broken.check.name}{of_part} failed")
         if self.check.foundation:
-            kept["outcome", self.check.name] = found
+            kept[place] = found
         return found
 
     def __call__(self) -> None:

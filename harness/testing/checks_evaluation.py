@@ -175,6 +175,8 @@ def check_noise_is_nested(subject: Subject) -> None:
         raise CheckSkipped("it draws nothing")
     _refused(subject)
     few, many = (_plan(subject, rate).wrong for rate in (0.2, 0.5))
+    assert few is not None
+    assert many is not None
     lost = int((few & ~many).sum())
     if lost:
         raise CheckWarning(

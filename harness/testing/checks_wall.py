@@ -68,7 +68,7 @@ def _run(subject: Subject, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
         workbench = Workbench(subject.registry, "cpu")
         data_facts = workbench.prepare_data(request)
         if Need.SHARED_SPACE in method.needs:  # ready features cannot say that they have one
-            workbench.prepare_data = lambda _: replace(  # type: ignore[method-assign]
+            workbench.prepare_data = lambda request: replace(  # type: ignore[method-assign]
                 data_facts, offered=replace(data_facts.offered, shared_space=True)
             )
         outcome = run_job(workbench.prepare(request), [], CPU)

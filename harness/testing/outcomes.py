@@ -94,7 +94,7 @@ def check(*kinds: str, hint: str = "", slow: bool = False, foundation: bool = Fa
 
 
 @dataclass(frozen=True)
-class Outcome:
+class CheckOutcome:
     """How a check ended.
 
     Attributes:
@@ -114,7 +114,7 @@ class Outcome:
     seconds: float = 0.0
 
 
-def run_check(asked: Check, subject: Subject) -> Outcome:
+def run_check(asked: Check, subject: Subject) -> CheckOutcome:
     """Ask, and turn whatever happens into an outcome."""
     start = time.perf_counter()
     status: Status = "ok"
@@ -136,7 +136,7 @@ def run_check(asked: Check, subject: Subject) -> Outcome:
         raise
     except BaseException as failure:  # a component that calls sys.exit must not end the report
         status, reason, hint = "failed", what_and_where(failure, subject.file), asked.hint
-    return Outcome(str(subject), asked.name, status, reason, hint, round(time.perf_counter() - start, 3))
+    return CheckOutcome(str(subject), asked.name, status, reason, hint, round(time.perf_counter() - start, 3))
 
 
 @contextmanager
@@ -160,7 +160,7 @@ def told() -> Iterator[None]:
         yield
 
 
-def printed(outcome: Outcome, subject_before: str) -> list[str]:
+def printed(outcome: CheckOutcome, subject_before: str) -> list[str]:
     """The lines of one outcome; the subject is named where it changes."""
     lines = [outcome.subject] if outcome.subject != subject_before else []
     first = f"  {MARKS[outcome.status]}  {outcome.check}"
@@ -174,12 +174,12 @@ def printed(outcome: Outcome, subject_before: str) -> list[str]:
     return lines
 
 
-def failures(outcomes: Sequence[Outcome]) -> int:
+def failures(outcomes: Sequence[CheckOutcome]) -> int:
     """How many failed."""
     return sum(outcome.status == "failed" for outcome in outcomes)
 
 
-def summary(outcomes: Sequence[Outcome]) -> str:
+def summary(outcomes: Sequence[CheckOutcome]) -> str:
     """One line: how many ended in which way, and how long it took."""
     if not outcomes:
         return "no check applies."

@@ -109,8 +109,8 @@ def _recipe(subject: Subject) -> Recipe:
         objective = _first_objective(subject.registry) if declaration.takes_objective else None
         return Recipe(hasher=subject.name, detector=partners.EVEN, objective=objective)
     if subject.kind == "objective":
-        phases = (Phase("training", EPOCHS["objective"]),)
-        return Recipe(partners.LEARNER_WITH_OBJECTIVE, partners.EVEN, subject.name, phases)
+        training = (Phase("training", EPOCHS["objective"]),)
+        return Recipe(partners.LEARNER_WITH_OBJECTIVE, partners.EVEN, subject.name, training)
     watches = declaration.needs & (Need.EPOCHS | Need.PAIR_LOSSES | Need.TWO_LEARNERS)
     draws = _has_method(declaration, "weigh_batch")
     if not watches and not draws:

@@ -210,13 +210,13 @@ def watched_randomness() -> Iterator[list[tuple[str, dict[str, bytes]]]]:
     def watching(seed: int, stream: str) -> Iterator[None]:
         with global_randomness(seed, stream):
             yield
-            state = np.random.get_state()  # noqa: NPY002 - the point is the global state
+            state = np.random.get_state(legacy=False)["state"]  # noqa: NPY002 - the point is the global state
             ends.append(
                 (
                     stream,
                     {
                         "torch": torch.get_rng_state().numpy().tobytes(),
-                        "numpy": state[1].tobytes() + str(state[2]).encode(),  # type: ignore[union-attr]
+                        "numpy": state["key"].tobytes() + str(state["pos"]).encode(),
                         "random": repr(random.getstate()).encode(),
                     },
                 )

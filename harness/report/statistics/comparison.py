@@ -15,7 +15,7 @@ from harness.report.frame import SETTING
 from harness.report.statistics.bootstrap import RESAMPLES, interval
 from harness.report.statistics.paired_tests import sign_flip, smallest_p
 from harness.report.statistics.samples import (
-    Run,
+    FinishedRun,
     Seeds,
     Term,
     by_data_seed,
@@ -160,7 +160,9 @@ def _check_one_setting(a: pd.DataFrame, b: pd.DataFrame) -> None:
             )
 
 
-def _pairs(ours: dict[Seeds, Run], theirs: dict[Seeds, Run]) -> tuple[dict[Seeds, tuple[Run, Run]], list[str]]:
+def _pairs(
+    ours: dict[Seeds, FinishedRun], theirs: dict[Seeds, FinishedRun]
+) -> tuple[dict[Seeds, tuple[FinishedRun, FinishedRun]], list[str]]:
     """Runs of the same seeds, and of the same noise plan where both say it."""
     pairs, other_plan = {}, 0
     for seeds, run in ours.items():

@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from harness.report.statistics.bootstrap import RESAMPLES, mean_of, percentiles, resampled_means
-from harness.report.statistics.samples import Run, Samples, Seeds, Term, records_of, runs_by_seed, samples
+from harness.report.statistics.samples import FinishedRun, Samples, Seeds, Term, records_of, runs_by_seed, samples
 from harness.wording import counted
 
 Floats = NDArray[np.float64]
@@ -113,7 +113,12 @@ class _Curve:
     """
 
     def __init__(
-        self, by_rate: dict[float, dict[Seeds, Run]], everywhere: list[Seeds], column: str, resamples: int, seed: int
+        self,
+        by_rate: dict[float, dict[Seeds, FinishedRun]],
+        everywhere: list[Seeds],
+        column: str,
+        resamples: int,
+        seed: int,
     ) -> None:
         self._runs = {seeds: [found[seeds] for found in by_rate.values()] for seeds in everywhere}
         self._column, self._resamples, self._seed = column, resamples, seed

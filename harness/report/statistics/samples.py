@@ -33,7 +33,7 @@ ALONE = "nothing says which queries have the same caption: each counts as an obs
 
 
 @dataclass(frozen=True)
-class Run:
+class FinishedRun:
     """A finished run, as statistics see it.
 
     Attributes:
@@ -54,7 +54,7 @@ class Term:
     """What a run's value counts: 1 for one side of a difference, -1 for the other."""
 
     weight: float
-    run: Run
+    run: FinishedRun
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def records_of(frame: pd.DataFrame, column: str) -> list[dict[str, Any]]:
     return [dict(zip(names, row, strict=True)) for row in zip(*(frame[name].tolist() for name in names), strict=True)]
 
 
-def runs_by_seed(records: Iterable[Mapping[str, Any]], column: str, runs: Path | None) -> dict[Seeds, Run]:
+def runs_by_seed(records: Iterable[Mapping[str, Any]], column: str, runs: Path | None) -> dict[Seeds, FinishedRun]:
     """The finished runs of one row, setting and noise rate that have a value.
 
     Args:
@@ -106,14 +106,14 @@ def runs_by_seed(records: Iterable[Mapping[str, Any]], column: str, runs: Path |
     Raises:
         HarnessError: Two runs of the same seeds.
     """
-    found: dict[Seeds, Run] = {}
+    found: dict[Seeds, FinishedRun] = {}
     for row in records:
         value = row.get(column)
         if row.get("status", "ok") != "ok" or value is None or not math.isfinite(value):
             continue
         seeds = _seed(row["data_seed"]), _seed(row["seed"])
         plan = row.get("noise_plan")
-        run = Run(str(row["hash"]), float(value), _folder(row, runs), plan if isinstance(plan, str) else None)
+        run = FinishedRun(str(row["hash"]), float(value), _folder(row, runs), plan if isinstance(plan, str) else None)
         if seeds in found:
             raise HarnessError(
                 f"runs {found[seeds].hash} and {run.hash} of {row.get('row', 'one row')} have the same data seed "
@@ -256,4 +256,4 @@ def independent_parts(found: Samples) -> Floats:
     nodes = len(parts) + int(image.max()) + 1
     links = coo_array((np.ones(len(block), dtype=np.int8), (block, len(parts) + image)), shape=(nodes, nodes))
     units = connected_components(links, directed=False)[1][: len(parts)]
-    return np.bincount(np.unique(units, return_inverse=True)[1].reshape(-1), weights=parts)
+    return np.bincount(np.unique(units, return_inverse=True)[1].reshape(-1), weights=parts).astype(np.float64)

@@ -19,10 +19,10 @@ from harness.report.tables.table import Key, Note, Table
 from harness.report.tables.titles import give_titles
 from harness.wording import CANNOT_WEIGH, counted
 
-FACTS = ("notes", "detector_reason", "error", "error_kind", "noise_plan", "device", "host")
+TOLD_FACTS = ("notes", "detector_reason", "error", "error_kind", "noise_plan", "device", "host")
 """Columns of the index that footnotes need beside the facts of every frame."""
 
-NUMBERS = ("noise/realised_index", "noise/realised_class")
+REALISED_RATES = ("noise/realised_index", "noise/realised_class")
 
 _REALISED_DIFFERS = 0.005
 
@@ -177,7 +177,7 @@ def _differing_settings(table: Table, columns: Columns, remarks: Remarks) -> Non
 
 
 def _realised_noise(table: Table, columns: Columns, remarks: Remarks) -> None:
-    by_index, by_class, rates = columns[NUMBERS[0]], columns[NUMBERS[1]], columns["noise"]
+    by_index, by_class, rates = columns[REALISED_RATES[0]], columns[REALISED_RATES[1]], columns["noise"]
     classes: dict[float, list[float]] = {}
     for place, cell in table.cells.items():
         pairs = [(rates[i], by_index[i]) for i in cell.records if rates[i] is not None and by_index[i] is not None]

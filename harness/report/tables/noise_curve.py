@@ -12,7 +12,7 @@ import pandas as pd
 
 from harness.report.frame import plain
 from harness.report.tables.measures import Measure
-from harness.report.tables.table import Cell
+from harness.report.tables.table import TableCell
 
 if TYPE_CHECKING:
     from harness.report.statistics import Robustness
@@ -39,7 +39,7 @@ class CurveSummary:
         self._known: dict[tuple[tuple[int, ...], str], Robustness] = {}
         self._rates: list[float | None] = []
 
-    def __call__(self, cell: Cell, frame: pd.DataFrame) -> None:
+    def __call__(self, cell: TableCell, frame: pd.DataFrame) -> None:
         """Replace mean and deviation by the summary and its interval.
 
         Args:
@@ -64,7 +64,7 @@ class CurveSummary:
         else:
             cell.remarks = tuple(note.rstrip(".") for note in found.notes if note.startswith("left out"))
 
-    def _summary(self, frame: pd.DataFrame, cell: Cell) -> Robustness:
+    def _summary(self, frame: pd.DataFrame, cell: TableCell) -> Robustness:
         from harness.report.statistics import robustness
         from harness.report.statistics.samples import columns_of
 

@@ -16,7 +16,7 @@ from harness.errors import HarnessError
 from harness.report.frame import plain
 from harness.report.tables.axes import in_order, without_weights
 from harness.report.tables.pivot import Pivoted
-from harness.report.tables.table import Cell, Key, Note, Table
+from harness.report.tables.table import Key, Note, Table, TableCell
 
 if TYPE_CHECKING:
     from harness.report.published import PublishedNumber
@@ -188,7 +188,7 @@ class _Beside:
         table = self._table
         table.columns = self._ordered_columns({column for _, column in chosen})
         rows: list[Key] = []
-        cells: dict[Place, Cell] = {}
+        cells: dict[Place, TableCell] = {}
         row_marks: dict[Key, list[str]] = {}
         for row in self._ordered_rows(chosen):
             its = {column: chosen[row, column] for column in table.columns if (row, column) in chosen}
@@ -202,7 +202,9 @@ class _Beside:
             rows.append(ours)
             row_marks[ours] = table.row_marks.get(row, [])
             for column in table.columns:
-                cells[ours, column] = table.cells.get((row, column)) or Cell(self._measure(row, column), reason=NOT_RUN)
+                cells[ours, column] = table.cells.get((row, column)) or TableCell(
+                    self._measure(row, column), reason=NOT_RUN
+                )
             if any(cells[ours, column].mean is not None for column in its):
                 difference = self._line(row, DIFFERENCE, row[self._method], rows)
                 rows.append(difference)
@@ -254,9 +256,9 @@ class _Beside:
         }
         return self._table.measures.get(axes.get("metric", "")) or next(iter(self._table.measures.values()))
 
-    def _published(self, number: PublishedNumber | None, own: Place, shown: Place) -> Cell:
+    def _published(self, number: PublishedNumber | None, own: Place, shown: Place) -> TableCell:
         """The cell of the published line."""
-        cell = Cell(self._measure(*own), ranked=False, printed="-" if number is None else number.printed)
+        cell = TableCell(self._measure(*own), ranked=False, printed="-" if number is None else number.printed)
         if number is None:
             return replace(cell, reason="not printed")
         differences = self._differences(number, self._facts(own))
@@ -297,9 +299,9 @@ class _Beside:
             table.notes.append(Note("", "grey, and in parentheses where there is no grey: not comparable."))
 
 
-def _difference(ours: Cell, published: Cell) -> Cell:
+def _difference(ours: TableCell, published: TableCell) -> TableCell:
     """Ours less the published number."""
-    cell = Cell(ours.measure, ranked=False, printed="-", grey=published.grey)
+    cell = TableCell(ours.measure, ranked=False, printed="-", grey=published.grey)
     if ours.mean is None or published.mean is None:
         return replace(cell, grey=False)
     value = ours.mean - published.mean

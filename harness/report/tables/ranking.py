@@ -16,7 +16,7 @@ from pathlib import Path
 import pandas as pd
 
 from harness.report.tables.axes import AXES
-from harness.report.tables.table import BEST, SECOND, Cell, Key, Note, Table
+from harness.report.tables.table import BEST, SECOND, Key, Note, Table, TableCell
 from harness.wording import counted
 
 ALPHA = 0.05
@@ -29,11 +29,11 @@ _DRAWS = 200
 """Of the bootstrap, whose interval is not shown."""
 
 
-def contests(table: Table) -> Iterator[list[tuple[tuple[Key, Key], Cell]]]:
+def contests(table: Table) -> Iterator[list[tuple[tuple[Key, Key], TableCell]]]:
     """Groups of cells that compete: equal in everything but method, hasher, detector, objective and preset."""
     fixed_rows = [i for i, axis in enumerate(table.row_axes) if not AXES[axis].competes]
     fixed_columns = [i for i, axis in enumerate(table.column_axes) if not AXES[axis].competes]
-    groups: dict[Key, list[tuple[tuple[Key, Key], Cell]]] = {}
+    groups: dict[Key, list[tuple[tuple[Key, Key], TableCell]]] = {}
     for (row, column), cell in table.cells.items():
         condition = (*(row[i] for i in fixed_rows), *(column[i] for i in fixed_columns))
         groups.setdefault(condition, []).append(((row, column), cell))
@@ -113,7 +113,7 @@ def mark_significance(tables: Sequence[Table], frame: pd.DataFrame, runs: Path, 
             table.notes.append(Note("", _told(test, corrected, min(found, key=lambda one: one.smallest_p).smallest_p)))
 
 
-def _pairs(table: Table) -> list[tuple[Cell, Cell]]:
+def _pairs(table: Table) -> list[tuple[TableCell, TableCell]]:
     """Best and runner-up of each contest that has one best."""
     pairs = []
     for contest in contests(table):

@@ -16,7 +16,7 @@ BEST, SECOND = "best", "runner-up"
 
 
 @dataclass
-class Cell:
+class TableCell:
     """One cell.
 
     Attributes:
@@ -95,7 +95,7 @@ class Markup:
     best: str
     second: str
 
-    def cell(self, cell: Cell) -> str:
+    def cell(self, cell: TableCell) -> str:
         """A cell with its rank and its marks."""
         text = self.escape(cell.text())
         for applies, template in (
@@ -136,7 +136,7 @@ class Table:
     column_axes: tuple[str, ...]
     rows: list[Key]
     columns: list[Key]
-    cells: dict[tuple[Key, Key], Cell]
+    cells: dict[tuple[Key, Key], TableCell]
     row_marks: dict[Key, list[str]] = field(default_factory=dict)
     column_marks: dict[Key, list[str]] = field(default_factory=dict)
     notes: list[Note] = field(default_factory=list)

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from harness.report.tables.table import BEST, SECOND, Cell, Table
+from harness.report.tables.table import BEST, SECOND, Table, TableCell
 from harness.report.tables.titles import columns_told
 from harness.text import one_line
 
@@ -121,7 +121,7 @@ def _row(table: Table, number: int, how: Style) -> list[str]:
     return labels
 
 
-def _cell(cell: Cell, how: Style) -> str:
+def _cell(cell: TableCell, how: Style) -> str:
     text = f"({cell.text()})" if cell.grey else cell.text()
     if cell.place == BEST:
         text = how.best(text)
