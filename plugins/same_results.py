@@ -113,7 +113,8 @@ SAME_RESULTS = {
     "fa715b35d1d69da0": "b228c7ea5ebdf4e4",  # transformers-clip
     "e0355a29052ee686": "45423764b7b69279",  # transformers-vision
 }
-"""All of them: on 30 November 2026 imports of the core ceased to count in the hashes, so that its modules can move."""
+"""All of them: on 30 November 2026 imports of the core ceased to count in the hashes, so that its modules can move.
+``adversarial`` was divided into functions that have names, as well."""
 
 
 @hookimpl

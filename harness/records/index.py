@@ -173,13 +173,13 @@ def ends_of(results: Path, cells: Sequence[tuple[str, str, str]]) -> dict[str, E
         with open_index(results) as index:
             rows = index.rows(["hash", "status", "finished", "error"])
         return {row[0]: End(row[1], row[2], row[3] or "") for row in rows if row[0] in wanted}
-    found = {}
+    ends = {}
     for method, dataset, cell_hash in cells:
         stored = store.find(method, dataset, cell_hash)
         if stored is not None:
             error = stored.record.error
-            found[cell_hash] = End(stored.record.status, stored.record.finished, error.message if error else "")
-    return found
+            ends[cell_hash] = End(stored.record.status, stored.record.finished, error.message if error else "")
+    return ends
 
 
 def _columns(connection: sqlite3.Connection) -> tuple[dict[str, type], list[str]]:

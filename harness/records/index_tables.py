@@ -214,10 +214,10 @@ _NO_METRICS = ("cost", "timings")
 
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested values under one name each: ``encode_seconds/alone``."""
-    found: dict[str, Any] = {}
+    flat: dict[str, Any] = {}
     for name, value in values.items():
-        found.update(_flat(value, f"{prefix}{name}/") if isinstance(value, dict) else {f"{prefix}{name}": value})
-    return found
+        flat.update(_flat(value, f"{prefix}{name}/") if isinstance(value, dict) else {f"{prefix}{name}": value})
+    return flat
 
 
 def _more_facts(record: RunRecord) -> dict[str, Any]:

@@ -132,22 +132,22 @@ class RunStore:
         for candidate in (path / "record.json", path):
             if candidate.name == "record.json" and candidate.is_file():
                 return _looked_up(candidate)
-        found = (
+        folders = (
             [seen.folder for seen in walk(self.runs) if seen.folder.rpartition("/")[2].startswith(name.lower())]
             if _is_hash(name)
             else []
         )
-        if not found:
+        if not folders:
             raise HarnessError(
                 f"no run {name!r} in {self.runs}: give a run folder or the beginning of a hash (three digits or more), "
                 "as `harness table --runs` lists them."
             )
-        if len(found) > 1:
-            hashes = sorted(folder.rpartition("/")[2] for folder in found)
+        if len(folders) > 1:
+            hashes = sorted(folder.rpartition("/")[2] for folder in folders)
             raise HarnessError(
-                f"{name!r} begins the hashes of {len(found)} runs: {', '.join(hashes[:5])}; give more digits."
+                f"{name!r} begins the hashes of {len(folders)} runs: {', '.join(hashes[:5])}; give more digits."
             )
-        return _looked_up(self.runs / found[0] / "record.json")
+        return _looked_up(self.runs / folders[0] / "record.json")
 
     def write(
         self,

@@ -311,15 +311,15 @@ def load_published(registry: Registry, problems: list[str] | None = None) -> lis
     Raises:
         HarnessError: A file is wrong, and there is no ``problems``.
     """
-    found: list[PublishedNumber] = []
+    numbers: list[PublishedNumber] = []
     for declaration in registry.all("published"):
         try:
-            found += numbers_of(registry, declaration)  # type: ignore[arg-type]
+            numbers += numbers_of(registry, declaration)  # type: ignore[arg-type]
         except HarnessError as error:
             if problems is None:
                 raise
             problems.append(str(error))
-    return found
+    return numbers
 
 
 def numbers_of(registry: Registry, declaration: PublishedDeclaration) -> list[PublishedNumber]:

@@ -80,12 +80,12 @@ def checks_for(subject: Subject, *, slow: bool = True, only: Sequence[str] = ())
     for name in only:
         if name not in {known.name for known in CHECKS}:
             raise unknown_name("check", name, {known.name for known in CHECKS})
-    found = [
+    applicable = [
         asked
         for asked in CHECKS
         if subject.kind in asked.kinds and (slow or not asked.slow) and (not only or asked.name in only)
     ]
-    return sorted(found, key=lambda asked: _ORDER.index(asked.ask.__module__.rpartition(".")[2]))
+    return sorted(applicable, key=lambda asked: _ORDER.index(asked.ask.__module__.rpartition(".")[2]))
 
 
 @dataclass(frozen=True)
@@ -113,13 +113,15 @@ class BoundCheck:
             return known
         broken = next((base for base in self.stands_on if base.outcome().status == "failed"), None)
         if broken is None:
-            found = run_check(self.check, self.subject)
+            outcome = run_check(self.check, self.subject)
         else:
             of_part = "" if broken.subject is self.subject else f" of {broken.subject}"
-            found = CheckOutcome(str(self.subject), self.check.name, "skipped", f"{broken.check.name}{of_part} failed")
+            outcome = CheckOutcome(
+                str(self.subject), self.check.name, "skipped", f"{broken.check.name}{of_part} failed"
+            )
         if self.check.foundation:
-            kept[place] = found
-        return found
+            kept[place] = outcome
+        return outcome
 
     def __call__(self) -> None:
         """Ask, in a test.
@@ -128,29 +130,29 @@ class BoundCheck:
             CheckFailed: The contract is broken.
             Exception: pytest's own for a check that does not apply.
         """
-        found = self.outcome()
-        if found.status == "failed":
-            raise CheckFailed(f"{self}: {found.reason}", found.hint)
-        if found.status == "skipped":
+        outcome = self.outcome()
+        if outcome.status == "failed":
+            raise CheckFailed(f"{self}: {outcome.reason}", outcome.hint)
+        if outcome.status == "skipped":
             import pytest
 
-            pytest.skip(found.reason)
+            pytest.skip(outcome.reason)
 
 
 def bound_checks(subjects: Iterable[Subject], *, slow: bool = True, only: Sequence[str] = ()) -> Iterator[BoundCheck]:
     """All checks of some subjects: each stands on the foundations before it, a method on those of its parts as well."""
     subjects = list(subjects)
     foundations: dict[tuple[str, str], list[BoundCheck]] = {}
-    found = []
+    bound = []
     for subject in sorted(subjects, key=lambda subject: subject.kind == "method"):
         own: list[BoundCheck] = []
         of_parts = [base for part in parts_of(subject) for base in foundations.get(part, ())]
         for asked in checks_for(subject, slow=slow, only=only):
             # A method's own registration and recipe can be looked at whatever its parts are like.
-            found.append(BoundCheck(asked, subject, (*own, *(of_parts if own else ()))))
-            own += [found[-1]] if asked.foundation else []
+            bound.append(BoundCheck(asked, subject, (*own, *(of_parts if own else ()))))
+            own += [bound[-1]] if asked.foundation else []
         foundations[subject.kind, subject.name] = own
-    yield from found
+    yield from bound
 
 
 def parametrize_with_checks(

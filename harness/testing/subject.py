@@ -158,11 +158,11 @@ def subjects_of(
         state = next((state for state in registry.plugins if state.name == str(what)), None)
         if state is not None:
             return subjects_in(registry, [state], settings, tuple(plugins))
-        found = registry.matching(str(what))
-        if not found:
+        declarations = registry.matching(str(what))
+        if not declarations:
             names = [*registry.all_names(), *(state.name for state in registry.plugins)]
             raise unknown_name("plugin or name", str(what), names)
-        owners = {declaration.plugin for declaration in found}
+        owners = {declaration.plugin for declaration in declarations}
         states = [state for state in registry.plugins if state.name in owners]
         subjects = subjects_in(registry, states, settings, tuple(plugins))
         return [subject for subject in subjects if subject.kind == KIND_OF_PLUGIN or subject.name == str(what)]

@@ -106,7 +106,7 @@ def runs_by_seed(records: Iterable[Mapping[str, Any]], column: str, runs: Path |
     Raises:
         HarnessError: Two runs of the same seeds.
     """
-    found: dict[Seeds, FinishedRun] = {}
+    by_seed: dict[Seeds, FinishedRun] = {}
     for row in records:
         value = row.get(column)
         if row.get("status", "ok") != "ok" or value is None or not math.isfinite(value):
@@ -114,13 +114,13 @@ def runs_by_seed(records: Iterable[Mapping[str, Any]], column: str, runs: Path |
         seeds = _seed(row["data_seed"]), _seed(row["seed"])
         plan = row.get("noise_plan")
         run = FinishedRun(str(row["hash"]), float(value), _folder(row, runs), plan if isinstance(plan, str) else None)
-        if seeds in found:
+        if seeds in by_seed:
             raise HarnessError(
-                f"runs {found[seeds].hash} and {run.hash} of {row.get('row', 'one row')} have the same data seed "
+                f"runs {by_seed[seeds].hash} and {run.hash} of {row.get('row', 'one row')} have the same data seed "
                 f"{seeds[0]} and seed {seeds[1]}: leave one of them out with --where, or prune the superseded ones."
             )
-        found[seeds] = run
-    return dict(sorted(found.items(), key=lambda item: tuple((part is not None, part or 0) for part in item[0])))
+        by_seed[seeds] = run
+    return dict(sorted(by_seed.items(), key=lambda item: tuple((part is not None, part or 0) for part in item[0])))
 
 
 def _seed(value: Any) -> int | None:
@@ -137,10 +137,10 @@ def _folder(row: Mapping[str, Any], runs: Path | None) -> Path | None:
 
 def by_data_seed(seeds: Collection[Seeds]) -> dict[Any, list[Seeds]]:
     """Data seed to its pairs of seeds, in order."""
-    found: dict[Any, list[Seeds]] = {}
+    by_data_seed: dict[Any, list[Seeds]] = {}
     for pair in seeds:
-        found.setdefault(pair[0], []).append(pair)
-    return found
+        by_data_seed.setdefault(pair[0], []).append(pair)
+    return by_data_seed
 
 
 def samples(terms: Mapping[Seeds, Sequence[Term]], column: str) -> Samples:
@@ -232,27 +232,27 @@ def _in_order_of(first: QueryValues, other: QueryValues, first_hash: str, other_
     raise HarnessError(f"runs {first_hash} and {other_hash} answer different queries")
 
 
-def independent_parts(found: Samples) -> Floats:
+def independent_parts(samples: Samples) -> Floats:
     """What each independent unit of queries contributes to the mean over data seeds.
 
     A unit is a block; blocks of different data seeds that have a query image in common are one unit, because the same
     query is no new observation.
 
     Args:
-        found: Samples with values per query.
+        samples: Samples with values per query.
 
     Returns:
         (n_units,) contributions, which add up to the mean.
     """
-    parts = np.concatenate([data.sums.mean(axis=0) / (data.sizes.sum() * len(found.data)) for data in found.data])
-    if len(found.data) == 1:
+    parts = np.concatenate([data.sums.mean(axis=0) / (data.sizes.sum() * len(samples.data)) for data in samples.data])
+    if len(samples.data) == 1:
         return parts
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    starts = np.cumsum([0, *(len(data.sizes) for data in found.data)])
-    block = np.concatenate([start + blocks for start, blocks in zip(starts, found.blocks, strict=False)])
-    image = np.unique(np.concatenate(found.images), return_inverse=True)[1].reshape(-1)
+    starts = np.cumsum([0, *(len(data.sizes) for data in samples.data)])
+    block = np.concatenate([start + blocks for start, blocks in zip(starts, samples.blocks, strict=False)])
+    image = np.unique(np.concatenate(samples.images), return_inverse=True)[1].reshape(-1)
     nodes = len(parts) + int(image.max()) + 1
     links = coo_array((np.ones(len(block), dtype=np.int8), (block, len(parts) + image)), shape=(nodes, nodes))
     units = connected_components(links, directed=False)[1][: len(parts)]

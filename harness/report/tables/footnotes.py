@@ -73,14 +73,14 @@ class _Facts:
 
 def _setting(table: Table, columns: Columns) -> dict[str, Any]:
     """Settings that are equal in all cells of a table."""
-    found: dict[str, Any] = {}
+    shared: dict[str, Any] = {}
     records = _records(table)
     for fact in SETTING:
         column = columns[fact]
         values = {column[i] for i in records}
         if len(values) == 1 and fact not in (*table.row_axes, *table.column_axes):
-            found[fact] = values.pop()
-    return found
+            shared[fact] = values.pop()
+    return shared
 
 
 def _records(table: Table) -> list[int]:
@@ -228,8 +228,10 @@ def _bases(table: Table, columns: Columns, remarks: Remarks) -> None:
     """What numbers rest on besides seeds: the machine of times and memory, the noise rates of a curve."""
     for cell in table.cells.values():
         if cell.measure.of_machine and cell.n:
-            found = {f"{columns['device'][i] or 'unknown device'} of {columns['host'][i] or '?'}" for i in cell.records}
-            cell.basis = f"measured on {' and '.join(sorted(found))}"
+            machines = {
+                f"{columns['device'][i] or 'unknown device'} of {columns['host'][i] or '?'}" for i in cell.records
+            }
+            cell.basis = f"measured on {' and '.join(sorted(machines))}"
     bases = {cell.basis for cell in table.cells.values() if cell.n} - {""}
     if len(bases) == 1:
         remarks.about_table(next(iter(bases)))

@@ -172,7 +172,7 @@ def _splits(runs: _Runs, layout: TableLayout) -> list[str]:
     """Settings that are no axis and differ although the settings that are axes are equal."""
     axes = [axis for axis in layout.axes if axis in SETTING]
     places = list(zip(*(runs.columns[axis] for axis in axes), strict=True)) if axes else [()] * runs.number
-    found = []
+    splitting = []
     for fact in SETTING:
         if fact in axes:
             continue
@@ -180,8 +180,8 @@ def _splits(runs: _Runs, layout: TableLayout) -> list[str]:
         for place, value in zip(places, runs.columns[fact], strict=True):
             values.setdefault(place, set()).add(value)
         if any(len(several) > 1 for several in values.values()):
-            found.append(fact)
-    return found
+            splitting.append(fact)
+    return splitting
 
 
 def _guard(runs: _Runs, layout: TableLayout, buckets: dict[Key, dict[tuple[Key, Key], _Bucket]]) -> None:
@@ -204,9 +204,9 @@ def _guard(runs: _Runs, layout: TableLayout, buckets: dict[Key, dict[tuple[Key, 
         column = runs.columns[fact]
         for cells in buckets.values():
             for bucket in cells.values():
-                found = {column[i] for i in bucket.records}
-                if len(found) > 1:
-                    shown = [bare(name, value) for value in sorted(found, key=lambda v: (v is not None, v))]
+                distinct = {column[i] for i in bucket.records}
+                if len(distinct) > 1:
+                    shown = [bare(name, value) for value in sorted(distinct, key=lambda v: (v is not None, v))]
                     raise _refusal(name, shown, layout, f'--where "{fact}={_quoted(shown[-1])}"')
 
 
@@ -227,7 +227,7 @@ def _first_seen(runs: _Runs, layout: TableLayout) -> dict[str, dict[Any, int]]:
     """Axis to value to its place in the order in which finished runs came."""
     finished = runs.columns["finished"]
     order = sorted(range(runs.number), key=lambda i: str(finished[i] or ""))
-    found: dict[str, dict[Any, int]] = {}
+    first_seen: dict[str, dict[Any, int]] = {}
     for axis in {*layout.axes, *SETTING}:
         places: dict[Any, int] = {}
         if axis == "metric":
@@ -238,8 +238,8 @@ def _first_seen(runs: _Runs, layout: TableLayout) -> dict[str, dict[Any, int]]:
             column = runs.columns[AXES[axis].column]
             for i in order:
                 places.setdefault(column[i], len(places))
-        found[axis] = places
-    return found
+        first_seen[axis] = places
+    return first_seen
 
 
 def _table(

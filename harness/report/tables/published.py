@@ -110,7 +110,7 @@ class _Beside:
 
     def _chosen(self) -> dict[Place, PublishedNumber]:
         """The number for each cell, rows and columns that only the paper has included, as far as they are known."""
-        found: dict[Place, PublishedNumber] = {}
+        numbers: dict[Place, PublishedNumber] = {}
         for place in self._table.cells:
             facts = self._facts(place)
             candidates = [
@@ -121,7 +121,7 @@ class _Beside:
                 and facts.get("direction") is not None
             ]
             if candidates:
-                found[place] = min(candidates, key=lambda number: len(self._differences(number, facts)))
+                numbers[place] = min(candidates, key=lambda number: len(self._differences(number, facts)))
         table = self._table
         if set(table.row_axes) <= set(KNOWN) and set(table.column_axes) <= set(KNOWN):
             for number in self._fitting:
@@ -129,8 +129,8 @@ class _Beside:
                     continue
                 row = list(_key(number, table.row_axes))
                 row[self._method] = self._row_of(number) or _our_name(number)
-                found.setdefault((tuple(row), _key(number, table.column_axes)), number)
-        return found
+                numbers.setdefault((tuple(row), _key(number, table.column_axes)), number)
+        return numbers
 
     def _facts(self, place: Place) -> dict[str, Any]:
         """What holds for a cell: what its runs say, what all runs of the table say, and its place."""
@@ -330,5 +330,5 @@ def _said(value: Any) -> str:
 
 def _only(values: Iterable[Any]) -> Any:
     """The one value that all have; None where they differ or there is none."""
-    found = set(values)
-    return found.pop() if len(found) == 1 else None
+    distinct = set(values)
+    return distinct.pop() if len(distinct) == 1 else None

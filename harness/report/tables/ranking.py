@@ -94,7 +94,7 @@ def mark_significance(tables: Sequence[Table], frame: pd.DataFrame, runs: Path, 
         pairs = _pairs(table)
         if not pairs:
             continue
-        found = [
+        comparisons = [
             compare_rows(
                 frame.iloc[list(best.records)],
                 frame.iloc[list(second.records)],
@@ -106,11 +106,15 @@ def mark_significance(tables: Sequence[Table], frame: pd.DataFrame, runs: Path, 
             for best, second in pairs
         ]
         for test in (test for test in MARKS if test in tests):
-            corrected = holm([comparison.p_seeds if test == "seeds" else comparison.p_queries for comparison in found])
+            corrected = holm(
+                [comparison.p_seeds if test == "seeds" else comparison.p_queries for comparison in comparisons]
+            )
             for (best, _), p in zip(pairs, corrected, strict=True):
                 if p is not None and p < ALPHA:
                     best.significance.append(MARKS[test])
-            table.notes.append(Note("", _told(test, corrected, min(found, key=lambda one: one.smallest_p).smallest_p)))
+            table.notes.append(
+                Note("", _told(test, corrected, min(comparisons, key=lambda one: one.smallest_p).smallest_p))
+            )
 
 
 def _pairs(table: Table) -> list[tuple[TableCell, TableCell]]:
