@@ -176,7 +176,7 @@ def latencies(data: CellData, hasher: Hasher, run: RunContext) -> dict[str, floa
     """Modality to median seconds of encoding one query that comes alone, from raw features to its packed code."""
     import torch
 
-    found: dict[str, float | None] = {}
+    medians: dict[str, float | None] = {}
     for modality, function in (("image", hasher.encode_image), ("text", hasher.encode_text)):
         item, standardiser = _features(data, modality, data.queries[:1])
 
@@ -185,8 +185,8 @@ def latencies(data: CellData, hasher: Hasher, run: RunContext) -> dict[str, floa
             return pack(values.float().cpu().numpy())
 
         with torch.no_grad():
-            found[modality] = latency(encode_one, item)
-    return found
+            medians[modality] = latency(encode_one, item)
+    return medians
 
 
 def _features(data: CellData, modality: str, images: NDArray[np.int64]) -> tuple[NDArray[np.float32], Standardiser]:

@@ -86,7 +86,7 @@ def _job(subject: Subject, folder: Path, seed: int = 0) -> Job:
 
 def _task(job: Job, folder: Path) -> Task:
     from harness.cells.command import command_of
-    from harness.execution.standing import Standing
+    from harness.execution.cells_to_run import Standing
     from harness.execution.worker import Assignment
     from harness.runtime.settings import RunSettings
 
@@ -189,8 +189,7 @@ def _executor(subject: Subject) -> Any:
 def check_hears_of_a_run(subject: Subject) -> None:
     """It hears of a run from start to record without a complaint, in a process and a folder of its own."""
     from harness.execution.attempt import attempt
-    from harness.execution.trackers.choice import choose_trackers
-    from harness.execution.trackers.group import Trackers
+    from harness.execution.trackers.group import Trackers, choose_trackers
     from harness.records.store import RunStore
     from harness.runtime.settings import RunSettings
 

@@ -34,8 +34,8 @@ def command(ctx: click.Context, /, plan: str, shard: str | None, **options: Any)
     from harness.cells.methods import MethodRequest
     from harness.cells.plans.file import read_plan
     from harness.cells.plans.values import checked_requests
-    from harness.execution.shards import read_shard
-    from harness.execution.shards import shard as part_of
+    from harness.execution.cells_to_run import read_shard
+    from harness.execution.cells_to_run import shard as part_of
     from harness.plugin.loading import load_registry
 
     part = None if shard is None else read_shard(shard)
