@@ -6,12 +6,14 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING
 
-from harness.cells.cell import Cell
 from harness.errors import HarnessError, unknown_name
 from harness.records.index import End, ends_of
 from harness.records.store import RunStore
+
+if TYPE_CHECKING:
+    from harness.cells.workbench import Job
 
 OVERWRITE = ("never", "failed", "always")
 """What happens to cells that have a record: all stay, failed ones are tried again, all are run again."""
@@ -67,23 +69,12 @@ class Standing:
         return datetime.fromisoformat(finished) >= datetime.fromisoformat(self.since)
 
 
-class HasCell(Protocol):
-    """A job."""
-
-    @property
-    def cell(self) -> Cell:
-        """Its cell."""
-
-
-Item = TypeVar("Item", bound=HasCell)
-
-
-def ends_of_jobs(jobs: Sequence[HasCell], store: RunStore) -> dict[str, End]:
+def ends_of_jobs(jobs: Sequence[Job], store: RunStore) -> dict[str, End]:
     """Hash to end of those cells that have a record."""
     return ends_of(store.results, [job.cell.place for job in jobs])
 
 
-def to_run(jobs: Sequence[Item], ends: Mapping[str, End], standing: Standing) -> list[Item]:
+def to_run(jobs: Sequence[Job], ends: Mapping[str, End], standing: Standing) -> list[Job]:
     """The cells that have no standing record: those without one first, as a failed cell may take long to fail again.
 
     Args:
@@ -92,12 +83,8 @@ def to_run(jobs: Sequence[Item], ends: Mapping[str, End], standing: Standing) ->
         standing: Which records stand.
     """
     missing = [job for job in jobs if job.cell.hash not in ends]
-    again = [
-        job
-        for job in jobs
-        if (end := ends.get(job.cell.hash)) is not None and not standing.holds(end.status, end.finished)
-    ]
-    return missing + again
+    had = [(job, ends[job.cell.hash]) for job in jobs if job.cell.hash in ends]
+    return missing + [job for job, end in had if not standing.holds(end.status, end.finished)]
 
 
 def read_shard(text: str) -> tuple[int, int]:
@@ -115,7 +102,7 @@ def read_shard(text: str) -> tuple[int, int]:
     return part, parts
 
 
-def shard(jobs: Sequence[Item], part: int, parts: int) -> list[Item]:
+def shard(jobs: Sequence[Job], part: int, parts: int) -> list[Job]:
     """One part of the jobs.
 
     The parts of the same jobs are disjoint and together hold every job; they differ by at most one job in all and

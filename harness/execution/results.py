@@ -36,24 +36,10 @@ class CellResult:
 
 
 def make_record(
-    identity: Mapping[str, Any],
-    facts: CellFacts,
-    *,
-    status: Status,
-    started: datetime,
-    error: Failure | None = None,
+    identity: Mapping[str, Any], facts: CellFacts, status: Status, error: Failure | None, started: datetime,
     **content: Any,
-) -> RunRecord:
-    """A record that is finished now.
-
-    Args:
-        identity: What the hash is computed from.
-        facts: What was run.
-        status: How it ended.
-        started: When it began.
-        error: Why it failed, or broke what must hold of any codes.
-        **content: Other fields of the record; those that are left out stay empty.
-    """
+) -> RunRecord:  # fmt: skip
+    """A record that is finished now; its hash follows from the identity, and fields without content are empty."""
     empty: dict[str, Any] = {
         "metrics": {}, "metric_definitions": {}, "queries": {}, "plan": None, "notes": [], "timings": {}, "cost": {},
         "environment": {}, "command": "",
@@ -71,40 +57,27 @@ def make_record(
 
 
 def evaluated_record(
-    evaluation: Evaluation,
-    declared: Sequence[MetricDeclaration],
-    identity: Mapping[str, Any],
-    facts: CellFacts,
-    *,
-    others: Mapping[str, Mapping[str, Any]],
-    notes: Sequence[str],
-    **content: Any,
-) -> RunRecord:
+    evaluation: Evaluation, declared: Sequence[MetricDeclaration], identity: Mapping[str, Any], facts: CellFacts, *,
+    others: Mapping[str, Mapping[str, Any]], notes: Sequence[str], **content: Any,
+) -> RunRecord:  # fmt: skip
     """The record of codes that were evaluated: ``ok``, or ``invalid`` where its numbers break what must hold.
 
     Args:
         evaluation: Metrics, and remarks on the codes.
         declared: The metrics that were computed.
-        identity: As in :func:`make_record`.
-        facts: As in :func:`make_record`.
+        identity, facts: As in :func:`make_record`.
         others: Groups of ``record.metrics`` beside those of the directions: "detector" and "noise".
         notes: Remarks that come before those on the codes.
-        **content: As in :func:`make_record`.
+        **content: Other fields of the record, its start among them.
     """
     metrics = {**evaluation.metrics, **others}
     violations = [*evaluation.violations, *means_not_finite(metrics)]
     status, error = verdict(violations)
     return make_record(
-        identity,
-        facts,
-        status=status,
-        error=error,
-        metrics=metrics,
-        metric_definitions=definitions(declared),
+        identity, facts, status, error, metrics=metrics, metric_definitions=definitions(declared),
         queries=evaluation.queries,
-        notes=[*notes, *evaluation.remarks, *failure_notes(evaluation), *violation_notes(violations)],
-        **content,
-    )
+        notes=[*notes, *evaluation.remarks, *failure_notes(evaluation), *violation_notes(violations)], **content,
+    )  # fmt: skip
 
 
 def evaluation_arrays(codes: CodeTable, evaluation: Evaluation) -> dict[str, NDArray]:

@@ -312,15 +312,8 @@ def _model(hasher: Hasher, data: CellData) -> dict[str, Any] | None:
 
 def failed_record(job: Job, status: Status, error: Failure, started: datetime) -> RunRecord:
     """The record of a cell that has no numbers."""
-    return make_record(
-        job.cell.identity,
-        _facts(job),
-        status=status,
-        started=started,
-        error=error,
-        notes=list(job.notes),
-        command=command_of(job.request),
-    )
+    said = {"notes": list(job.notes), "command": command_of(job.request)}
+    return make_record(job.cell.identity, _facts(job), status, error, started, **said)
 
 
 def _facts(job: Job, revisions: Mapping[str, str] | None = None) -> CellFacts:

@@ -228,17 +228,11 @@ class _Ledger:
 
     def _task(self, job: Job) -> Task:
         sweep = self.sweep
+        state = None if sweep.state is None else sweep.state.workers.absolute()
         assignment = Assignment(
-            command=command_of(job.request),
-            hash=job.cell.hash,
-            title=job.cell.title,
-            results=sweep.store.results.absolute(),
-            standing=sweep.standing,
-            settings=sweep.settings,
-            metrics=sweep.metrics,
-            state=None if sweep.state is None else sweep.state.workers.absolute(),
-            attempt=self.attempt,
-        )
+            command_of(job.request), job.cell.hash, job.cell.title, sweep.store.results.absolute(), sweep.standing,
+            sweep.settings, sweep.metrics, state, self.attempt,
+        )  # fmt: skip
         return assignment.task(partial(self.worker.run_cell, job, assignment))
 
     def began(self, task: Task, worker: str) -> None:

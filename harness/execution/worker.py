@@ -24,7 +24,7 @@ from harness.execution.attempt import attempt, of_a_gpu
 from harness.execution.cell_log import CellLog
 from harness.execution.cells_to_run import Standing
 from harness.execution.engine import Task
-from harness.execution.trackers.group import Trackers, open_trackers
+from harness.execution.trackers.group import Trackers, choose_trackers
 from harness.execution.worker_state import Reporter
 from harness.plugin.loading import failure_of_plugin, load_registry
 from harness.plugin.metric_ids import metrics_with
@@ -67,11 +67,7 @@ class Assignment:
         return self.standing.holds(record.status, record.finished)
 
     def task(self, run_here: Callable[..., str] | None = None) -> Task:
-        """The task that an executor is given.
-
-        Args:
-            run_here: As in :class:`harness.execution.Task`.
-        """
+        """The task that an executor is given, with its ``run_here``."""
         content = {**asdict(self), "results": str(self.results), "state": self.state and str(self.state)}
         return Task(self.hash, self.title, json.dumps(content), run_here)
 
@@ -129,7 +125,7 @@ class Worker:
     def __init__(self, workbench: Workbench, plugins: tuple[Path, ...], trackers: tuple[str, ...]) -> None:
         self.workbench = workbench
         self._trackers: Trackers | None = None
-        self._open = lambda: open_trackers(workbench.registry, trackers, plugins)
+        self._open = lambda: Trackers(choose_trackers(workbench.registry, trackers), plugins)
 
     def close(self) -> None:
         """Let the trackers finish what they were told."""
@@ -138,11 +134,7 @@ class Worker:
             self._trackers = None
 
     def prepare(self, request: CellRequest, planned: str) -> Job:
-        """A cell of the sweep, prepared here.
-
-        Args:
-            request: The cell.
-            planned: Its hash where the sweep was begun.
+        """A cell of the sweep, prepared here; ``planned`` is its hash where the sweep was begun.
 
         Raises:
             HarnessError: It cannot be prepared, or is another cell than the planned one.
@@ -163,18 +155,9 @@ class Worker:
         progressed: Callable[[Progress], None] = ignore_progress,
         stopped: Callable[[], bool] = lambda: True,
     ) -> str:
-        """Run one prepared cell and write its record, unless somebody finished it meanwhile.
+        """Run a prepared cell as its assignment says, and write its record, unless somebody finished it meanwhile.
 
-        Args:
-            job: The cell.
-            assignment: How it is run, and where its record belongs.
-            placed: As in :func:`run_task`, and so are the others.
-
-        Returns:
-            A :class:`Reply` as text. What goes wrong in a cell is in its record, never raised.
-
-        Raises:
-            KeyboardInterrupt: The cell was stopped; it leaves no record.
+        The other arguments, what is returned and what is raised are those of :func:`run_task`.
         """
         store = RunStore(assignment.results)
         try:
@@ -196,16 +179,9 @@ class Worker:
                     progressed(progress)
 
             result = attempt(
-                job,
-                metrics,
-                assignment.settings,
-                trackers,
-                listen,
-                number=assignment.attempt,
-                placed=placed,
-                log=log,
+                job, metrics, assignment.settings, trackers, listen, number=assignment.attempt, placed=placed, log=log,
                 stopped=stopped,
-            )
+            )  # fmt: skip
             try:
                 folder = store.write(result.record, result.arrays, result.model, result.log)
             except HarnessError as error:

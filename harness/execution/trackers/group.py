@@ -138,23 +138,6 @@ class Trackers:
             process.tell(line)
 
 
-def open_trackers(
-    registry: Registry, texts: Sequence[str], plugins: Sequence[Path] = (), note: Callable[[str], None] = log.warning
-) -> Trackers:
-    """The trackers that a user named.
-
-    Args:
-        registry: What is registered.
-        texts: As in :func:`choose_trackers`.
-        plugins: Files named with ``--plugin``.
-        note: Called with each sentence that the user should read.
-
-    Raises:
-        HarnessError: An unknown name, or a value that cannot be read. A tracker that cannot work is a note.
-    """
-    return Trackers(choose_trackers(registry, texts), plugins, note)
-
-
 class _Process:
     """One tracker's process, from this side."""
 

@@ -17,7 +17,7 @@ import pytest
 from harness.errors import HarnessError
 from harness.execution.attempt import attempt
 from harness.execution.trackers import group
-from harness.execution.trackers.group import choose_trackers, open_trackers
+from harness.execution.trackers.group import Trackers, choose_trackers
 from harness.plugin.loading import load_registry
 from harness.runtime.context import Progress
 from harness.runtime.settings import RunSettings
@@ -85,7 +85,7 @@ def diary(tmp_path):
     notes: list[str] = []
 
     def start(fails: str = ""):
-        return open_trackers(registry, [f"diary:file={file},fails={fails}"], [plugin], notes.append)
+        return Trackers(choose_trackers(registry, [f"diary:file={file},fails={fails}"]), [plugin], notes.append)
 
     def entries():
         return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
@@ -204,9 +204,9 @@ import os, signal
 from pathlib import Path
 from harness.runtime.context import Progress
 from harness.plugin.loading import load_registry
-from harness.execution.trackers.group import open_trackers
+from harness.execution.trackers.group import Trackers, choose_trackers
 plugin = Path({str(diary.plugin)!r})
-trackers = open_trackers(load_registry([plugin]), ["diary:file={diary.file}"], [plugin])
+trackers = Trackers(choose_trackers(load_registry([plugin]), ["diary:file={diary.file}"]), [plugin])
 trackers.epoch_reported(Progress("training", 1, 2, 0.5))
 os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -241,7 +241,7 @@ def test_closing_twice_is_no_error(diary):
 def test_without_trackers_nothing_is_started(diary, prepared, tmp_path, record):
     job, _ = prepared()
     before = psutil.Process().children()  # an earlier test may have left multiprocessing's own helper
-    trackers = open_trackers(diary.registry, [])
+    trackers = Trackers(choose_trackers(diary.registry, []))
     trackers.run_started(job, datetime.now(UTC))
     trackers.epoch_reported(Progress("training", 1, 2))
     trackers.run_finished(record(), tmp_path)
