@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.cells.methods import MethodRequest
-from harness.wording import counted
+from harness.text import counted
 
 SCHEMA = 2
 """Version of the record's layout; harness/records/migrations.py brings older records up to it."""

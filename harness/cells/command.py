@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from harness import comma_lists
 from harness.cells.cell import CellRequest
 from harness.cells.methods import DEFAULT_PRESET, MethodRequest
 from harness.errors import HarnessError, unknown_name
+from harness.quantities import comma_escaped, comma_single
 
 PROGRAM = ("harness", "run")
 
@@ -75,8 +75,8 @@ class CellOption:
         if self.name in MAY_BE_PATHS and Path(value).exists():
             return str(Path(value).absolute())
         if self.name == "dataset" and value.endswith(".toml"):
-            return comma_lists.escaped(str(Path(value).absolute()))
-        return comma_lists.escaped(str(value)) if self.axis else str(value)
+            return comma_escaped(str(Path(value).absolute()))
+        return comma_escaped(str(value)) if self.axis else str(value)
 
     def parse(self, text: str) -> Any:
         """The inverse of :meth:`text`.
@@ -84,7 +84,7 @@ class CellOption:
         Raises:
             ValueError: The text is no such value.
         """
-        return self.read(comma_lists.single(text) if self.axis else text)
+        return self.read(comma_single(text) if self.axis else text)
 
 
 OPTIONS = (
@@ -148,7 +148,7 @@ def command_of(request: CellRequest) -> str:
         if value is not None:
             words += [option.flag] if option.is_switch else [option.flag, option.text(value)]
     for key, text in {**request.method.settings, **request.backbone_settings}.items():
-        words += ["--set", f"{key}={comma_lists.escaped(text)}"]
+        words += ["--set", f"{key}={comma_escaped(text)}"]
     for file in request.plugins:
         words += ["--plugin", str(file.absolute())]
     return shlex.join(words)
@@ -205,7 +205,7 @@ def _setting(text: str) -> tuple[str, str]:
     key, equals, value = text.partition("=")
     if not equals or not key:
         raise ValueError(text)
-    return key, comma_lists.single(value)
+    return key, comma_single(value)
 
 
 def _once(values: dict[str, Any], name: str, value: Any) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from harness.errors import HarnessError, unknown_name
 from harness.plugin.declarations import MetricDeclaration
 from harness.quantities import DIGITS
-from harness.wording import shortened
+from harness.text import shortened
 
 if TYPE_CHECKING:
     from harness.plugin.loading import Registry

@@ -11,7 +11,7 @@ from typing import Any
 from harness.errors import HarnessError, unknown_name
 from harness.plugin.interfaces import NOTHING, Need
 from harness.quantities import LARGEST_INTEGER
-from harness.wording import shortened
+from harness.text import shortened
 
 Value = bool | int | float | str
 

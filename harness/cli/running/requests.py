@@ -17,7 +17,7 @@ from harness.cli.json_output import print_json
 from harness.cli.option_groups import OUTPUT, RUNNING
 from harness.cli.options import JSON, RESULTS, results_option
 from harness.quantities import check_whole
-from harness.wording import counted
+from harness.text import counted
 
 if TYPE_CHECKING:
     from harness.cells.cell import CellRequest

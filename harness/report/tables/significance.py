@@ -13,7 +13,7 @@ import pandas as pd
 
 from harness.report.tables.ranking import contests
 from harness.report.tables.table import BEST, SECOND, Cell, Note, Table
-from harness.wording import counted
+from harness.text import counted
 
 ALPHA = 0.05
 MARKS = {"seeds": "*", "queries": "°"}
