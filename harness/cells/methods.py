@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
+from harness.cells.request import DEFAULT_PRESET, MethodRequest
 from harness.errors import CombinationError, HarnessError, unknown_name
 from harness.plugin.declarations import Component, HasherDeclaration, MethodDeclaration
 from harness.plugin.interfaces import NOTHING, EpochsOf, Need, Phase, Recipe
@@ -13,7 +14,6 @@ from harness.plugin.loading import Registry
 from harness.plugin.parameters import Parameter, defaults, find, needs_of_values
 
 ROLES = ("hasher", "detector", "objective")
-DEFAULT_PRESET = "described"
 
 
 @dataclass(frozen=True)
@@ -56,27 +56,6 @@ class ResolvedMethod:
         """Keyword arguments of the component in a role."""
         prefix = role + "."
         return {key.removeprefix(prefix): value for key, value in self.parameters.items() if key.startswith(prefix)}
-
-
-@dataclass(frozen=True)
-class MethodRequest:
-    """A method as asked for.
-
-    Attributes:
-        name: The method.
-        hasher, detector, objective: Components that replace the recipe's; None keeps them.
-        preset: One of the method's presets, or ``described``.
-        settings: Values of ``--set`` for this method, as text.
-        epochs: Total number of epochs, divided among the phases in the recipe's proportion; None keeps them.
-    """
-
-    name: str
-    hasher: str | None = None
-    detector: str | None = None
-    objective: str | None = None
-    preset: str = DEFAULT_PRESET
-    settings: Mapping[str, str] = field(default_factory=dict)
-    epochs: int | None = None
 
 
 def resolve_method(registry: Registry, request: MethodRequest) -> ResolvedMethod:

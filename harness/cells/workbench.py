@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.cells.backbones import MODALITIES, backbones_of, notes_on, refuse_backbones
-from harness.cells.cell import CORE_VERSIONS, DEFAULT_TRUSTED, Cell, CellRequest
+from harness.cells.backbones import backbones_of, notes_on, refuse_backbones
+from harness.cells.cell import CORE_VERSIONS, DEFAULT_TRUSTED, Cell
 from harness.cells.checks import check_numbers, check_plan_against
 from harness.cells.compatibility import DataFacts, check_combination, granted_beyond_the_wall
 from harness.cells.methods import ResolvedMethod, resolve_method
+from harness.cells.request import MODALITIES, CellRequest
 from harness.data.assemble import Protocol, check_plan, trusted_rows
 from harness.data.broken import without_broken
 from harness.data.cards import DatasetCard

@@ -100,7 +100,8 @@ def _describe(declaration: Any, registry: Registry) -> dict[str, Any]:
 
 def _method_facts(declaration: Any, registry: Registry) -> dict[str, Any]:
     """The recipe with every parameter at the method's own default."""
-    from harness.cells.methods import MethodRequest, resolve_method
+    from harness.cells.methods import resolve_method
+    from harness.cells.request import MethodRequest
 
     resolved = resolve_method(registry, MethodRequest(declaration.name))
     known = {

@@ -54,8 +54,7 @@ def check_no_labels(subject: Subject) -> str | None:
 
 def _run(subject: Subject, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
     """The arrays of a record of a real run: job, data and labels lie in the frames above the component as always."""
-    from harness.cells.cell import CellRequest
-    from harness.cells.methods import MethodRequest
+    from harness.cells.request import CellRequest, MethodRequest
     from harness.cells.workbench import Workbench
 
     method = subject.method()
