@@ -10,6 +10,7 @@ import re
 import sys
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,7 +22,10 @@ from harness.quantities import LONGEST_RANGE, range_of
 
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 
-Mistake = tuple[tuple[Key, ...], str]
+Place = tuple[Key, ...]
+"""Keys that lead to a part of a plan: names of tables, positions in lists."""
+
+Mistake = tuple[Place, str]
 """Where something is wrong in a plan, and what."""
 
 Read = TypeVar("Read")
@@ -59,38 +63,18 @@ class PlanContent:
     exclude: list[Block]
 
 
-@dataclass(frozen=True)
-class Section:
-    """What the tables of a section may hold.
-
-    Attributes:
-        options: The options, by name.
-        several: An axis may have a list of values.
-        more: What they may hold beside options and ``set``.
-    """
-
-    options: Mapping[str, CellOption]
-    several: bool = True
-    more: tuple[str, ...] = ()
-
-    @property
-    def keys(self) -> list[str]:
-        """All keys that a table of it may have."""
-        return ["set", *self.options, *self.more]
-
-
-_AXES = {option.name: option for option in OPTIONS if option.varies is not None}
-_WITHOUT_METHOD = {option.name: option for option in OPTIONS if option.name != "method"}
+_AXES = [option.name for option in OPTIONS if option.varies is not None]
+_WITHOUT_METHOD = [option.name for option in OPTIONS if option.name != "method"]
 
 SECTIONS = {
-    "axes": Section(_AXES),
-    "fixed": Section(_WITHOUT_METHOD, several=False, more=("plugin",)),
-    "methods": Section(_WITHOUT_METHOD, more=("repeats",)),
-    "datasets": Section(
-        {name: option for name, option in _WITHOUT_METHOD.items() if name not in ("dataset", "features")}
-    ),
-    "exclude": Section(_AXES),
+    "axes": ("set", *_AXES),
+    "fixed": ("set", *_WITHOUT_METHOD, "plugin"),
+    "methods": ("set", *_WITHOUT_METHOD, "repeats"),
+    "datasets": ("set", *(name for name in _WITHOUT_METHOD if name not in ("dataset", "features"))),
+    "exclude": ("set", *_AXES),
 }
+"""Keys of the tables of a section; in [fixed] each has one value."""
+
 TOP = ("title", "description", "repeats", "metrics", *SECTIONS)
 """Keys of a plan outside all tables."""
 
@@ -106,24 +90,19 @@ def read_content(content: Mapping[str, Any], folder: Path) -> tuple[PlanContent,
         What the plan says, and everything that is wrong in it; without a mistake it is complete.
     """
     reader = _Reader(folder)
-    metrics = reader.read(("metrics",), _list, content.get("metrics", []), [])
     if "axes" not in content:
-        reader.mistakes.append(
-            (("axes",), "the table [axes] is missing: it names the methods, noise rates, ... of the grid")
-        )
+        missing = "the table [axes] is missing: it names the methods, noise rates, ... of the grid"
+        reader.mistakes.append((("axes",), missing))
     checked = PlanContent(
-        title=reader.read(("title",), _text, content.get("title", ""), ""),
-        description=reader.read(("description",), _text, content.get("description", ""), ""),
-        repeats=reader.read(("repeats",), _repeats, content.get("repeats"), None),
-        metrics=[reader.read(("metrics", at), _text, metric, "") for at, metric in enumerate(metrics)],
+        title=reader.entry(content, ("title",), _text, ""),
+        description=reader.entry(content, ("description",), _text, ""),
+        repeats=reader.entry(content, ("repeats",), _repeats, None),
+        metrics=reader.listed(content, "metrics", partial(reader.read, read=_text, otherwise="")),
         axes=reader.block(("axes",), content.get("axes", {})),
         fixed=reader.block(("fixed",), content.get("fixed", {})),
-        methods=reader.blocks("methods", content),
-        datasets=reader.blocks("datasets", content),
-        exclude=[
-            reader.block(("exclude", at), table)
-            for at, table in enumerate(reader.read(("exclude",), _list, content.get("exclude", []), []))
-        ],
+        methods=reader.blocks(content, "methods"),
+        datasets=reader.blocks(content, "datasets"),
+        exclude=reader.listed(content, "exclude", reader.block),
     )
     reader.refuse_unknown((), content, TOP)
     return checked, reader.mistakes
@@ -136,49 +115,54 @@ class _Reader:
         self.folder = folder
         self.mistakes: list[Mistake] = []
 
-    def read(self, place: tuple[Key, ...], reader: Callable[[Any], Read], value: Any, otherwise: Read) -> Read:
-        """What ``reader`` makes of a value; ``otherwise`` where it raises ValueError, which is noted."""
+    def read(self, place: Place, value: Any, read: Callable[[Any], Any], otherwise: Any) -> Any:
+        """What ``read`` makes of a value; ``otherwise`` where it raises ValueError, which is noted."""
         try:
-            return reader(value)
+            return read(value)
         except ValueError as error:
             name = ".".join(key for key in place if isinstance(key, str))
             self.mistakes.append((place, f"{name}: {error}"))
             return otherwise
 
-    def blocks(self, section: str, content: Mapping[str, Any]) -> dict[str, Block]:
+    def entry(self, table: Mapping[str, Any], place: Place, read: Callable[[Any], Any], otherwise: Any) -> Any:
+        """The same for the entry of a table whose key is the last of ``place``, where the table has it."""
+        key = str(place[-1])
+        return self.read(place, table[key], read, otherwise) if key in table else otherwise
+
+    def listed(self, content: Mapping[str, Any], name: str, read: Callable[[Place, Any], Read]) -> list[Read]:
+        """Each entry of a list."""
+        return [read((name, at), value) for at, value in enumerate(self.entry(content, (name,), _list, []))]
+
+    def blocks(self, content: Mapping[str, Any], section: str) -> dict[str, Block]:
         """The tables of a section that has one for each name."""
-        tables = self.read((section,), _table, content.get(section, {}), {})
+        tables = self.entry(content, (section,), _table, {})
         return {name: self.block((section, name), table) for name, table in tables.items()}
 
-    def block(self, place: tuple[Key, ...], value: Any) -> Block:
+    def block(self, place: Place, value: Any) -> Block:
         """One table with values of options."""
-        section = SECTIONS[str(place[0])]
-        table = self.read(place, _table, value, {})
-        settings = self.read((*place, "set"), _settings, table.get("set", {}), {})
-        values: dict[str, list[Any]] = {}
-        for name, option in section.options.items():
-            if name in table:
-                several = section.several and option.varies is not None
-                values[name] = self.read(
-                    (*place, name), lambda given, option=option, several=several: self._values(option, given, several),
-                    table[name], [],
-                )  # fmt: skip
-        repeats, plugins = None, ()
-        if "repeats" in section.more:
-            repeats = self.read((*place, "repeats"), _repeats, table.get("repeats"), None)
-        if "plugin" in section.more:
-            plugins = self.read((*place, "plugin"), self._plugins, table.get("plugin", []), ())
-        self.refuse_unknown(place, table, section.keys)
+        table = self.read(place, value, _table, {})
+        keys = SECTIONS[str(place[0])]
+        known = {key: table[key] for key in keys if key in table}
+        settings = self.entry(known, (*place, "set"), _settings, {})
+        values = {
+            name: self.entry(known, (*place, name), partial(self._values, BY_NAME[name], place[0] != "fixed"), [])
+            for name in known
+            if name in BY_NAME
+        }
+        repeats = self.entry(known, (*place, "repeats"), _repeats, None)
+        plugins = self.entry(known, (*place, "plugin"), self._plugins, ())
+        self.refuse_unknown(place, table, keys)
         return Block(values, settings, repeats, plugins)
 
-    def refuse_unknown(self, place: tuple[Key, ...], table: Mapping[str, Any], known: Collection[str]) -> None:
+    def refuse_unknown(self, place: Place, table: Mapping[str, Any], known: Collection[str]) -> None:
         """Note the keys that a table cannot have."""
         for name in table:
             if name not in known:
                 self.mistakes.append(((*place, name), _unknown(place, name, known)))
 
-    def _values(self, option: CellOption, given: Any, several: bool) -> list[Any]:
-        """The values of an option: a list, a range, or one value."""
+    def _values(self, option: CellOption, lists: bool, given: Any) -> list[Any]:
+        """The values of an option: a list where there may be one, a range, or one value."""
+        several = lists and option.varies is not None
         if isinstance(given, list) and not several:
             raise ValueError("expected one value, not a list")
         values: list[Any] = []
@@ -202,7 +186,7 @@ class _Reader:
         return tuple(path_of(file.strip(), self.folder) for file in files)
 
 
-def _unknown(place: tuple[Key, ...], name: str, known: Collection[str]) -> str:
+def _unknown(place: Place, name: str, known: Collection[str]) -> str:
     """What to say of a key that a table cannot have."""
     if name in BY_NAME and not place:
         return f"{name!r} stands in no table: write it in [axes] or [fixed]"
@@ -215,28 +199,19 @@ def _unknown(place: tuple[Key, ...], name: str, known: Collection[str]) -> str:
     return f"unknown key {name!r}{f' in {table}' if place else ''}: {hint}"
 
 
-def _text(value: Any) -> str:
-    return _of_type(value, str, "a text")
-
-
-def _table(value: Any) -> dict[str, Any]:
-    return _of_type(value, dict, "a table")
-
-
-def _list(value: Any) -> list[Any]:
-    return _of_type(value, list, "a list")
-
-
-def _of_type(value: Any, wanted: type[Read], words: str) -> Read:
+def _of_type(wanted: type, words: str, value: Any) -> Any:
     if isinstance(value, wanted):
         return value
     raise ValueError(f"expected {words}, not {value!r}")
 
 
-def _repeats(value: Any) -> int | None:
-    """A number of training seeds; None where the plan does not say it."""
-    if value is None:
-        return None
+_text, _table, _list = (
+    partial(_of_type, wanted, words) for wanted, words in ((str, "a text"), (dict, "a table"), (list, "a list"))
+)
+
+
+def _repeats(value: Any) -> int:
+    """A number of training seeds."""
     if not _is_whole(value):
         raise ValueError(f"expected a whole number, not {value!r}")
     if not 1 <= value <= LONGEST_RANGE:

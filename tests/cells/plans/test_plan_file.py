@@ -326,7 +326,7 @@ def test_shipped_plans_are_package_data():
     import tomllib
 
     project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())
-    assert "plans/*.toml" in project["tool"]["setuptools"]["package-data"]["harness"]
+    assert "cells/plans/*.toml" in project["tool"]["setuptools"]["package-data"]["harness"]
     assert set(shipped_plans()) == {"smoke", "paper-ucm", "paper-rsicd", "cross"}
 
 
@@ -404,7 +404,7 @@ def test_a_missing_plugin_file_is_told_with_its_line(plan):
     ("line", "said"),
     [
         (f"seed = {2**63}", "seed"),
-        (f"data_seed = {10**4000}", "data-seed"),
+        (f"data_seed = {10**4000}", "data_seed"),
         (f'seed = "0-{"9" * 5000}"', "seed"),
         (f"noise = {10**400}", "noise"),
         (f"limit = {2**63}", "limit"),
