@@ -5,15 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from harness.errors import HarnessError, unknown_name
 from harness.plugin.declarations import MetricDeclaration
+from harness.plugin.registry import Registry
 from harness.quantities import DIGITS
 from harness.text import shortened
-
-if TYPE_CHECKING:
-    from harness.plugin.loading import Registry
 
 LARGEST_CUTOFF = 1_000_000
 """More is a slip of the keyboard."""

@@ -171,7 +171,8 @@ def _check_types(declaration: Declaration) -> None:
         for fact in fields(thing):
             value = getattr(thing, fact.name)
             default = fact.default_factory() if fact.default_factory is not MISSING else fact.default
-            wanted: Any = {tuple: (list, tuple), dict: Mapping}.get(type(default), type(default))
+            wanted: Any = (list, tuple) if isinstance(default, tuple) else type(default)
+            wanted = Mapping if isinstance(default, dict) else wanted
             if default is not MISSING and default is not None and not isinstance(value, wanted):
                 raise HarnessError(
                     f"{title}: {fact.name} must be of type {type(default).__name__}, not {type(value).__name__}."
