@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 
 from harness.errors import HarnessError
 from harness.text import shortened
@@ -65,11 +66,7 @@ def seconds_of(text: str, option: str) -> float:
     Raises:
         HarnessError: It is no time, or none above 0.
     """
-    found = _QUANTITY.fullmatch(text)
-    unit = found[2].lower() if found else "?"
-    if found is None or unit not in SECONDS or not float(found[1]):
-        raise HarnessError(f"{option} {shortened(text, 60)}: expected a time above 0, such as 90 (seconds), 15m or 2h.")
-    return float(found[1]) * SECONDS[unit]
+    return _quantity(text, option, SECONDS, "a time above 0, such as 90 (seconds), 15m or 2h")
 
 
 def size_of(text: str, option: str) -> int:
@@ -78,13 +75,15 @@ def size_of(text: str, option: str) -> int:
     Raises:
         HarnessError: It is no size, has no unit, or is 0.
     """
-    found = _QUANTITY.fullmatch(text)
-    unit = found[2].lower() if found else "?"
-    if found is None or unit not in BYTES or not float(found[1]):
-        raise HarnessError(
-            f"{option} {shortened(text, 60)}: expected a size above 0 with its unit, such as 800MB or 4GB."
-        )
-    return int(float(found[1]) * BYTES[unit])
+    return int(_quantity(text, option, BYTES, "a size above 0 with its unit, such as 800MB or 4GB"))
+
+
+def _quantity(text: str, option: str, units: Mapping[str, float], expected: str) -> float:
+    match = _QUANTITY.fullmatch(text)
+    unit = units.get(match[2].lower()) if match else None
+    if match is None or unit is None or not float(match[1]):
+        raise HarnessError(f"{option} {shortened(text, 60)}: expected {expected}.")
+    return float(match[1]) * unit
 
 
 def spoken_time(seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""What a user asks for, and the one table of the options that ask for it.
+"""What a user asks for: the one table of the options, and the grid that their values span.
 
 An option is declared as the field that holds its value. The command line, its help, plans, grids and stored commands
 are derived from :data:`OPTIONS`: a new option is a new field here, and what it does.
@@ -6,7 +6,8 @@ are derived from :data:`OPTIONS`: a new option is a new field here, and what it 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -198,6 +199,9 @@ OPTIONS = tuple(
 )
 """The same in the order of the command."""
 
+ORDER = tuple(option.name for option in sorted(DECLARED, key=lambda option: option.varies or 0))
+"""Names of options, the slowest first, so that data are prepared once; the training seed is the last."""
+
 BY_NAME = {one.name: one for one in OPTIONS}
 
 
@@ -218,3 +222,39 @@ def with_values(
         (backbones if key.partition(".")[0] in BACKBONE_ROLES else components)[key] = text
     method = replace(request.method, settings=components, **of_method)
     return replace(request, method=method, backbone_settings=backbones, **others)
+
+
+def grid(axes: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
+    """The cross product of axes, the first axis outermost; an axis may have one value."""
+    names = list(axes)
+    return [dict(zip(names, values, strict=True)) for values in itertools.product(*(axes[name] for name in names))]
+
+
+def span(
+    base: CellRequest, axes: Mapping[str, Sequence[Any]], settings: Mapping[str, Sequence[str]]
+) -> list[CellRequest]:
+    """The grid of all given values.
+
+    Args:
+        base: Whose values stand where nothing is given.
+        axes: Name of an option of :data:`OPTIONS` to its values; names with no value count as not
+            given.
+        settings: Key of ``--set`` to its values.
+
+    Returns:
+        One request for each point; the data axes change slowest, the training seed fastest.
+    """
+    given = {name: axes[name] for name in ORDER if axes.get(name)}
+    seeds = {"seed": given.pop("seed")} if "seed" in given else {}
+    points = grid({**given, **{f"set:{key}": values for key, values in settings.items()}, **seeds})
+    return [_request(base, point) for point in points]
+
+
+def _request(base: CellRequest, point: dict[str, Any]) -> CellRequest:
+    settings = {key.removeprefix("set:"): point.pop(key) for key in list(point) if key.startswith("set:")}
+    if point.get("method", base.method.name) != base.method.name:
+        # Parts and parameters of the base belong to its method; another one starts from its own recipe.
+        base = replace(base, method=MethodRequest(point["method"]))
+    if "dataset" in point and "features" not in point:
+        point["features"] = None  # features would bring their own data
+    return with_values(base, point, settings)

@@ -37,7 +37,7 @@ from harness.data.table import FeatureTable
 from harness.errors import HarnessError
 from harness.noise.index_file import INDEX_FILE
 from harness.noise.plan import NoisePlan, read_plan
-from harness.plugin.declarations import ProtocolDeclaration
+from harness.plugin.declarations import Component, ProtocolDeclaration
 from harness.plugin.loading import Registry
 from harness.runtime.context import choose_device
 from harness.runtime.precision import AUTO, FP32, check_precision, resolve_precision
@@ -225,16 +225,13 @@ class Workbench:
         }
 
     def _precision(self, request: CellRequest, method: ResolvedMethod) -> str:
-        """What the cell is computed in. Nothing is asked of torch where the answer is fp32 anyway."""
+        """What the cell is computed in; torch is not imported where that is fp32 whatever the device can do."""
         check_precision(request.precision)
         if request.precision == FP32 or (request.precision == AUTO and method.precisions == {FP32}):
             return FP32
         return resolve_precision(request.precision, method.precisions, choose_device(self.device))
 
-    def _source_hash(self, component: object) -> str:
-        from harness.plugin.declarations import Component
-
-        assert isinstance(component, Component)
+    def _source_hash(self, component: Component) -> str:
         key = component.kind, component.name
         if key not in self._hashes:  # once: a file that is edited later is not what this process has loaded
             self._hashes[key] = self.registry.source_hash(component)

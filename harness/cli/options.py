@@ -11,9 +11,8 @@ from typing import Any
 
 import click
 
-from harness.cells.grid import span
 from harness.cells.options import CellOption
-from harness.cells.request import DECLARED, OPTIONS, CellRequest, MethodRequest
+from harness.cells.request import DECLARED, OPTIONS, CellRequest, MethodRequest, span
 from harness.cli import axes
 from harness.cli.json_output import claim_stdout
 from harness.errors import HarnessError

@@ -65,11 +65,11 @@ def metrics_with(registry: Registry, metric_ids: Sequence[str]) -> list[MetricDe
     Raises:
         HarnessError: An id is unknown.
     """
-    found: list[MetricDeclaration] = list(registry.all("metric"))  # type: ignore[arg-type]
-    known = {known for metric in found for known in metric.ids}
+    metrics: list[MetricDeclaration] = list(registry.all("metric"))  # type: ignore[arg-type]
+    known = {known for metric in metrics for known in metric.ids}
     for metric_id in dict.fromkeys(metric_ids):
         metric = declared_metric(registry, metric_id)
         if not known.intersection(metric.ids):
-            found.append(metric)
+            metrics.append(metric)
             known.update(metric.ids)
-    return found
+    return metrics

@@ -8,8 +8,7 @@ import pytest
 
 from harness.cells.applicability import UnknownInGridError, only_what_applies
 from harness.cells.command import command_of
-from harness.cells.grid import span
-from harness.cells.request import CellRequest, MethodRequest
+from harness.cells.request import CellRequest, MethodRequest, span
 from harness.errors import HarnessError
 from harness.plugin.loading import load_registry
 

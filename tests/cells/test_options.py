@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import MISSING, dataclass
 from pathlib import Path
 
-from harness.cells.grid import ORDER
 from harness.cells.options import Stage, option, options_in
-from harness.cells.request import BY_NAME, DECLARED, OPTIONS, CellRequest, MethodRequest, with_values
+from harness.cells.request import BY_NAME, DECLARED, OPTIONS, ORDER, CellRequest, MethodRequest, with_values
 from harness.cli.options import CELL_OPTIONS
 
 

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from harness.cells.command import command_of
-from harness.cells.grid import span
 from harness.cells.options import CellOption
 from harness.cells.plans.schema import Block, PlanContent, read_content
-from harness.cells.request import BY_NAME, CellRequest, MethodRequest
+from harness.cells.request import BY_NAME, CellRequest, MethodRequest, span
 from harness.errors import HarnessError, unknown_name
 from harness.files.toml import Key, line_of, read_toml
 from harness.plugin.loading import Registry
@@ -160,7 +159,7 @@ class Plan:
         datasets: Sequence[str | None] = {**common, **replaced}.get("dataset") or [None]
         if given.get("features"):
             datasets = [None]
-        found = []
+        points: list[CellRequest] = []
         for dataset in datasets:
             block = content.datasets.get(dataset) if dataset is not None else None
             values = {**common, **({} if block is None else block.values), **replaced, "method": [method]}
@@ -177,8 +176,8 @@ class Plan:
                 **({} if own is None else own.settings),
                 **settings,
             }
-            found += span(base, values, {key: texts for key, texts in chosen.items() if texts})
-        return found
+            points += span(base, values, {key: texts for key, texts in chosen.items() if texts})
+        return points
 
     def _without_excluded(self, requests: list[CellRequest], elsewhere: bool) -> list[CellRequest]:
         """What the exclusions leave.
