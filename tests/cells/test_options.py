@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import MISSING, dataclass
 from pathlib import Path
 
+import pytest
+
 from harness.cells.options import Stage, option, options_in
 from harness.cells.request import BY_NAME, DECLARED, OPTIONS, ORDER, CellRequest, MethodRequest, with_values
+from harness.cli.axes import numbers
 from harness.cli.options import CELL_OPTIONS
+from harness.errors import HarnessError
 
 
 @dataclass(frozen=True)
@@ -60,3 +65,15 @@ def test_values_reach_their_fields():
         bits=8,
         backbone_settings={"image_backbone.size": "9"},
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("4-0", "--seed 4-0: the range runs backwards: write 0-4."),
+        ("0-10000", "--seed 0-10000: the range has more than"),
+    ],
+)
+def test_a_wrong_range_is_told_with_its_option(text, said):
+    with pytest.raises(HarnessError, match=re.escape(said)):
+        numbers("--seed", [text], int)
