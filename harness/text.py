@@ -7,6 +7,7 @@ sequence hides lines, sets the title of the window or moves the cursor over what
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 LONGEST_WORD = 300
 """Characters of a word that a message repeats whole: paths may be long, 5,000 brackets say nothing."""
@@ -54,6 +55,12 @@ def shown(value: object, longest: int = 60) -> str:
         return "a list" if isinstance(value, list) else "an object"
     text = repr(value[: 2 * longest] if isinstance(value, str) else value)
     return text if len(text) <= longest else f"{text[:longest]}..."
+
+
+def listed(names: Sequence[str], most: int = 8) -> str:
+    """Names from a file for a sentence: the first ones, each in quotes and not too long."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(shown(name) for name in names[:most]) + more
 
 
 def shortened(text: str, longest: int = 200) -> str:

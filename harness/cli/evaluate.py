@@ -84,9 +84,9 @@ def command(
     from harness.files.npz import read_npz
     from harness.plugin.loading import load_registry
     from harness.plugin.metric_ids import metrics_with
+    from harness.records.plausible import verdict, violation_notes
     from harness.records.schema import RunRecord, facts_of
     from harness.records.store import RunStore
-    from harness.records.verdict import verdict, violation_notes
     from harness.retrieval.code_file import ARRAYS, code_table
     from harness.retrieval.evaluate import definitions, evaluate, failure_notes
     from harness.runtime.environment import environment

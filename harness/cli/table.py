@@ -77,7 +77,7 @@ def command(
     from harness.cli.running.requests import metric_ids_of
     from harness.plugin.loading import load_registry
     from harness.report.tables.output import WITHOUT_RANKS, print_tables, style_of
-    from harness.report.tables.refusals import refusals
+    from harness.report.tables.reasons import refusals
     from harness.report.tables.request import TableRequest
 
     style = style_of(style, output, FORMATS)

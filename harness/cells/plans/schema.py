@@ -19,6 +19,7 @@ from harness.cells.request import BY_NAME, OPTIONS
 from harness.errors import unknown_name
 from harness.files.toml import Key
 from harness.quantities import LONGEST_RANGE, range_of
+from harness.text import shown
 
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 
@@ -202,7 +203,7 @@ def _unknown(place: Place, name: str, known: Collection[str]) -> str:
 def _of_type(wanted: type, words: str, value: Any) -> Any:
     if isinstance(value, wanted):
         return value
-    raise ValueError(f"expected {words}, not {value!r}")
+    raise ValueError(f"expected {words}, not {shown(value)}")
 
 
 _text, _table, _list = (
@@ -213,9 +214,9 @@ _text, _table, _list = (
 def _repeats(value: Any) -> int:
     """A number of training seeds."""
     if not _is_whole(value):
-        raise ValueError(f"expected a whole number, not {value!r}")
+        raise ValueError(f"expected a whole number, not {shown(value)}")
     if not 1 <= value <= LONGEST_RANGE:
-        raise ValueError(f"expected {'at least 1' if value < 1 else f'at most {LONGEST_RANGE}'}, not {value!r}")
+        raise ValueError(f"expected {'at least 1' if value < 1 else f'at most {LONGEST_RANGE}'}, not {shown(value)}")
     return int(value)
 
 
@@ -223,9 +224,14 @@ def path_of(text: str, folder: Path) -> Path:
     """A path as a plan writes it: relative to the plan's folder, with ``~`` and ``$VARIABLE``.
 
     Raises:
-        ValueError: A variable is not set.
+        ValueError: A variable is not set, there is no such user, or the system takes no such path.
     """
-    return folder / Path(_expanded(text)).expanduser()
+    try:
+        path = folder / Path(_expanded(text)).expanduser()
+        path.exists()
+    except (OSError, RuntimeError) as error:
+        raise ValueError(f"{shown(text)} cannot be used: {getattr(error, 'strerror', None) or error}") from error
+    return path
 
 
 def _expanded(text: str) -> str:
@@ -263,17 +269,17 @@ def _one(option: CellOption, value: Any, folder: Path) -> Any:
     if option.is_switch:
         if isinstance(value, bool):
             return value
-        raise ValueError(f"expected true or false, not {value!r}")
+        raise ValueError(f"expected true or false, not {shown(value)}")
     if option.read is float:
         if _is_number(value):
             return float(value)
-        raise ValueError(f"expected a number, not {value!r}")
+        raise ValueError(f"expected a number, not {shown(value)}")
     if option.read is int:
         if _is_whole(value):
             return value
-        raise ValueError(f"expected a whole number, not {value!r}")
+        raise ValueError(f"expected a whole number, not {shown(value)}")
     if not isinstance(value, str) or not value.strip():
-        raise ValueError(f"expected a text, not {value!r}")
+        raise ValueError(f"expected a text, not {shown(value)}")
     if option.is_card(value.strip()):
         return str(path_of(value.strip(), folder))
     if option.may_be_path:
@@ -294,7 +300,8 @@ def _range(option: CellOption, value: Any) -> list[int]:
 def _settings(value: Any) -> dict[str, list[str]]:
     """Values of ``--set`` as text; an empty list in the block of a method or data set takes a key away."""
     if not isinstance(value, dict):
-        raise ValueError(f'expected a table of KEY = VALUE, for example "hasher.beta" = [0.01, 0.1], not {value!r}')
+        example = '"hasher.beta" = [0.01, 0.1]'
+        raise ValueError(f"expected a table of KEY = VALUE, for example {example}, not {shown(value)}")
     settings = {}
     for key, given in _flat(value):
         texts = [_setting(key, part) for part in (given if isinstance(given, list) else [given])]
@@ -319,4 +326,4 @@ def _setting(key: str, value: Any) -> str:
         return str(value)
     if isinstance(value, str) and value.strip():
         return value.strip()
-    raise ValueError(f"{key}: expected a number, a text, true or false, not {value!r}")
+    raise ValueError(f"{key}: expected a number, a text, true or false, not {shown(value)}")
