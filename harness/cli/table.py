@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.options import PLUGIN, RESULTS, results_option
-from harness.wording import counted
+from harness.text import counted
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,8 +11,8 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Protocol
 
-from harness.cells.cell import CellRequest
 from harness.cells.command import command_of
+from harness.cells.request import CellRequest
 from harness.cells.workbench import Job, Workbench
 from harness.errors import CombinationError, HarnessError, UnsavedError
 from harness.execution import STOP_NOW, Ended, Executor, Session, Task

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.cells.cell import CellRequest
-from harness.cells.methods import MethodRequest, resolve_method
+from harness.cells.methods import resolve_method
+from harness.cells.request import CellRequest, MethodRequest
 from harness.errors import HarnessError
 from harness.execution import FINISH_RUNNING, Ended, Session, Task
 from harness.plugin.interfaces import Need

@@ -12,7 +12,7 @@ import click
 
 from harness.cli.outlets import console, shown
 from harness.runtime.context import Progress
-from harness.wording import counted
+from harness.text import counted
 
 if TYPE_CHECKING:
     from harness.cells.workbench import Job

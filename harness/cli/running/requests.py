@@ -14,13 +14,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli.json_output import print_json
-from harness.cli.option_groups import OUTPUT, RUNNING
-from harness.cli.options import JSON, RESULTS, results_option
+from harness.cli.options import JSON, OUTPUT, RESULTS, RUNNING, results_option
 from harness.quantities import check_whole
-from harness.wording import counted
+from harness.text import counted
 
 if TYPE_CHECKING:
-    from harness.cells.cell import CellRequest
+    from harness.cells.request import CellRequest
     from harness.cells.workbench import Job
     from harness.execution import Session
     from harness.execution.cells_to_run import Standing

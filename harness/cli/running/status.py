@@ -13,7 +13,7 @@ import click
 from harness.cli.json_output import print_json
 from harness.cli.options import JSON, RESULTS, results_option
 from harness.cli.outlets import console, shown
-from harness.wording import counted
+from harness.text import counted
 
 if TYPE_CHECKING:
     from harness.execution.sweep_state import Invocation, SweepState
