@@ -16,8 +16,8 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
-from harness.cells.cell import CellRequest
 from harness.cells.command import request_of
+from harness.cells.request import CellRequest
 from harness.cells.workbench import Job, Workbench
 from harness.errors import HarnessError, text_of
 from harness.execution.attempt import attempt, of_a_gpu
