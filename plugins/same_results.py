@@ -11,6 +11,7 @@ The hashes of syntax trees differ between versions of Python, so each line stand
 from __future__ import annotations
 
 from harness import hookimpl
+from harness.plugin.hookspecs import RegisterSameResults
 
 SAME_RESULTS = {
     # Python 3.11
@@ -118,6 +119,6 @@ SAME_RESULTS = {
 
 
 @hookimpl
-def register_same_results(register):
+def register_same_results(register: RegisterSameResults) -> None:
     """Register them."""
     register(SAME_RESULTS)
