@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -104,14 +105,45 @@ def test_the_core_knows_no_method_by_name():
         assert not found, f"{path.relative_to(ROOT)} names {found}"
 
 
+def built() -> tuple[dict[str, str], dict[str, list[str]], set[str]]:
+    """Of pyproject.toml: the folder of each top-level package, patterns of package data, and the packages listed."""
+    asked = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    return {"harness": "harness", **asked["package-dir"]}, asked["package-data"], set(asked["packages"])
+
+
+def test_every_package_is_built():
+    """An editable install finds all of them; a wheel holds those that pyproject.toml lists."""
+    folders, _, listed = built()
+    there = {
+        ".".join([name, *path.relative_to(ROOT / folder).parent.parts])
+        for name, folder in folders.items()
+        for path in (ROOT / folder).glob("**/__init__.py")
+    }
+    assert listed == there | {"harness_datasets"}  # which is no package here
+
+
+def test_every_file_beside_the_modules_is_built():
+    folders, patterns, _ = built()
+    done = subprocess.run(["git", "ls-files", *folders.values()], cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip("which files are ours is not known without git")
+    held = {
+        file
+        for package, globs in patterns.items()
+        for pattern in globs
+        for file in ROOT.joinpath(folders[package.split(".")[0]], *package.split(".")[1:]).glob(pattern)
+    }
+    ours = {ROOT / line for line in done.stdout.splitlines() if not line.endswith(".py")}
+    assert ours
+    assert not ours - held
+
+
 def test_requirements_are_pinned():
     pinned = {
         re.split(r"[=<>]", line)[0].lower().replace("_", "-")
         for line in (ROOT / "constraints.txt").read_text().splitlines()
         if "==" in line
     }
-    import tomllib
-
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     asked = [*project["dependencies"], *project["optional-dependencies"]["test"]]
     assert not {re.split(r"[=<>\[]", requirement)[0].lower().replace("_", "-") for requirement in asked} - pinned

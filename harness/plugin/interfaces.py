@@ -240,7 +240,7 @@ class Run(Protocol):
 
     @property
     def precision(self) -> str:
-        """"fp32", "bf16" or "tf32"; "fp32" for a method none of whose components declared another one."""
+        """ "fp32", "bf16" or "tf32"; "fp32" for a method none of whose components declared another one."""
 
     def autocast(self) -> AbstractContextManager[None]:
         """For the forward pass of a network while training: under precision bf16 its products are bf16 meanwhile.
