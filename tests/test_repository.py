@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
 import tomllib
+from collections import Counter
+from graphlib import TopologicalSorter
 from pathlib import Path
 
+import grimp
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -68,6 +72,28 @@ def test_imports_keep_to_their_rooms():
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "0 broken" in done.stdout
+
+
+def test_the_hall_is_empty():
+    assert len(list(ROOT.glob("harness/*.py"))) <= 8, "a module belongs into the room of its subject"
+
+
+def test_no_circle_of_imports():
+    """Imports for the type checker and within functions count, too."""
+    graph = grimp.build_graph("harness", "harness_plugins", cache_dir=None)
+    imports = {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
+    assert len(imports) >= len(OUR_CODE)
+    TopologicalSorter(imports).prepare()  # raises CycleError, which names the modules
+
+
+def test_no_two_public_classes_of_the_core_share_a_name():
+    classes = Counter(
+        node.name
+        for path in ROOT.glob("harness/**/*.py")
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    )
+    assert not [name for name, count in classes.items() if count > 1]
 
 
 def test_modules_stay_readable():
