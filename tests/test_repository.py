@@ -164,6 +164,17 @@ def test_every_file_beside_the_modules_is_built():
     assert not ours - held
 
 
+def test_make_has_the_targets_that_are_named():
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for page in (".ci/run", ".github/workflows/checks.yml", "CONTRIBUTING.md", "README.md"):
+        lines = re.findall(
+            r"^(?:exec |.*run: |)make ([a-z -]+?)(?: [A-Z]|  |$)", (ROOT / page).read_text(), re.MULTILINE
+        )
+        named = {target for line in lines for target in line.split()}
+        assert named, page
+        assert named <= targets, page
+
+
 def test_requirements_are_pinned():
     pinned = {
         re.split(r"[=<>]", line)[0].lower().replace("_", "-")
