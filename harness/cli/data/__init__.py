@@ -7,12 +7,12 @@ from typing import Any
 
 import click
 
+from harness.cli import LazyGroup
 from harness.cli.json_output import print_json
 from harness.cli.options import JSON, PLUGIN, default_data_root
 from harness.cli.outlets import heading
-from harness.cli.verbs import Verbs
 
-OWN_FILE = {
+MODULES = {
     "check": "harness.cli.data.check",
     "fetch": "harness.cli.data.fetch",
     "audit": "harness.cli.data.audit",
@@ -27,7 +27,7 @@ DATA_ROOT = click.option(
 )
 
 
-@click.group(cls=Verbs, own_file=OWN_FILE)
+@click.group(cls=LazyGroup, modules=MODULES)
 def command() -> None:
     """List, describe, check, fetch and audit data sets; export the data of a cell (docs/data.md)."""
 

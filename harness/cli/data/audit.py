@@ -36,7 +36,7 @@ def command(
     from harness.cells.cell import CellRequest
     from harness.cells.methods import MethodRequest
     from harness.cells.workbench import Workbench
-    from harness.cli.bars import bars_shown
+    from harness.cli.outlets import bars_shown
     from harness.data.features.sources import card_of
     from harness.data.sets.audit import Audited, audit, pixel_hashes, require_raw, shared_images
     from harness.plugin.loading import load_registry

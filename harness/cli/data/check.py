@@ -30,7 +30,7 @@ def command(
 
     The exit code is 1 if anything is wrong. Images that no annotation names are mentioned, and are no fault.
     """
-    from harness.cli.bars import bars_shown
+    from harness.cli.outlets import bars_shown
     from harness.data.features.sources import card_of
     from harness.data.sets.check import check
     from harness.plugin.loading import load_registry

@@ -35,8 +35,8 @@ def command(
     belongs; the exit code is then 1, and so is that of a dry run that could fetch nothing. Please mind the licences
     that `harness data info NAME` shows.
     """
-    from harness.cli.bars import bars_shown
     from harness.cli.features import size_shown
+    from harness.cli.outlets import bars_shown
     from harness.data.features.sources import card_of
     from harness.data.sets.check import check
     from harness.data.sets.download import Patience

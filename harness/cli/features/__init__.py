@@ -7,21 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.cli import LazyGroup
 from harness.cli.json_output import print_json
 from harness.cli.options import JSON
-from harness.cli.verbs import Verbs
 
 if TYPE_CHECKING:
     from harness.data.features.cache_entries import Entry
 
-OWN_FILE = {
+MODULES = {
     "build": "harness.cli.features.build",
     "prune": "harness.cli.features.prune",
     "export": "harness.cli.features.export",
 }
 
 
-@click.group(cls=Verbs, own_file=OWN_FILE)
+@click.group(cls=LazyGroup, modules=MODULES)
 def command() -> None:
     """List, build, prune and export cached features (docs/data.md)."""
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.cli import LazyGroup
 from harness.cli.options import JSON, RESULTS
 from harness.cli.rows import FORMAT, checked, print_rows
-from harness.cli.verbs import Verbs
 from harness.quantities import LARGEST_INTEGER
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ WHERE = click.option(
     help='Only records for which this holds, for example "dataset=ucm and noise>=0.2 and not method=chnr".',
 )
 
-OWN_FILE = {
+MODULES = {
     "merge": "harness.cli.results.merge",
     "prune": "harness.cli.results.prune",
     "verify": "harness.cli.results.verify",
@@ -39,7 +39,7 @@ OWN_FILE = {
 """Larger verbs, and the module that holds each."""
 
 
-@click.group(cls=Verbs, own_file=OWN_FILE)
+@click.group(cls=LazyGroup, modules=MODULES)
 def command() -> None:
     """List, query, merge, prune, verify and export records (docs/results.md)."""
 

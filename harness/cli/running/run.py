@@ -6,9 +6,12 @@ from typing import Any
 
 import click
 
+from harness.cells.applicability import only_what_applies
 from harness.cli.option_groups import METHOD, GroupedCommand
 from harness.cli.options import cell_options, requests_of
-from harness.cli.running.requests import metric_ids_of, run_requests, running_options
+from harness.cli.running.requests import how_to_run, metric_ids_of, run_or_show, running_options
+from harness.plugin.loading import load_registry
+from harness.records.store import RunStore
 
 
 @click.command(cls=GroupedCommand)
@@ -27,10 +30,8 @@ def command(ctx: click.Context, /, **options: Any) -> None:
     Options marked [axis] repeat or take comma lists; the grid of all their values is run cell by cell. Finished cells
     are not run again.
     """
-    from harness.cells.applicability import only_what_applies
-    from harness.plugin.loading import load_registry
+    from harness.api import prepare
     from harness.records import repeat
-    from harness.records.store import RunStore
 
     repeated = RunStore(options["results"]).lookup(options["from_run"]).record if options["from_run"] else None
     base = None if repeated is None else repeat.request_of_record(repeated)
@@ -39,23 +40,17 @@ def command(ctx: click.Context, /, **options: Any) -> None:
     metric_ids = metric_ids_of(registry, options["metrics"])
     asked = requests_of(options, base)
     requests = only_what_applies(registry, asked)
-
-    def note_changes(jobs: list[Any]) -> None:
-        if repeated is None or not repeat.nothing_replaced(asked, base):
-            return
-        for job in jobs:
+    how = how_to_run(
+        registry,
+        options,
+        metric_ids,
+        threads=None if repeated is None else repeat.threads_of_record(repeated),
+        deterministic=repeated is not None and repeat.deterministic_in(repeated),
+    )
+    prepared = prepare(registry, requests, how, name="run")
+    if repeated is not None and repeat.nothing_replaced(asked, base):
+        for job in prepared.jobs:
             changed = repeat.changed_since(repeated, job.cell.hash, job.cell.identity)
             if changed:
                 click.echo(f"note: {changed}", err=True)
-
-    run_requests(
-        ctx,
-        registry,
-        requests,
-        options,
-        name="run",
-        metric_ids=metric_ids,
-        threads=None if repeated is None else repeat.threads_of_record(repeated),
-        deterministic=repeated is not None and repeat.deterministic_in(repeated),
-        prepared=note_changes,
-    )
+    run_or_show(ctx, prepared, options)

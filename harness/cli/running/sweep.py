@@ -7,9 +7,13 @@ from typing import Any
 
 import click
 
+from harness.cells.cell import CellRequest
+from harness.cells.methods import MethodRequest
 from harness.cli.option_groups import DATA, RUNNING, GroupedCommand
 from harness.cli.options import PLUGIN, default_data_root
-from harness.cli.running.requests import metric_ids_of, run_requests, running_options
+from harness.cli.running.requests import how_to_run, metric_ids_of, run_or_show, running_options
+from harness.execution.shards import read_shard
+from harness.plugin.loading import load_registry
 
 
 @click.command(cls=GroupedCommand)
@@ -30,13 +34,9 @@ def command(ctx: click.Context, /, plan: str, shard: str | None, **options: Any)
     It can be killed at any moment: what is finished stays, and the same command goes on. Shipped plans: smoke,
     paper-ucm, paper-rsicd, cross; docs/sweeps.md says how to write your own.
     """
-    from harness.cells.cell import CellRequest
-    from harness.cells.methods import MethodRequest
+    from harness.api import prepare
     from harness.cells.plans.file import read_plan
     from harness.cells.plans.values import checked_requests
-    from harness.execution.shards import read_shard
-    from harness.execution.shards import shard as part_of
-    from harness.plugin.loading import load_registry
 
     part = None if shard is None else read_shard(shard)
     read = read_plan(plan)
@@ -48,13 +48,5 @@ def command(ctx: click.Context, /, plan: str, shard: str | None, **options: Any)
     base = CellRequest(MethodRequest(""), plugins=plugins, data_root=default_data_root())
     requests = read.requests(base, {"data_root": [options["data_root"]] if options["data_root"] else []})
     requests = checked_requests(read, registry, requests)
-    run_requests(
-        ctx,
-        registry,
-        requests,
-        options,
-        name=read.name,
-        metric_ids=metric_ids,
-        chosen=None if part is None else lambda jobs: part_of(jobs, *part),
-        shard=shard or "",
-    )
+    how = how_to_run(registry, options, metric_ids)
+    run_or_show(ctx, prepare(registry, requests, how, name=read.name, part=part), options)
