@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from harness.cli import statistics_options as shared
+from harness.cli.axes import texts
 from harness.cli.json_output import print_json
 from harness.cli.options import RESULTS
 from harness.cli.rows import print_rows
+from harness.errors import unknown_name
 from harness.quantities import LARGEST_INTEGER
 
 if TYPE_CHECKING:
@@ -71,8 +74,6 @@ def command(
     models differ, "p seeds" whether the methods do; Holm's correction is over the lines of the table. See
     docs/statistics.md.
     """
-    from harness.cli.axes import texts
-    from harness.errors import unknown_name
     from harness.report.statistics.compared_settings import FIRST, compared_settings, gathered_notes, telling_columns
     from harness.report.statistics.selection import PLACE, row_named, select
 
@@ -145,8 +146,6 @@ def _p(p: float | None) -> str:
 
 def _numbers(line: Line) -> dict[str, Any]:
     """Everything of a line, in full."""
-    from dataclasses import asdict
-
     found = asdict(line.comparison)
     notes = found.pop("notes")
     return {

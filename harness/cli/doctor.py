@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.options import RESULTS, default_data_root
+from harness.errors import HarnessError
+from harness.plugin.loading import load_registry
 
 if TYPE_CHECKING:
     from harness.data.cards import DatasetCard
@@ -33,8 +35,6 @@ def command(ctx: click.Context, results: Path) -> None:
 
 
 def _checks(results: Path) -> Iterator[tuple[bool | None, str, str]]:
-    from harness.errors import HarnessError
-    from harness.plugin.loading import load_registry
     from harness.runtime.environment import processor, versions
 
     for library, version in versions().items():

@@ -10,8 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.cells.cell import content_hash
 from harness.cli.json_output import print_json
 from harness.cli.options import JSON, RESULTS
+from harness.cli.running.requests import metric_ids_of
+from harness.errors import HarnessError
+from harness.plugin.loading import load_registry
+from harness.plugin.metric_ids import metrics_with
 
 if TYPE_CHECKING:
     from harness.retrieval.evaluate import CodeTable
@@ -76,14 +81,9 @@ def command(
     The file's arrays are described in docs/protocols-and-metrics.md: query_image_codes, query_text_codes,
     database_image_codes, database_text_codes, query_labels, database_labels, query_ids, database_ids.
     """
-
-    from harness.cells.cell import content_hash
     from harness.cells.checks import check_shares_and_seeds
-    from harness.cli.running.requests import metric_ids_of
     from harness.execution.runner import evaluation_arrays
     from harness.files.npz import read_npz
-    from harness.plugin.loading import load_registry
-    from harness.plugin.metric_ids import metrics_with
     from harness.records.schema import RunRecord, facts_of
     from harness.records.store import RunStore
     from harness.records.verdict import verdict, violation_notes
@@ -163,7 +163,6 @@ def _frame(cell: str, store: Any) -> dict[str, Any]:
 
     from harness.data.features.export import HEADER, header_of
     from harness.data.query_blocks import blocks_of_captions
-    from harness.errors import HarnessError
     from harness.files.npz import read_npz
     from harness.retrieval.code_file import ARRAYS
 
@@ -202,8 +201,6 @@ def _frame(cell: str, store: Any) -> dict[str, Any]:
 
 def _refuse_missing(cell: str, names: tuple[str, ...], found: Mapping[str, Any]) -> None:
     """A cell has all that codes are set against."""
-    from harness.errors import HarnessError
-
     missing = [name for name in names if name not in found]
     if missing:
         raise HarnessError(
@@ -214,7 +211,6 @@ def _refuse_missing(cell: str, names: tuple[str, ...], found: Mapping[str, Any])
 def _refuse_misfit(where: str, arrays: Mapping[str, Any]) -> None:
     """The arrays of an exported cell fit each other, as far as codes are set against them."""
     from harness.data.matrix_shapes import check_rows
-    from harness.errors import HarnessError
 
     choice = arrays["caption_choice"]
     check_rows(where, {name: arrays[name] for name in ("split", "labels", "caption_choice")}, "image")
@@ -228,8 +224,6 @@ def _refuse_misfit(where: str, arrays: Mapping[str, Any]) -> None:
 
 def _by_labels(frame: dict[str, Any]) -> dict[str, Any]:
     """The cell, if its relevance goes by labels."""
-    from harness.errors import HarnessError
-
     if frame.get("relevance", "label") != "label":
         raise HarnessError(
             f"--cell: that cell goes by --relevance {frame['relevance']}, and codes of other programs are scored "
@@ -248,8 +242,6 @@ def _query_blocks(arrays: Mapping[str, Any], frame: dict[str, Any] | None, table
     """The array of query blocks, where the cell or the file says which queries have the same caption."""
     import numpy as np
 
-    from harness.errors import HarnessError
-
     if frame is not None and frame["blocks"] is not None:
         blocks = dict(zip(frame["query"][0].tolist(), frame["blocks"].tolist(), strict=True))
         return {"query_blocks": np.array([blocks[number] for number in table.query_ids.tolist()], dtype=np.int64)}
@@ -267,8 +259,6 @@ def _facts(
     said: dict[str, Any], frame: dict[str, Any] | None, table: CodeTable, name: str, seed: int
 ) -> dict[str, Any]:
     """Facts of the record: from the cell, otherwise from the options; a contradiction is an error."""
-    from harness.errors import HarnessError
-
     facts: dict[str, Any] = dict.fromkeys((*DATA_FACTS, "precision"))
     facts.update(  # what older files do not say
         split="paper", relevance="label", drop_duplicates=False,

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
+from harness.cells.methods import MethodRequest, resolve_method
 from harness.cli.json_output import print_json
 from harness.cli.options import JSON, PLUGIN
 from harness.cli.outlets import heading
-
-if TYPE_CHECKING:
-    from harness.plugin.loading import Registry
+from harness.errors import unknown_name
+from harness.plugin.declarations import (
+    BackboneDeclaration,
+    Component,
+    DatasetDeclaration,
+    HasherDeclaration,
+    MethodDeclaration,
+    MetricDeclaration,
+    ProtocolDeclaration,
+    PublishedDeclaration,
+)
+from harness.plugin.loading import Registry, load_registry
 
 
 @click.command()
@@ -21,9 +31,6 @@ if TYPE_CHECKING:
 @JSON
 def command(name: str, plugins: tuple[Path, ...], as_json: bool) -> None:
     """Show parameters (type, default, meaning), needs, paper and file of everything called NAME."""
-    from harness.errors import unknown_name
-    from harness.plugin.loading import load_registry
-
     registry = load_registry(plugins)
     found = registry.matching(name) or registry.matching(name.partition("/")[0])
     metric_ids = {metric_id: metric for metric in registry.all("metric") for metric_id in metric.ids}  # type: ignore[attr-defined]
@@ -42,17 +49,6 @@ def command(name: str, plugins: tuple[Path, ...], as_json: bool) -> None:
 
 
 def _describe(declaration: Any, registry: Registry) -> dict[str, Any]:
-    from harness.plugin.declarations import (
-        BackboneDeclaration,
-        Component,
-        DatasetDeclaration,
-        HasherDeclaration,
-        MethodDeclaration,
-        MetricDeclaration,
-        ProtocolDeclaration,
-        PublishedDeclaration,
-    )
-
     facts: dict[str, Any] = {
         "kind": declaration.kind, "name": declaration.name, "summary": declaration.summary, "paper": declaration.paper,
         "plugin": declaration.plugin, "file": str(declaration.file or ""),
@@ -100,8 +96,6 @@ def _describe(declaration: Any, registry: Registry) -> dict[str, Any]:
 
 def _method_facts(declaration: Any, registry: Registry) -> dict[str, Any]:
     """The recipe with every parameter at the method's own default."""
-    from harness.cells.methods import MethodRequest, resolve_method
-
     resolved = resolve_method(registry, MethodRequest(declaration.name))
     known = {
         f"{role}.{parameter.name}": parameter

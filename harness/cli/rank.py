@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli import statistics_options as shared
+from harness.cli.axes import texts
 from harness.cli.json_output import print_json
 from harness.cli.options import RESULTS
 from harness.cli.rows import print_rows
+from harness.errors import HarnessError, unknown_name
+from harness.wording import counted
 
 if TYPE_CHECKING:
     from harness.report.statistics.block_scores import BlockScores
@@ -66,8 +69,6 @@ def command(
     All rows are ranked unless some are named. Every data set counts once: its score is the mean over the noise rates,
     code lengths and directions that all rows have. See docs/statistics.md for the tests and when not to believe them.
     """
-    from harness.cli.axes import texts
-    from harness.errors import HarnessError, unknown_name
     from harness.report.frame import LOWER_IS_BETTER
     from harness.report.statistics.block_scores import block_scores
     from harness.report.statistics.rankings import POST_HOC, ranking
@@ -121,8 +122,6 @@ def _print(metric: str, parts: list[BlockScores], found: list[Ranking], notes: l
 
 def _shown(metric: str, part: BlockScores, one: Ranking, style: str) -> str:
     from tabulate import tabulate
-
-    from harness.wording import counted
 
     title = f"average ranks by {metric}{', ' + part.part if part.part else ''}, {counted(len(one.blocks), 'block')}"
     lines = [

@@ -49,6 +49,14 @@ def print_rows(header: Sequence[str], rows: Iterable[Sequence[Any]], style: str)
         click.echo(tabulate([[_shown(value) for value in row] for row in rows], headers=header, disable_numparse=True))
 
 
+def print_columns(rows: list[dict[str, Any]], columns: list[str]) -> None:
+    """Aligned columns, without a library that would slow the listing down."""
+    widths = [max((len(str(row.get(column, ""))) for row in rows), default=0) for column in columns]
+    for row in rows:
+        line = "  ".join(str(row.get(column, "")).ljust(width) for column, width in zip(columns, widths, strict=True))
+        click.echo(line.rstrip())
+
+
 def _shown(value: Any) -> str:
     if value is None:
         return ""

@@ -7,8 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli.axes import texts
 from harness.cli.json_output import print_json
 from harness.cli.options import JSON, PLUGIN, RESULTS
+from harness.errors import HarnessError, unknown_name
+from harness.plugin.loading import load_registry
+from harness.plugin.metric_ids import declared_metric, metrics_with
+from harness.records.leftovers import remove_abandoned
 from harness.wording import counted
 
 if TYPE_CHECKING:
@@ -47,12 +52,7 @@ def command(
     as_json: bool,
 ) -> None:
     """Compute metrics from the stored codes of finished runs. RUN is a run folder or the beginning of a hash."""
-    from harness.cli.axes import texts
-    from harness.errors import HarnessError
     from harness.execution.rescore import rescore, write_rescored
-    from harness.plugin.loading import load_registry
-    from harness.plugin.metric_ids import declared_metric, metrics_with
-    from harness.records.leftovers import remove_abandoned
     from harness.runtime.context import choose_device
 
     registry = load_registry(plugins)
@@ -109,7 +109,6 @@ def _chosen(
     results: Path, runs: tuple[str, ...], everything: bool, datasets: list[str], methods: list[str]
 ) -> list[StoredRun]:
     """The runs that are meant, each once."""
-    from harness.errors import HarnessError, unknown_name
     from harness.records.store import RunStore
 
     store = RunStore(results)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 import click
 
 from harness.cli.json_output import print_json
@@ -17,7 +19,6 @@ SHOWN = ("map", "map_relevant@20", "map@20", "p@10", "r@100", "hit@10", "ndcg@10
 @JSON
 def command(run: str, results: object, as_json: bool) -> None:
     """Show a run. RUN is a run folder or the beginning of a hash."""
-    import shlex
     from pathlib import Path
 
     from harness.records.store import RunStore

@@ -6,6 +6,10 @@ from collections.abc import Iterable
 
 import click
 
+from harness.cli.axes import texts
+from harness.errors import unknown_name
+from harness.records.facts import DIRECTIONS
+
 FORMATS = {"simple": "simple", "github": "github", "latex": "latex_booktabs", "csv": "csv", "json": "json"}
 """Name to tabulate's, or what is written by the verb."""
 
@@ -36,8 +40,6 @@ def check_format(style: str) -> None:
     Raises:
         HarnessError: It is none of :data:`FORMATS`.
     """
-    from harness.errors import unknown_name
-
     if style not in FORMATS:
         raise unknown_name("value of --format", style, FORMATS)
 
@@ -48,10 +50,6 @@ def directions_of(said: Iterable[str]) -> list[str]:
     Raises:
         HarnessError: One is unknown.
     """
-    from harness.cli.axes import texts
-    from harness.errors import unknown_name
-    from harness.records.facts import DIRECTIONS
-
     chosen = texts(said) or list(DIRECTIONS[:2])
     for name in chosen:
         if name not in DIRECTIONS:

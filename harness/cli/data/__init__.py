@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,9 @@ from harness.cli import LazyGroup
 from harness.cli.json_output import print_json
 from harness.cli.options import JSON, PLUGIN, default_data_root
 from harness.cli.outlets import heading
+from harness.cli.rows import print_columns
+from harness.errors import HarnessError
+from harness.plugin.loading import load_registry
 
 MODULES = {
     "check": "harness.cli.data.check",
@@ -27,9 +31,20 @@ DATA_ROOT = click.option(
 )
 
 
+REHASH = click.option(
+    "--rehash", is_flag=True, help="Read every file again, even where nothing says that it has changed (docs/data.md)."
+)
+
+
 @click.group(cls=LazyGroup, modules=MODULES)
 def command() -> None:
     """List, describe, check, fetch and audit data sets; export the data of a cell (docs/data.md)."""
+
+
+def read_files_again(wanted: bool) -> None:
+    """What ``--rehash`` does, for this process and those it starts."""
+    if wanted:
+        os.environ["HARNESS_REHASH"] = "1"
 
 
 @command.command("list")
@@ -38,10 +53,7 @@ def command() -> None:
 @JSON
 def list_(data_root: Path | None, plugins: tuple[Path, ...], as_json: bool) -> None:
     """List data sets: images, classes, captions, and whether their files are below the data root."""
-    from harness.cli.listing import print_columns
     from harness.data.sets.folder import card_content, found_word
-    from harness.errors import HarnessError
-    from harness.plugin.loading import load_registry
 
     root = data_root or default_data_root()
     registry = load_registry(plugins)
@@ -81,7 +93,6 @@ def info(name: str, data_root: Path | None, plugins: tuple[Path, ...], as_json: 
     """Show everything on the card of a data set: size, labels, layout, sources, splits, licence, citation."""
     from harness.data.features.sources import card_of
     from harness.data.sets.folder import find_folder
-    from harness.plugin.loading import load_registry
 
     registry = load_registry(plugins)
     card = card_of(registry, name).model_dump()

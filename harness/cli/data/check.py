@@ -9,6 +9,8 @@ import click
 from harness.cli.data import DATA_ROOT
 from harness.cli.json_output import print_json
 from harness.cli.options import JSON, PLUGIN, default_data_root
+from harness.cli.outlets import bars_shown
+from harness.plugin.loading import load_registry
 
 
 @click.command()
@@ -30,10 +32,8 @@ def command(
 
     The exit code is 1 if anything is wrong. Images that no annotation names are mentioned, and are no fault.
     """
-    from harness.cli.outlets import bars_shown
     from harness.data.features.sources import card_of
     from harness.data.sets.check import check
-    from harness.plugin.loading import load_registry
 
     registry = load_registry(plugins)
     root = data_root or default_data_root()

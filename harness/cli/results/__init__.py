@@ -11,6 +11,7 @@ import click
 from harness.cli import LazyGroup
 from harness.cli.options import JSON, RESULTS
 from harness.cli.rows import FORMAT, checked, print_rows
+from harness.errors import HarnessError, unknown_name
 from harness.quantities import LARGEST_INTEGER
 
 if TYPE_CHECKING:
@@ -51,7 +52,6 @@ def records(results: Path) -> Iterator[RunIndex]:
     Raises:
         HarnessError: It holds no record.
     """
-    from harness.errors import HarnessError
     from harness.records.index import open_index
 
     with open_index(results) as index:
@@ -89,7 +89,6 @@ def list_(
     as_json: bool,
 ) -> None:
     """List records: facts and metrics, chosen and sorted."""
-    from harness.errors import unknown_name
     from harness.records.index_tables import quoted
 
     style = checked(style, as_json)

@@ -9,6 +9,9 @@ import click
 
 from harness.cli.json_output import print_json
 from harness.cli.options import JSON, RESULTS
+from harness.errors import HarnessError
+from harness.records.leftovers import abandoned, remove_abandoned
+from harness.records.run_paths import run_folder
 from harness.wording import counted
 
 if TYPE_CHECKING:
@@ -24,8 +27,6 @@ if TYPE_CHECKING:
 @JSON
 def command(results: Path, limited: bool, old_code: bool, dry_run: bool, yes: bool, as_json: bool) -> None:
     """Remove runs that did not finish and what killed processes left; on request limited and superseded runs too."""
-    from harness.errors import HarnessError
-    from harness.records.leftovers import abandoned, remove_abandoned
     from harness.records.prune import prune
 
     if not (results / "runs").is_dir():
@@ -66,7 +67,6 @@ def _doomed(results: Path, limited: bool, old_code: bool) -> list[Doomed]:
     """The runs that the options mean, each once."""
     from harness.records.index import open_index
     from harness.records.prune import doom
-    from harness.records.run_paths import run_folder
 
     wanted: dict[str, str] = {}
     with open_index(results) as index:
