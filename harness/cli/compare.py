@@ -127,16 +127,16 @@ def _setting(name: str, line: Line) -> str:
 
 
 def _cells(line: Line) -> list[str]:
-    found = line.comparison
+    compared = line.comparison
 
     def value(number: float | None, sign: str = "") -> str:
         return "-" if number is None else f"{number:{sign}.4f}"
 
-    interval = "-" if found.low is None else f"{found.low:+.4f} to {found.high:+.4f}"
-    seeds = f"{found.n_seeds} data" if found.n_data_seeds > 1 else str(found.n_seeds)
+    interval = "-" if compared.low is None else f"{compared.low:+.4f} to {compared.high:+.4f}"
+    seeds = f"{compared.n_seeds} data" if compared.n_data_seeds > 1 else str(compared.n_seeds)
     return [
-        value(found.mean_a), value(found.mean_b), value(found.effect, "+"), interval, _p(found.p_queries),
-        _p(line.holm_queries), _p(found.p_seeds), _p(line.holm_seeds), seeds, f"{found.smallest_p:.3g}",
+        value(compared.mean_a), value(compared.mean_b), value(compared.effect, "+"), interval, _p(compared.p_queries),
+        _p(line.holm_queries), _p(compared.p_seeds), _p(line.holm_seeds), seeds, f"{compared.smallest_p:.3g}",
     ]  # fmt: skip
 
 
@@ -146,11 +146,11 @@ def _p(p: float | None) -> str:
 
 def _numbers(line: Line) -> dict[str, Any]:
     """Everything of a line, in full."""
-    found = asdict(line.comparison)
-    notes = found.pop("notes")
+    comparison = asdict(line.comparison)
+    notes = comparison.pop("notes")
     return {
         **line.setting,
-        **found,
+        **comparison,
         "p_queries_holm": line.holm_queries,
         "p_seeds_holm": line.holm_seeds,
         "notes": " ".join(notes),

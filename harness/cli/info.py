@@ -10,7 +10,7 @@ import click
 from harness.cells.methods import MethodRequest, resolve_method
 from harness.cli.json_output import print_json
 from harness.cli.options import JSON, PLUGIN
-from harness.cli.outlets import heading
+from harness.cli.outlets import heading, paragraph
 from harness.errors import unknown_name
 from harness.plugin.declarations import (
     BackboneDeclaration,
@@ -32,13 +32,13 @@ from harness.plugin.loading import Registry, load_registry
 def command(name: str, plugins: tuple[Path, ...], as_json: bool) -> None:
     """Show parameters (type, default, meaning), needs, paper and file of everything called NAME."""
     registry = load_registry(plugins)
-    found = registry.matching(name) or registry.matching(name.partition("/")[0])
     metric_ids = {metric_id: metric for metric in registry.all("metric") for metric_id in metric.ids}  # type: ignore[attr-defined]
-    if not found and name in metric_ids:
-        found = [metric_ids[name]]
-    if not found:
+    declarations = registry.matching(name) or registry.matching(name.partition("/")[0])
+    if not declarations and name in metric_ids:
+        declarations = [metric_ids[name]]
+    if not declarations:
         raise unknown_name("name", name, [*registry.all_names(), *metric_ids])
-    described = [_describe(declaration, registry) for declaration in found]
+    described = [_describe(declaration, registry) for declaration in declarations]
     if as_json:
         print_json(described)
         return
@@ -121,18 +121,18 @@ def _published(method: str, registry: Registry) -> list[dict[str, Any]]:
     """Which papers print numbers of a method, and where."""
     from harness.report.published import load_published
 
-    found: dict[tuple[str, ...], list[Any]] = {}
+    printed_in: dict[tuple[str, ...], list[Any]] = {}
     for number in load_published(registry, []):
         if number.corresponds_to == method:
             key = number.name, number.method, number.metric, number.dataset, number.preset
-            found.setdefault(key, []).append(number)
+            printed_in.setdefault(key, []).append(number)
     return [
         {
             "in": name, "as": printed, "metric": metric, "dataset": dataset, "preset": preset,
             "bits": sorted({number.bits for number in numbers}), "noise": sorted({number.noise for number in numbers}),
             "numbers": len(numbers),
         }
-        for (name, printed, metric, dataset, preset), numbers in found.items()
+        for (name, printed, metric, dataset, preset), numbers in printed_in.items()
     ]  # fmt: skip
 
 
@@ -181,24 +181,18 @@ def _print(facts: dict[str, Any]) -> None:
             click.echo("".join(f"  {line}\n" for line in value.splitlines()), nl=False)
             continue
         for line in _lines(key, value):
-            click.echo(click.wrap_text(line, width=110, initial_indent="  ", subsequent_indent="    "))
+            paragraph(line)
     for phase in facts.get("phases", []):
         click.echo(
             f"  phase {phase['name']}: {phase['epochs']} epochs on {phase['pairs']} pairs, trust {phase['trust']}"
         )
     for name, values in facts.get("presets", {}).items():
         changed = ", ".join(f"{key}={value}" for key, value in values.items()) or "the defaults"
-        click.echo(
-            click.wrap_text(f"preset {name}: {changed}", width=110, initial_indent="  ", subsequent_indent="    ")
-        )
+        paragraph(f"preset {name}: {changed}")
     if facts.get("parameters"):
         click.echo("  parameters:")
     for parameter in facts.get("parameters", []):
         click.echo(f"    {parameter['name']} = {parameter['default']}  ({parameter['type']})")
         remark = "".join(f" {value} needs {', '.join(needs)}." for value, needs in parameter.get("needs", {}).items())
         if parameter["meaning"] or remark:
-            click.echo(
-                click.wrap_text(
-                    parameter["meaning"] + remark, width=110, initial_indent="        ", subsequent_indent="        "
-                )
-            )
+            paragraph(parameter["meaning"] + remark, 8, 8)

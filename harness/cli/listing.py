@@ -65,13 +65,8 @@ def _rows(declaration: Any) -> list[dict[str, Any]]:
     if isinstance(declaration, MetricDeclaration):
         return [{**row, "name": metric_id, "definition": declaration.definition} for metric_id in declaration.ids]
     if isinstance(declaration, BackboneDeclaration):
-        return [
-            {
-                **row,
-                "name": f"{declaration.name}/MODEL" if declaration.models else declaration.name,
-                "modality": declaration.modality,
-            }
-        ]
+        name = f"{declaration.name}/MODEL" if declaration.models else declaration.name
+        return [{**row, "name": name, "modality": declaration.modality}]
     if isinstance(declaration, DatasetDeclaration):
         return [{**row, "summary": title_of_card(declaration.card)}]
     if isinstance(declaration, Component):

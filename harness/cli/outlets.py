@@ -157,22 +157,16 @@ def bars_shown(unit: str) -> Iterator[Callable[[str, int, int | None], None]]:
     if not click.get_text_stream("stderr").isatty():
         yield lambda what, done, total: None
         return
-    from rich.progress import (
-        BarColumn,
-        DownloadColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-        TransferSpeedColumn,
-    )  # fmt: skip
+    from rich import progress
 
     amounts: tuple[Any, ...] = (
-        (DownloadColumn(binary_units=True), TransferSpeedColumn()) if unit == "bytes" else (MofNCompleteColumn(),)
+        (progress.DownloadColumn(binary_units=True), progress.TransferSpeedColumn())
+        if unit == "bytes"
+        else (progress.MofNCompleteColumn(),)
     )
-    bars = Progress(
-        TextColumn("{task.description}", markup=False), BarColumn(), *amounts, TimeRemainingColumn(),
-        console=console(sys.stderr), transient=True,
+    bars = progress.Progress(
+        progress.TextColumn("{task.description}", markup=False), progress.BarColumn(), *amounts,
+        progress.TimeRemainingColumn(), console=console(sys.stderr), transient=True,
     )  # fmt: skip
     with shown(bars):
         tasks: dict[str, Any] = {}
@@ -194,3 +188,13 @@ def heading(text: str) -> None:
         console(sys.stdout).print(text, style="bold", soft_wrap=True)
     else:
         click.echo(text)
+
+
+def paragraph(text: str, first: int = 2, others: int = 4) -> None:
+    """A text on standard output, in lines of a width that reads well.
+
+    Args:
+        text: The text.
+        first, others: Spaces before the first line, and before the others.
+    """
+    click.echo(click.wrap_text(text, width=110, initial_indent=" " * first, subsequent_indent=" " * others))

@@ -114,16 +114,11 @@ def list_plugins(plugins: tuple[Path, ...], as_json: bool) -> None:
     """All plugins that were found: state, version, plugin API, file, and what is wrong with a broken one."""
     rows: list[dict[str, Any]] = [
         {
-            "name": state.name,
-            "state": state.state,
-            "version": state.version,
-            "api": state.api,
-            "origin": state.origin,
-            "file": str(state.file or ""),
-            "error": state.error,
+            "name": state.name, "state": state.state, "version": state.version, "api": state.api,
+            "origin": state.origin, "file": str(state.file or ""), "error": state.error,
         }
         for state in load_registry(plugins).plugins
-    ]
+    ]  # fmt: skip
     if as_json:
         print_json(rows)
         return

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import click
 
 from harness.cli.axes import texts
+from harness.cli.options import Decorator
 from harness.errors import unknown_name
 from harness.records.facts import DIRECTIONS
 
@@ -25,7 +26,7 @@ FORMAT = click.option(
 )
 
 
-def where(example: str) -> object:
+def where(example: str) -> Decorator:
     """The option ``--where`` with an example in its help."""
     return click.option(
         "--where",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.axes import texts
-from harness.cli.options import PLUGIN, RESULTS, results_option
+from harness.cli.options import PLUGIN, RESULTS, Decorator, results_option
 from harness.cli.results import records
 from harness.errors import HarnessError, unknown_name
 from harness.plugin.loading import Registry, load_registry
@@ -27,7 +27,7 @@ PRESETS = ("paper", "detectors", "cross", "cost", "bits", "robustness")
 SIGNIFICANCE = ("none", "seeds", "queries", "both")
 
 
-def _axis(name: str, help_text: str) -> object:
+def _axis(name: str, help_text: str) -> Decorator:
     return click.option(f"--{name}", multiple=True, metavar="NAME", help=help_text)
 
 

@@ -11,7 +11,7 @@ import click
 from harness.cli import LazyGroup
 from harness.cli.json_output import print_json
 from harness.cli.options import JSON, PLUGIN, default_data_root
-from harness.cli.outlets import heading
+from harness.cli.outlets import heading, paragraph
 from harness.cli.rows import print_columns
 from harness.errors import HarnessError
 from harness.plugin.loading import load_registry
@@ -106,8 +106,7 @@ def info(name: str, data_root: Path | None, plugins: tuple[Path, ...], as_json: 
 def _print_card(card: dict[str, Any], folder: Path | None) -> None:
     def say(key: str, value: object) -> None:
         if value not in ("", None, (), [], {}):
-            text = f"{key}: {value}"
-            click.echo(click.wrap_text(text, width=110, initial_indent="  ", subsequent_indent="    "))
+            paragraph(f"{key}: {value}")
 
     heading(f"dataset {card['name']}: {card['title']}")
     for key in ("images", "classes", "captions_per_image"):

@@ -37,7 +37,7 @@ def command(
 
     registry = load_registry(plugins)
     root = data_root or default_data_root()
-    found = []
+    reports = []
     harmful = 0
     for name in names:
         card = card_of(registry, name)
@@ -45,7 +45,7 @@ def command(
             findings = check(registry, card, root, deep=deep, watch=watch)
         wrong = sum(finding.harmful for finding in findings)
         harmful += wrong
-        found.append(
+        reports.append(
             {
                 "name": card.name,
                 "in_order": not wrong,
@@ -70,5 +70,5 @@ def command(
                     else f"{card.name}: `{command}` gets what can be downloaded"
                 )
     if as_json:
-        print_json(found)
+        print_json(reports)
     ctx.exit(1 if harmful else 0)

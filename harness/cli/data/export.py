@@ -97,9 +97,9 @@ def _with_cell(options: dict[str, Any], cell: str, results: Path, said: set[str]
         line = RunStore(results).lookup(cell).record.command
         if not line:
             raise HarnessError(f"--cell {cell}: that run was made by another program; name the cell it belongs to.")
-        found = run_command.make_context("run", shlex.split(line)[2:]).params
+        parameters = run_command.make_context("run", shlex.split(line)[2:]).params
         return {
-            name: found.get(name, value) if name != "plugins" else value or found[name]
+            name: parameters.get(name, value) if name != "plugins" else value or parameters[name]
             for name, value in options.items()
         }
     changed, option_of = dict(options), {option.name: option for option in OPTIONS}

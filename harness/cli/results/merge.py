@@ -50,9 +50,9 @@ def command(sources: tuple[Path, ...], results: Path, dry_run: bool, as_json: bo
         print_json({"dry_run": dry_run, **dataclasses.asdict(merged)})
     else:
         parts = [
-            text.format(runs=counted(len(found), "run"))
+            text.format(runs=counted(len(of_kind), "run"))
             for kind, text in SAID.items()
-            if (found := getattr(merged, kind))
+            if (of_kind := getattr(merged, kind))
         ]
         click.echo(f"{results}{' would get' if dry_run else ''}: {'; '.join(parts) or 'nothing new'}.")
     for folder in merged.differ:

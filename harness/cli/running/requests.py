@@ -51,60 +51,29 @@ def running_options(executor: str) -> Callable[[Callable[..., Any]], Callable[..
     options = [
         RUNNING("--device", default="auto", show_default=True, metavar="NAME", help="auto, cpu, cuda, cuda:1, mps."),
         RUNNING("--threads", type=int, metavar="N", help="Threads of each cell.  [default: 1]"),
-        RUNNING(
-            "--deterministic", is_flag=True, help="Deterministic algorithms only, and an error where there is none."
-        ),
-        RUNNING(
-            "--executor",
-            default=executor,
-            show_default=True,
-            metavar="NAME",
-            help="What runs the cells, as `harness list executors` shows.",
-        ),
-        RUNNING(
-            "--executor-option",
-            "executor_options",
-            multiple=True,
-            metavar="KEY=VALUE",
-            help="Parameter of the executor, as `harness info NAME` shows.",
-        ),
+        RUNNING("--deterministic", is_flag=True,
+                help="Deterministic algorithms only, and an error where there is none."),
+        RUNNING("--executor", default=executor, show_default=True, metavar="NAME",
+                help="What runs the cells, as `harness list executors` shows."),
+        RUNNING("--executor-option", "executor_options", multiple=True, metavar="KEY=VALUE",
+                help="Parameter of the executor, as `harness info NAME` shows."),
         RUNNING("--workers", type=int, metavar="N", help="Cells at a time.  [default: what the machine has room for]"),
-        RUNNING(
-            "--cells-per-gpu", type=int, default=1, show_default=True, metavar="N", help="Cells that share one GPU."
-        ),
-        RUNNING(
-            "--tracker",
-            "trackers",
-            multiple=True,
-            metavar="NAME[:KEY=VALUE,...]",
-            help="Tell a tracker of the runs, as `harness list trackers` shows; repeat for several.",
-        ),
+        RUNNING("--cells-per-gpu", type=int, default=1, show_default=True, metavar="N",
+                help="Cells that share one GPU."),
+        RUNNING("--tracker", "trackers", multiple=True, metavar="NAME[:KEY=VALUE,...]",
+                help="Tell a tracker of the runs, as `harness list trackers` shows; repeat for several."),
         RUNNING("--timeout", metavar="TIME", help="Longest time of a cell: 90, 15m, 2h."),
         RUNNING("--memory-limit", metavar="SIZE", help="Most memory of a cell's process: 800MB, 4GB."),
-        RUNNING(
-            "--overwrite",
-            default="failed",
-            show_default=True,
-            metavar="WHAT",
-            help="Cells with a record that run again: never, failed, always.",
-        ),
-        RUNNING(
-            "--since",
-            default="",
-            metavar="TIME",
-            help="With --overwrite always: records finished later stand (for going on after a stop).",
-        ),
+        RUNNING("--overwrite", default="failed", show_default=True, metavar="WHAT",
+                help="Cells with a record that run again: never, failed, always."),
+        RUNNING("--since", default="", metavar="TIME",
+                help="With --overwrite always: records finished later stand (for going on after a stop)."),
         RUNNING("--dry-run", is_flag=True, help="Show the cells, what is done already and how long the rest takes."),
         RESULTS,
-        OUTPUT(
-            "--metric",
-            "metrics",
-            multiple=True,
-            metavar="ID",
-            help="Metric of the final table; repeat for several.  [default map]",
-        ),
+        OUTPUT("--metric", "metrics", multiple=True, metavar="ID",
+               help="Metric of the final table; repeat for several.  [default map]"),
         JSON,
-    ]
+    ]  # fmt: skip
 
     def add(command: Callable[..., Any]) -> Callable[..., Any]:
         for option in reversed(options):
