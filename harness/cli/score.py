@@ -14,7 +14,6 @@ from harness.cli.rows import print_comparisons
 from harness.errors import HarnessError, unknown_name
 from harness.plugin.loading import load_registry
 from harness.plugin.metric_ids import declared_metric, metrics_with
-from harness.records.leftovers import remove_abandoned
 from harness.wording import counted
 
 if TYPE_CHECKING:
@@ -54,6 +53,7 @@ def command(
 ) -> None:
     """Compute metrics from the stored codes of finished runs. RUN is a run folder or the beginning of a hash."""
     from harness.execution.rescore import rescore, write_rescored
+    from harness.records.leftovers import remove_abandoned
     from harness.runtime.context import choose_device
 
     registry = load_registry(plugins)

@@ -23,12 +23,9 @@ from harness.cli.running.planned import show_plan
 from harness.cli.running.progress import PlainListener, make_listener
 from harness.cli.running.stopping import Stops, stop_signals
 from harness.errors import HarnessError, UnsavedError
-from harness.execution import Session
-from harness.execution.standing import Standing
 from harness.plugin.metric_ids import declared_metric
 from harness.plugin.parameters import read_values
 from harness.quantities import check_whole, seconds_of, size_of
-from harness.runtime.settings import MOST_THREADS, RunSettings
 from harness.wording import counted
 
 if TYPE_CHECKING:
@@ -116,7 +113,10 @@ def how_to_run(
         HarnessError: A value has no meaning, or the executor cannot be had.
     """
     from harness.api import HowToRun
+    from harness.execution import Session
+    from harness.execution.standing import Standing
     from harness.execution.sweep import carried_environment
+    from harness.runtime.settings import MOST_THREADS, RunSettings
 
     standing = Standing(options["overwrite"], options["since"]).checked()
     settings = RunSettings(
