@@ -68,7 +68,7 @@ def unknown_name(kind: str, name: str, known: Iterable[str], remark: str = "") -
         hint = f"known: {', '.join(names)}."
     else:
         hint = f"known: {', '.join(names[:30])} and {len(names) - 30} more."
-    return HarnessError(f"unknown {kind} {shortened(name)!r}: {hint}{' ' + remark if remark else ''}")
+    return HarnessError(f"unknown {kind} {shortened(name, 100)!r}: {hint}{' ' + remark if remark else ''}")
 
 
 def cut(text: str) -> str:

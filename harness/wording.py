@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 def counted(number: int, noun: str, nouns: str = "") -> str:
     """``1 run``, ``2 runs``; ``nouns`` where the plural takes more than an s."""
@@ -19,6 +21,12 @@ def shown(value: object, longest: int = 60) -> str:
 def shortened(text: str, longest: int = 200) -> str:
     """A text of a user for a message: its beginning, where it is long."""
     return text if len(text) <= longest else f"{text[: longest - 3]}..."
+
+
+def listed(names: Sequence[str], most: int = 8) -> str:
+    """Names from a file for a sentence: the first ones, each in quotes and not too long."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(shown(name) for name in names[:most]) + more
 
 
 CANNOT_WEIGH = "cannot weigh pairs"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness.wording import shown
+from harness.wording import listed, shown
 
 
 @pytest.mark.parametrize(
@@ -22,3 +22,9 @@ from harness.wording import shown
 )
 def test_values_of_files_are_shown_in_one_short_line(value, said):
     assert shown(value) == said
+
+
+def test_of_many_names_the_first_are_listed():
+    assert listed(["a", "b c"]) == "'a', 'b c'"
+    assert listed([*"abc", "long " * 100], most=2) == "'a', 'b' and 2 more"
+    assert listed(["long " * 100]) == "'" + ("long " * 12)[:59] + "..."

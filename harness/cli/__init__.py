@@ -10,7 +10,6 @@ import logging
 import os
 import sys
 from collections.abc import Mapping
-from contextlib import nullcontext
 from typing import Any
 
 import click
@@ -19,6 +18,7 @@ from harness.cli.leaving import exit_code, not_held_up
 from harness.cli.outlets import open_closed_streams, outlets
 from harness.cli.words import check_words
 from harness.errors import unknown_name
+from harness.text import one_line
 
 VERBS = {
     "run": ("harness.cli.running.run", "Train, evaluate, record and tabulate one cell or a grid of cells."),
@@ -107,7 +107,7 @@ class _Notes(logging.Handler):
     """Library warnings of the harness, as one line each on standard error."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        click.echo(f"note: {record.getMessage()}", err=True, color=True)
+        click.echo(f"note: {one_line(record.getMessage())}", err=True, color=True)
 
 
 def main() -> None:
@@ -126,8 +126,7 @@ def _command() -> None:
     # same cell up to ten times as slow (docs/benchmarks.md). It must be said before torch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     open_closed_streams()
-    completes = "_HARNESS_COMPLETE" in os.environ  # then click writes bytes, for the shell and not for people
-    with nullcontext() if completes else outlets():
+    with outlets():
         code = exit_code(_verb)
     sys.exit(code)
 

@@ -281,8 +281,8 @@ def _record(
     started: datetime,
 ) -> RunRecord:
     """The record of codes of another program, finished now."""
+    from harness.records.plausible import verdict, violation_notes
     from harness.records.schema import RunRecord
-    from harness.records.verdict import verdict, violation_notes
     from harness.retrieval.evaluate import definitions, failure_notes
     from harness.runtime.environment import environment
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 import click
 
 from harness.errors import HarnessError, text_of
-from harness.text import shortened
+from harness.text import one_line, shortened
 
 GRACE_SECONDS = 1.0
 """Threads may take so long to end by themselves; those of idle pools do, as the interpreter tells them to."""
@@ -101,9 +101,9 @@ def _report(error: BaseException) -> int:
     if isinstance(error, SystemExit) and not sentence:  # click's own, after a pipe was closed
         return error.code if isinstance(error.code, int) else 1
     if sentence:
-        click.echo(f"Error: {shortened(sentence)}", err=True, color=True)
+        click.echo(f"Error: {shortened(one_line(sentence))}", err=True, color=True)
         return 2
-    text = shortened(text_of(error))
+    text = shortened(one_line(text_of(error)))
     click.echo(
         f"Internal error ({type(error).__name__}): {text} - set HARNESS_DEBUG=1 to see where, and please report it.",
         err=True,

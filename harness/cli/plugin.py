@@ -83,7 +83,7 @@ def check(
     context.call_on_close(partial(logger.setLevel, logger.level))
     logger.setLevel(logging.ERROR)
     from harness.testing import bound_checks, subjects_of
-    from harness.testing.report import failures, printed, summary, told
+    from harness.testing.outcomes import failures, printed, summary, told
 
     chosen: dict[str, str] = {}
     for setting in settings:

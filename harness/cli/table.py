@@ -77,7 +77,7 @@ def command(
     docs/tables.md shows what else rows and columns can be, and what footnotes and marks mean.
     """
     from harness.report.tables.output import WITHOUT_RANKS, print_tables, style_of
-    from harness.report.tables.refusals import refusals
+    from harness.report.tables.reasons import refusals
     from harness.report.tables.request import TableRequest
 
     style = style_of(style, output, FORMATS)

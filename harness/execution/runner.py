@@ -27,8 +27,8 @@ from harness.noise.plan import class_changed, realised_rates
 from harness.noise.scores import detector_scores
 from harness.plugin.declarations import MetricDeclaration
 from harness.plugin.interfaces import Hasher, Need, PairTrust, TrainingPairs
+from harness.records.plausible import verdict, violation_notes
 from harness.records.schema import CellFacts, Failure, RunRecord
-from harness.records.verdict import verdict, violation_notes
 from harness.retrieval.evaluate import CodeTable, Evaluation, definitions, evaluate, failure_notes
 from harness.retrieval.sanity import means_not_finite
 from harness.runtime.context import Progress, RunContext, ignore_progress

@@ -19,7 +19,7 @@ from harness.execution.attempt import failed_without_a_word
 from harness.execution.standing import Standing
 from harness.execution.sweep_state import SweepState
 from harness.execution.worker import Assignment, Reply, adopt
-from harness.records.ends import End, ends_of
+from harness.records.index import End, ends_of
 from harness.records.schema import RunRecord, Status
 from harness.records.store import RunStore
 from harness.runtime.context import Progress

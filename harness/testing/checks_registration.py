@@ -308,8 +308,6 @@ def _takes(function: Callable[..., Any], name: str, arguments: str, method: bool
 def _accepts_parameters(target: type, declaration: Component) -> None:
     names = {parameter.name: parameter.default for parameter in declaration.parameters}
     names.update(dict.fromkeys(declaration.handed, ""))
-    if target.__init__ is object.__init__ and not names:
-        return
     try:
         inspect.signature(target).bind(**names)
     except TypeError as error:

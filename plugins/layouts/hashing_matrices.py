@@ -31,7 +31,7 @@ from harness import HarnessError
 from harness.data.absent import names_in
 from harness.data.class_labels import classes_of_column
 from harness.data.features.feature_file import table_from_arrays
-from harness.data.matrix_shapes import check_columns, check_numbers, check_rows
+from harness.data.matrix_shapes import check_columns, check_numbers, check_rows, holds_integers
 from harness.data.raw import ImageFiles, RawDataset
 from harness.data.table import FeatureTable
 from harness.files.paths_below import path_below, relative_parts
@@ -192,7 +192,7 @@ def _labels(array: NDArray, where: str) -> NDArray:
 
 def _classes(array: NDArray, where: str) -> NDArray[np.int64]:
     """Whole numbers."""
-    if array.dtype.kind not in "iubf" or not (np.isfinite(array) & (array == np.round(array))).all():
+    if not holds_integers(array):
         raise HarnessError(f"{where} must hold classes, a whole number for each item, not {array.dtype}.")
     return array.astype(np.int64)
 

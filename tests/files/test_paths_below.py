@@ -11,7 +11,7 @@ import pytest
 from harness.errors import HarnessError
 from harness.files.paths_below import file_name, path_below, pattern_parts, plain_name
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.parametrize("name", ["a", "a/b.txt", "./a", ".", "", "a/./b", "été/x y.jpg", "..a", "a..b/c"])

@@ -19,6 +19,7 @@ from harness.errors import HarnessError, unknown_name
 from harness.files.toml import Key, line_of, read_toml
 from harness.plugin.loading import Registry
 from harness.plugin.metric_ids import declared_metric
+from harness.wording import shown
 
 SHIPPED = Path(__file__).parent
 """Folder of the plans that come with the harness."""
@@ -300,7 +301,7 @@ def _sentence(keys: list[Key], details: Any) -> str:
         return f"the table [{name}] is missing: it names the methods, noise rates, ... of the grid"
     where = ".".join(str(key) for key in keys if isinstance(key, str))
     if kind in EXPECTED:
-        return f"{where}: expected {EXPECTED[kind].format_map(details.get('ctx', {}))}, not {details['input']!r}"
+        return f"{where}: expected {EXPECTED[kind].format_map(details.get('ctx', {}))}, not {shown(details['input'])}"
     return f"{where}: {str(details['msg']).removeprefix('Value error, ')}"
 
 

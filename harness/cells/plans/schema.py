@@ -17,6 +17,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationIn
 
 from harness.cells.command import MAY_BE_PATHS, OPTIONS, CellOption
 from harness.quantities import DIGITS
+from harness.wording import shown
 
 LONGEST_RANGE = 10_000
 """More training seeds are a slip of the keyboard."""
@@ -46,9 +47,14 @@ def path_of(text: str, folder: Path) -> Path:
     """A path as a plan writes it: relative to the plan's folder, with ``~`` and ``$VARIABLE``.
 
     Raises:
-        ValueError: A variable is not set.
+        ValueError: A variable is not set, there is no such user, or the system takes no such path.
     """
-    return folder / Path(_expanded(text)).expanduser()
+    try:
+        path = folder / Path(_expanded(text)).expanduser()
+        path.exists()
+    except (OSError, RuntimeError) as error:
+        raise ValueError(f"{shown(text)} cannot be used: {getattr(error, 'strerror', None) or error}") from error
+    return path
 
 
 def _expanded(text: str) -> str:
@@ -82,17 +88,17 @@ def _one(option: CellOption, value: Any, folder: Path) -> Any:
     if option.is_switch:
         if isinstance(value, bool):
             return value
-        raise ValueError(f"expected true or false, not {value!r}")
+        raise ValueError(f"expected true or false, not {shown(value)}")
     if option.read is float:
         if _is_number(value):
             return float(value)
-        raise ValueError(f"expected a number, not {value!r}")
+        raise ValueError(f"expected a number, not {shown(value)}")
     if option.read is int:
         if isinstance(value, int) and not isinstance(value, bool):
             return value
-        raise ValueError(f"expected a whole number, not {value!r}")
+        raise ValueError(f"expected a whole number, not {shown(value)}")
     if not isinstance(value, str) or not value.strip():
-        raise ValueError(f"expected a text, not {value!r}")
+        raise ValueError(f"expected a text, not {shown(value)}")
     if option.name == "dataset" and value.strip().endswith(".toml"):
         return str(path_of(value.strip(), folder))
     if option.name in MAY_BE_PATHS:
@@ -141,7 +147,8 @@ def _single(option: CellOption, value: Any, info: ValidationInfo) -> list[Any]:
 def _settings(value: Any) -> dict[str, list[str]]:
     """Values of ``--set`` as text; an empty list in the block of a method or data set takes a key away."""
     if not isinstance(value, dict):
-        raise ValueError(f'expected a table of KEY = VALUE, for example "hasher.beta" = [0.01, 0.1], not {value!r}')
+        example = '"hasher.beta" = [0.01, 0.1]'
+        raise ValueError(f"expected a table of KEY = VALUE, for example {example}, not {shown(value)}")
     found = {}
     for key, given in _flat(value):
         texts = [_text(key, part) for part in (given if isinstance(given, list) else [given])]
@@ -166,7 +173,7 @@ def _text(key: str, value: Any) -> str:
         return str(value)
     if isinstance(value, str) and value.strip():
         return value.strip()
-    raise ValueError(f"{key}: expected a number, a text, true or false, not {value!r}")
+    raise ValueError(f"{key}: expected a number, a text, true or false, not {shown(value)}")
 
 
 def _written(value: Any) -> str:

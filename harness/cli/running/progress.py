@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from harness.execution.sweep import Refusal
     from harness.execution.sweep_state import SweepState
     from harness.execution.worker_state import WorkerState
-    from harness.records.ends import End
+    from harness.records.index import End
     from harness.records.schema import RunRecord
     from harness.runtime.context import Progress
 
