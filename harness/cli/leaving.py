@@ -77,7 +77,7 @@ def exit_code(act: Callable[[], object]) -> int:
         click.echo("Stopped.", err=True)
         return 130
     except click.ClickException as error:
-        error.message = shortened(error.message)
+        error.message = shortened(error.message)  # type: ignore[misc]  # final in click, which shows nothing else
         error.show()
         return error.exit_code
     except click.exceptions.Exit as exit_request:

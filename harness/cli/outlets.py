@@ -156,7 +156,7 @@ def bars_shown(unit: str) -> Iterator[Callable[[str, int, int | None], None]]:
     Args:
         unit: "bytes", or "items".
     """
-    if not click.get_text_stream("stderr").isatty():
+    if not sys.stderr.isatty():
         yield lambda what, done, total: None
         return
     from rich import progress

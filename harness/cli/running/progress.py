@@ -313,7 +313,7 @@ def make_listener(state: SweepState | None, total: int, in_process: bool) -> Ite
         total: Cells.
         in_process: Cells run one by one in this process.
     """
-    terminal = click.get_text_stream("stderr").isatty()
+    terminal = sys.stderr.isatty()
     if not terminal:
         yield PlainListener() if in_process else LineListener(total)
         return
