@@ -13,14 +13,14 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from harness.cells.cell import CellRequest
+from harness.cells.request import CellRequest
 from harness.cells.workbench import Job, Workbench
 from harness.execution import Executor, Session
-from harness.execution.shards import shard as part_of
-from harness.execution.standing import Standing
-from harness.execution.sweep import Listener, Refusal, Result, Sweep, ends_of_jobs, prepare_all, run_sweep
+from harness.execution.cells_to_run import Standing, ends_of_jobs
+from harness.execution.cells_to_run import shard as part_of
+from harness.execution.sweep import Listener, Refusal, Result, Sweep, prepare_all, run_sweep
 from harness.execution.sweep_state import InvocationFile, PlannedCell, SweepState, begin_invocation, open_state
-from harness.execution.trackers.choice import choose_trackers
+from harness.execution.trackers.group import choose_trackers
 from harness.plugin.loading import Registry
 from harness.records.store import RunStore
 from harness.runtime.context import check_device_name, choose_device

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable
 from pathlib import Path
 
-from harness.wording import shortened
+from harness.text import shortened
 
 LONGEST_TEXT = 2000
 """Characters of an error's text, or of a line of a log, that are kept: a record must stay readable."""

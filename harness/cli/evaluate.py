@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cells.cell import content_hash
 from harness.cli.json_output import print_json
 from harness.cli.options import JSON, RESULTS
 from harness.cli.rows import print_comparisons
@@ -84,7 +83,7 @@ def command(
     database_image_codes, database_text_codes, query_labels, database_labels, query_ids, database_ids.
     """
     from harness.cells.checks import check_shares_and_seeds
-    from harness.execution.runner import evaluation_arrays
+    from harness.execution.results import evaluation_arrays
     from harness.files.npz import read_npz
     from harness.records.schema import facts_of
     from harness.records.store import RunStore
@@ -101,11 +100,13 @@ def command(
     arrays = read_npz(codes, "--codes", ARRAYS.__contains__)
     table = code_table(arrays, f"--codes {codes}", None if coded is None else coded.labels_by_id())
     facts = _facts(said, coded, table, name or codes.stem, seed)
-    cell_facts = facts_of(facts, f"--codes {codes}{f', --cell {cell}' if cell else ''}")
+    # Where a cell is named, only what its file says can have a wrong type.
+    where = f"--cell {cell} is damaged" if cell else f"--codes {codes}"
+    cell_facts = facts_of(facts, where)
     blocks = _query_blocks(arrays, coded, table)
     store.check_writable()
     evaluation = evaluate(table, declared)
-    record = _record(codes, facts, cell_facts, coded, table, evaluation, declared, started)
+    record = _record(codes, where, facts, cell_facts, coded, table, evaluation, declared, started)
     folder = store.write(record, {**evaluation_arrays(table, evaluation), **blocks})
     for remark in evaluation.remarks:
         click.echo(f"note: {remark}", err=True)
@@ -272,6 +273,7 @@ def _facts(said: dict[str, Any], coded: CodedCell | None, table: CodeTable, name
 
 def _record(
     codes: Path,
+    where: str,
     facts: dict[str, Any],
     cell_facts: CellFacts,
     coded: CodedCell | None,
@@ -280,10 +282,11 @@ def _record(
     declared: Sequence[MetricDeclaration],
     started: datetime,
 ) -> RunRecord:
-    """The record of codes of another program, finished now."""
-    from harness.records.plausible import verdict, violation_notes
-    from harness.records.schema import RunRecord
-    from harness.retrieval.evaluate import definitions, failure_notes
+    """The record of codes of another program, finished now; a mistake in it comes from the file of the cell."""
+    from pydantic import ValidationError
+
+    from harness.execution.results import evaluated_record
+    from harness.records.schema import first_mistake
     from harness.runtime.environment import environment
 
     identity = {
@@ -292,30 +295,14 @@ def _record(
         "data": coded.data if coded else None,
         "plan": coded.imported_plan if coded else None,
     }
-    status, error = verdict(evaluation.violations)
-    return RunRecord(
-        hash=content_hash(identity),
-        status=status,
-        cell=cell_facts,
-        metrics={**evaluation.metrics, "detector": {}, "noise": {"requested": facts["noise"]}},
-        metric_definitions=definitions(declared),
-        queries=evaluation.queries,
-        identity=identity,
-        plan=coded.plan if coded else None,
-        notes=[
-            f"codes of another program, read from {codes}",
-            *evaluation.remarks,
-            *failure_notes(evaluation),
-            *violation_notes(evaluation.violations),
-        ],
-        timings={},
-        cost={},
-        environment=environment(None),
-        started=started.isoformat(timespec="milliseconds"),
-        finished=datetime.now(UTC).isoformat(timespec="milliseconds"),
-        command="",
-        error=error,
-    )
+    try:
+        return evaluated_record(
+            evaluation, declared, identity, cell_facts, others={"detector": {}, "noise": {"requested": facts["noise"]}},
+            notes=[f"codes of another program, read from {codes}"], plan=coded.plan if coded else None,
+            environment=environment(None), started=started,
+        )  # fmt: skip
+    except ValidationError as error:
+        raise HarnessError(f"{where}: {first_mistake(error)}.") from error
 
 
 def _fingerprint(table: CodeTable) -> str:

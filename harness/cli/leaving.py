@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 import click
 
 from harness.errors import HarnessError, text_of
-from harness.text import one_line, shortened
+from harness.text import one_line, without_long_words
 
 GRACE_SECONDS = 1.0
 """Threads may take so long to end by themselves; those of idle pools do, as the interpreter tells them to."""
@@ -77,7 +77,7 @@ def exit_code(act: Callable[[], object]) -> int:
         click.echo("Stopped.", err=True)
         return 130
     except click.ClickException as error:
-        error.message = shortened(error.message)  # type: ignore[misc]  # final in click, which shows nothing else
+        error.message = without_long_words(error.message)  # type: ignore[misc]  # final in click, which shows nothing else
         error.show()
         return error.exit_code
     except click.exceptions.Exit as exit_request:
@@ -101,9 +101,9 @@ def _report(error: BaseException) -> int:
     if isinstance(error, SystemExit) and not sentence:  # click's own, after a pipe was closed
         return error.code if isinstance(error.code, int) else 1
     if sentence:
-        click.echo(f"Error: {shortened(one_line(sentence))}", err=True, color=True)
+        click.echo(f"Error: {without_long_words(one_line(sentence))}", err=True, color=True)
         return 2
-    text = shortened(one_line(text_of(error)))
+    text = without_long_words(one_line(text_of(error)))
     click.echo(
         f"Internal error ({type(error).__name__}): {text} - set HARNESS_DEBUG=1 to see where, and please report it.",
         err=True,

@@ -13,7 +13,7 @@ from harness.cli.rows import print_columns
 from harness.errors import HarnessError, unknown_name
 from harness.plugin.declarations import BackboneDeclaration, Component, DatasetDeclaration, MetricDeclaration
 from harness.plugin.loading import KINDS, load_registry
-from harness.wording import counted
+from harness.text import counted
 
 LISTED = (
     "methods", "detectors", "hashers", "objectives", "backbones", "datasets", "readers", "metrics", "protocols",

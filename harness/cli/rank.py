@@ -14,7 +14,7 @@ from harness.cli.json_output import print_json
 from harness.cli.options import RESULTS
 from harness.cli.rows import print_rows
 from harness.errors import HarnessError, unknown_name
-from harness.wording import counted
+from harness.text import counted
 
 if TYPE_CHECKING:
     from harness.report.statistics.block_scores import BlockScores

@@ -14,7 +14,7 @@ from harness.cli.rows import print_comparisons
 from harness.errors import HarnessError, unknown_name
 from harness.plugin.loading import load_registry
 from harness.plugin.metric_ids import declared_metric, metrics_with
-from harness.wording import counted
+from harness.text import counted
 
 if TYPE_CHECKING:
     from harness.records.store import StoredRun

@@ -13,7 +13,7 @@ from harness.cli.results import records
 from harness.errors import HarnessError, unknown_name
 from harness.plugin.loading import Registry, load_registry
 from harness.plugin.metric_ids import declared_metric
-from harness.wording import counted
+from harness.text import counted
 
 if TYPE_CHECKING:
     import pandas as pd

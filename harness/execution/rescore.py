@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from harness.errors import HarnessError
-from harness.execution.runner import evaluation_arrays
+from harness.execution.results import evaluation_arrays
 from harness.files.npz import read_npz
 from harness.plugin.declarations import MetricDeclaration
 from harness.records.plausible import NOTE as NOT_VALID

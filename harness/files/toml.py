@@ -15,8 +15,7 @@ from typing import Any
 
 from harness.errors import HarnessError
 from harness.files.text_file import read_text_file
-from harness.text import one_line, printable
-from harness.wording import shortened
+from harness.text import one_line, printable, shortened
 
 DEEPEST = 20
 """Tables and lists within each other; a plan needs five."""

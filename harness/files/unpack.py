@@ -17,7 +17,7 @@ from typing import IO
 
 from harness.errors import HarnessError
 from harness.files.paths_below import relative_parts
-from harness.wording import shortened
+from harness.text import shortened
 
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 """Endings of names of archives that are unpacked here."""

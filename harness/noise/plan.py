@@ -22,7 +22,7 @@ from harness.plugin.declarations import ProtocolDeclaration
 from harness.plugin.interfaces import PairsToCorrupt
 from harness.quantities import LARGEST_INTEGER
 from harness.runtime.seeding import numpy_generator
-from harness.wording import shown
+from harness.text import shown
 
 FORMAT = 1
 KINDS = {"trusted": ("b", "bool"), "wrong": ("b", "bool"), "replaced": ("U", "strings")}

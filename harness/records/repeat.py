@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from harness.cells.cell import CellRequest
 from harness.cells.command import request_of
 from harness.cells.identity import differences
+from harness.cells.request import CellRequest
 from harness.errors import HarnessError
 from harness.records.schema import RunRecord
 

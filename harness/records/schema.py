@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, 
 from harness.cells.cell import MOST_BITS, SCHEMA
 from harness.errors import HarnessError
 from harness.quantities import LARGEST_INTEGER
-from harness.wording import shown
+from harness.text import shown
 
 
 def _moment(text: str) -> str:

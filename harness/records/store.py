@@ -25,7 +25,7 @@ from harness.files.whole_file import read_plain_file
 from harness.records.leftovers import clear_aside, is_near, put_back, remove_abandoned, step_aside
 from harness.records.run_files import array_bytes, model_bytes, run_folder, run_place, sync_folder, write_file
 from harness.records.walk import walk
-from harness.wording import shortened
+from harness.text import shortened
 
 if TYPE_CHECKING:
     import numpy as np

@@ -13,7 +13,7 @@ from typing import Any
 
 from harness.errors import HarnessError, unknown_name
 from harness.records.index_tables import quoted
-from harness.wording import shortened
+from harness.text import shortened
 
 _TOKEN = re.compile(
     r"""\s*(?:

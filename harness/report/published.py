@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from harness.cells.methods import DEFAULT_PRESET, MethodRequest, resolve_method
+from harness.cells.methods import resolve_method
+from harness.cells.request import DEFAULT_PRESET, MethodRequest
 from harness.errors import HarnessError, unknown_name
 from harness.files.toml import Key, line_of, read_toml
 from harness.plugin.metric_ids import declared_metric

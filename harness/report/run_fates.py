@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from harness.report.frame import SETTING
-from harness.wording import counted
+from harness.text import counted
 
 EARLIER_CODE = "earlier code"
 REPEATED = "repeated"

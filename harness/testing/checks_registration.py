@@ -12,7 +12,8 @@ from collections.abc import Callable
 from typing import Any
 
 from harness import HARNESS_API
-from harness.cells.methods import MethodRequest, resolve_method
+from harness.cells.methods import resolve_method
+from harness.cells.request import MethodRequest
 from harness.errors import HarnessError
 from harness.plugin.declarations import Component, HasherDeclaration, MetricDeclaration
 from harness.plugin.interfaces import Need

@@ -79,8 +79,7 @@ def _run(
     change_data: Callable[[CellData], CellData] = lambda data: data,
 ) -> _RealRun:
     """Run the subject; the feature file, or the cell's data once they are assembled, can be changed."""
-    from harness.cells.cell import CellRequest
-    from harness.cells.methods import MethodRequest
+    from harness.cells.request import CellRequest, MethodRequest
     from harness.cells.workbench import Workbench
 
     method, size = subject.method(), size_for(subject)

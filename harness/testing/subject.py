@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness.cells.methods import DEFAULT_PRESET, ROLES, MethodRequest, ResolvedMethod, resolve_method
+from harness.cells.methods import ROLES, ResolvedMethod, resolve_method
+from harness.cells.request import DEFAULT_PRESET, MethodRequest
 from harness.errors import HarnessError, unknown_name
 from harness.files.regular_file import require_regular
 from harness.plugin.interfaces import Need, Phase, Recipe

@@ -11,9 +11,9 @@ from harness.errors import HarnessError
 from harness.plugin.interfaces import Batch, Evidence, Learner, PairTrust, Phase, TrainingPairs
 from harness.runtime.context import RunContext
 from harness.runtime.seeding import OwnRandomness
+from harness.text import counted
 from harness.training.batches import batches
 from harness.training.trust import outside, refuse_outside, trust_of_shape, weight_of_shape
-from harness.wording import counted
 
 if TYPE_CHECKING:
     import torch

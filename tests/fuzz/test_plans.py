@@ -8,10 +8,10 @@ from fuzz.answers import answered
 from fuzz.hostile import as_toml, files
 from hypothesis import given, settings
 
-from harness.cells.cell import CellRequest
 from harness.cells.command import command_of, request_of
 from harness.cells.plans.file import Plan, read_plan
 from harness.cells.plans.values import checked_requests
+from harness.cells.request import CellRequest
 from harness.plugin.loading import load_registry
 
 VALID: dict[str, Any] = {

@@ -7,8 +7,7 @@ from typing import Any
 
 import click
 
-from harness.cells.cell import CellRequest
-from harness.cells.methods import MethodRequest
+from harness.cells.request import CellRequest, MethodRequest
 from harness.cli.data import DATA_ROOT, REHASH, read_files_again
 from harness.cli.json_output import print_json
 from harness.cli.options import JSON, PLUGIN, default_data_root

@@ -9,10 +9,10 @@ from typing import Any
 
 import click
 
-from harness.cells.command import OPTIONS, CellOption
+from harness.cells.options import CellOption
+from harness.cells.request import OPTIONS
 from harness.cli import axes
-from harness.cli.option_groups import GroupedCommand
-from harness.cli.options import RESULTS, cell_options, requests_of
+from harness.cli.options import RESULTS, GroupedCommand, cell_options, requests_of
 from harness.errors import HarnessError, unknown_name
 from harness.plugin.loading import load_registry
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cells.command import OPTIONS
+from harness.cells.request import OPTIONS
 from harness.cli import LazyGroup
 from harness.cli.json_output import print_json
 from harness.cli.options import CELL_OPTIONS, JSON, requests_of
 from harness.quantities import spoken_time
 
 if TYPE_CHECKING:
-    from harness.cells.cell import CellRequest
+    from harness.cells.request import CellRequest
     from harness.data.features.cache_entries import Entry
 
 MODULES = {
@@ -130,5 +130,5 @@ def feature_requests(options: Mapping[str, Any]) -> list[CellRequest]:
     Raises:
         HarnessError: A value cannot be read.
     """
-    complete = {option.name: () if option.axis or option.name == "features" else None for option in OPTIONS}
+    complete = {option.name: () if option.varies is not None else None for option in OPTIONS}
     return requests_of({**complete, **options, "method": ("none",)})

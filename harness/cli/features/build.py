@@ -9,8 +9,7 @@ import click
 from harness.cli.data import REHASH, read_files_again
 from harness.cli.features import feature_options, feature_requests, jsonable_use
 from harness.cli.json_output import print_json
-from harness.cli.option_groups import GroupedCommand
-from harness.cli.options import JSON
+from harness.cli.options import JSON, GroupedCommand
 from harness.cli.running.progress import make_listener
 from harness.plugin.loading import load_registry
 

@@ -9,7 +9,7 @@ import click
 
 from harness.cli.data import REHASH, read_files_again
 from harness.cli.features import feature_options, feature_requests
-from harness.cli.option_groups import GroupedCommand
+from harness.cli.options import GroupedCommand
 from harness.errors import HarnessError
 from harness.plugin.loading import load_registry
 

@@ -14,7 +14,7 @@ from harness.cli.options import JSON, PLUGIN
 from harness.errors import HarnessError
 from harness.plugin.loading import load_registry
 from harness.quantities import seconds_of, size_of
-from harness.wording import counted
+from harness.text import counted
 
 if TYPE_CHECKING:
     from harness.data.features.cache_entries import Entry

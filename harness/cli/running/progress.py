@@ -13,7 +13,7 @@ import click
 
 from harness.cli.outlets import console, shown
 from harness.quantities import spoken_time
-from harness.wording import counted
+from harness.text import counted
 
 if TYPE_CHECKING:
     from harness.cells.workbench import Job

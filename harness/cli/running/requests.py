@@ -16,8 +16,7 @@ import click
 
 from harness.cli.axes import texts
 from harness.cli.json_output import print_json
-from harness.cli.option_groups import OUTPUT, RUNNING
-from harness.cli.options import JSON, RESULTS, results_option
+from harness.cli.options import JSON, OUTPUT, RESULTS, RUNNING, results_option
 from harness.cli.outlets import bars_shown
 from harness.cli.running.planned import show_plan
 from harness.cli.running.progress import PlainListener, make_listener
@@ -26,7 +25,7 @@ from harness.errors import HarnessError, UnsavedError
 from harness.plugin.metric_ids import declared_metric
 from harness.plugin.parameters import read_values
 from harness.quantities import check_whole, seconds_of, size_of
-from harness.wording import counted
+from harness.text import counted
 
 if TYPE_CHECKING:
     from harness.api import HowToRun, Prepared
@@ -114,7 +113,7 @@ def how_to_run(
     """
     from harness.api import HowToRun
     from harness.execution import Session
-    from harness.execution.standing import Standing
+    from harness.execution.cells_to_run import Standing
     from harness.execution.sweep import carried_environment
     from harness.runtime.settings import MOST_THREADS, RunSettings
 

@@ -7,8 +7,7 @@ from typing import Any
 import click
 
 from harness.cells.applicability import only_what_applies
-from harness.cli.option_groups import METHOD, GroupedCommand
-from harness.cli.options import cell_options, requests_of
+from harness.cli.options import METHOD, GroupedCommand, cell_options, requests_of
 from harness.cli.running.requests import how_to_run, metric_ids_of, run_or_show, running_options
 from harness.plugin.loading import load_registry
 

@@ -16,7 +16,7 @@ from harness.cli.options import JSON, RESULTS, results_option
 from harness.cli.outlets import console, shown
 from harness.errors import HarnessError
 from harness.quantities import spoken_time
-from harness.wording import counted
+from harness.text import counted
 
 if TYPE_CHECKING:
     from harness.execution.sweep_state import Invocation, SweepState

@@ -7,10 +7,8 @@ from typing import Any
 
 import click
 
-from harness.cells.cell import CellRequest
-from harness.cells.methods import MethodRequest
-from harness.cli.option_groups import DATA, RUNNING, GroupedCommand
-from harness.cli.options import PLUGIN, default_data_root
+from harness.cells.request import CellRequest, MethodRequest
+from harness.cli.options import DATA, PLUGIN, RUNNING, GroupedCommand, default_data_root
 from harness.cli.running.requests import how_to_run, metric_ids_of, run_or_show, running_options
 from harness.plugin.loading import load_registry
 
@@ -36,7 +34,7 @@ def command(ctx: click.Context, /, plan: str, shard: str | None, **options: Any)
     from harness.api import prepare
     from harness.cells.plans.file import read_plan
     from harness.cells.plans.values import checked_requests
-    from harness.execution.shards import read_shard
+    from harness.execution.cells_to_run import read_shard
 
     part = None if shard is None else read_shard(shard)
     read = read_plan(plan)

@@ -18,7 +18,7 @@ from harness.data.splits import check_split
 from harness.data.table import FeatureTable, check_captions_cover
 from harness.errors import HarnessError
 from harness.files.npz import names_in_npz, read_npz
-from harness.wording import listed
+from harness.text import listed
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ import pandas as pd
 from harness.errors import HarnessError, unknown_name
 from harness.report.frame import plain
 from harness.report.statistics.selection import PLACE, Selection, told
-from harness.wording import counted
+from harness.text import counted
 
 CONDITION = (*PLACE, "direction")
 """What sets two scores of one row apart."""

@@ -18,7 +18,7 @@ from harness.report.statistics.selection import (
     described,
     differences,
 )
-from harness.wording import counted
+from harness.text import counted
 
 FIRST = ("dataset", "noise", "direction", "bits")
 """Columns that every line shows; others only where they differ between lines."""

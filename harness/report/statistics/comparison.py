@@ -24,7 +24,7 @@ from harness.report.statistics.samples import (
     runs_by_seed,
     samples,
 )
-from harness.wording import counted
+from harness.text import counted
 
 TESTS = ("queries", "seeds")
 

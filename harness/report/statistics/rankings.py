@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from harness.errors import HarnessError, unknown_name
 from harness.report.statistics.paired_tests import holm
-from harness.wording import counted
+from harness.text import counted
 
 Floats = NDArray[np.float64]
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from harness.report.statistics.bootstrap import RESAMPLES, mean_of, percentiles, resampled_means
 from harness.report.statistics.samples import FinishedRun, Samples, Seeds, Term, records_of, runs_by_seed, samples
-from harness.wording import counted
+from harness.text import counted
 
 Floats = NDArray[np.float64]
 

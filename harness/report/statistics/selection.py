@@ -13,7 +13,7 @@ from harness.errors import HarnessError, unknown_name
 from harness.records.facts import FACTS, SETTING
 from harness.report.frame import DIRECTIONS, plain
 from harness.report.run_fates import EARLIER_CODE, REPEATED, with_fates
-from harness.wording import counted
+from harness.text import counted
 
 PLACE = (*SETTING, "noise")
 """Columns in which two runs must be equal to be comparable; only seeds and method may differ."""

@@ -17,7 +17,7 @@ from harness.report.tables.reasons import Columns, explain_missing
 from harness.report.tables.remarks import Place, Remarks
 from harness.report.tables.table import Key, Note, Table
 from harness.report.tables.titles import give_titles
-from harness.wording import CANNOT_WEIGH, counted
+from harness.text import CANNOT_WEIGH, counted
 
 TOLD_FACTS = ("notes", "detector_reason", "error", "error_kind", "noise_plan", "device", "host")
 """Columns of the index that footnotes need beside the facts of every frame."""

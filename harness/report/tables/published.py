@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from harness.cells.methods import DEFAULT_PRESET
+from harness.cells.request import DEFAULT_PRESET
 from harness.errors import HarnessError
 from harness.report.frame import plain
 from harness.report.tables.axes import in_order, without_weights

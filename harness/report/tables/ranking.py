@@ -17,7 +17,7 @@ import pandas as pd
 
 from harness.report.tables.axes import AXES
 from harness.report.tables.table import BEST, SECOND, Key, Note, Table, TableCell
-from harness.wording import counted
+from harness.text import counted
 
 ALPHA = 0.05
 MARKS = {"seeds": "*", "queries": "°"}

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.cells.cell import CellRequest
-from harness.cells.methods import MethodRequest
 from harness.cells.plans.file import read_plan, shipped_plans
 from harness.cells.plans.values import checked_requests
+from harness.cells.request import CellRequest, MethodRequest
 from harness.errors import HarnessError
 from harness.plugin.loading import load_registry
 
