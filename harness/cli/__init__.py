@@ -9,10 +9,16 @@ import importlib
 import logging
 import os
 import sys
+from collections.abc import Mapping
+from typing import Any
 
 import click
 
-from harness.text import one_line, without_long_words
+from harness.cli.leaving import exit_code, not_held_up
+from harness.cli.outlets import open_closed_streams, outlets
+from harness.cli.words import check_words
+from harness.errors import unknown_name
+from harness.text import one_line
 
 VERBS = {
     "run": ("harness.cli.running.run", "Train, evaluate, record and tabulate one cell or a grid of cells."),
@@ -36,36 +42,56 @@ VERBS = {
 
 
 class LazyGroup(click.Group):
-    """A group that imports a verb's module only when that verb is used."""
+    """Verbs of the group's own file, and verbs whose modules are imported when they are used.
+
+    Args:
+        modules: Verb to the module that holds it, as a click command named ``command``.
+        lines: Verb to its help in one line, which spares the help of the group the import of all modules; without them
+            the modules are asked, which must import nothing heavy then.
+        settings: As of :class:`click.Group`.
+    """
+
+    def __init__(self, *, modules: Mapping[str, str], lines: Mapping[str, str] | None = None, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.modules = modules
+        self.lines = lines
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """All verbs, in the order of a working day."""
-        return list(VERBS)
+        """The verbs of the group's own file, then the others in the order given."""
+        return [*super().list_commands(ctx), *self.modules]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The verb's command."""
-        if cmd_name not in VERBS:
-            return None
-        command: click.Command = importlib.import_module(VERBS[cmd_name][0]).command
-        return command
+        if cmd_name in self.modules:
+            command: click.Command = importlib.import_module(self.modules[cmd_name]).command
+            return command
+        return super().get_command(ctx, cmd_name)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """As click does, with a suggestion for an unknown verb."""
-        if args and not args[0].startswith("-") and args[0] not in VERBS:
-            from harness.errors import unknown_name
-
-            raise click.UsageError(str(unknown_name("verb", args[0], VERBS)), ctx)
+        known = self.list_commands(ctx)
+        if args and not args[0].startswith("-") and args[0] not in known:
+            what = f"verb of harness {ctx.info_name}" if ctx.parent else "verb"
+            raise click.UsageError(str(unknown_name(what, args[0], known)), ctx)
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Verbs with their one-line help, without importing them."""
+        """Verbs with their help in one line, without importing them where the lines were given."""
+        if self.lines is None:
+            super().format_commands(ctx, formatter)
+            return
         with formatter.section("Commands"):
-            formatter.write_dl([(verb, text) for verb, (_, text) in VERBS.items()])
+            formatter.write_dl(list(self.lines.items()))
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(
+    cls=LazyGroup,
+    modules={verb: module for verb, (module, _) in VERBS.items()},
+    lines={verb: line for verb, (_, line) in VERBS.items()},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
 @click.version_option(package_name="noisy-hashing-harness", prog_name="harness")
 def cli() -> None:
     """Benchmark harness for unsupervised cross-modal hashing under noisy image-text pairs.
@@ -86,16 +112,12 @@ class _Notes(logging.Handler):
 
 def main() -> None:
     """Entry point of the ``harness`` script: the process ends with the command."""
-    from harness.cli.leaving import not_held_up
-
     with not_held_up():
         _command()
 
 
 def _command() -> None:
     """Run the command line: errors become one sentence and an exit code."""
-    from harness.cli.outlets import open_closed_streams, outlets
-
     logger = logging.getLogger("harness")
     logger.propagate = False
     logger.handlers = [_Notes()]
@@ -105,90 +127,13 @@ def _command() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     open_closed_streams()
     with outlets():
-        code = _exit_code(sys.argv[1:])
+        code = exit_code(_verb)
     sys.exit(code)
 
 
-def _exit_code(words: list[str]) -> int:
-    """Run one command line.
-
-    Args:
-        words: It, without the name of the program.
-
-    Returns:
-        0 or what the verb says; 2 where the user or the system can mend it, 70 where nobody but we can, 130 where the
-        user stopped it.
-    """
-    try:
-        from harness.cli.words import check_words
-
-        check_words(words)
-        # "color" leaves colours in texts to the outlets; click would take them out of what names contain.
-        code = cli.main(words, prog_name="harness", standalone_mode=False, color=True)
-        sys.stdout.flush()  # what was printed past click may wait in the buffer
-    except (click.exceptions.Abort, KeyboardInterrupt):
-        click.echo("Stopped.", err=True)
-        return 130
-    except click.ClickException as error:
-        error.message = without_long_words(error.message)
-        error.show()
-        return error.exit_code
-    except click.exceptions.Exit as exit_request:
-        return exit_request.exit_code
-    except BrokenPipeError:  # `harness list methods | head`
-        return 1
-    except BaseException as error:  # a plugin may raise any kind of it
-        return _report(error)
-    return code if isinstance(code, int) else 0
-
-
-def _report(error: BaseException) -> int:
-    """One sentence for a mistake of a user or a plugin, or trouble of the system (exit code 2), otherwise how to see
-    more (70).
-    """
-    from harness.errors import text_of
-
-    if os.environ.get("HARNESS_DEBUG"):
-        import traceback
-
-        traceback.print_exc()
-    sentence = _sentence(error)
-    if isinstance(error, SystemExit) and not sentence:  # click's own, after a pipe was closed
-        return error.code if isinstance(error.code, int) else 1
-    if sentence:
-        click.echo(f"Error: {without_long_words(one_line(sentence))}", err=True, color=True)
-        return 2
-    text = without_long_words(one_line(text_of(error)))
-    click.echo(
-        f"Internal error ({type(error).__name__}): {text} - set HARNESS_DEBUG=1 to see where, and please report it.",
-        err=True,
-        color=True,
-    )
-    return 70
-
-
-def _sentence(error: BaseException) -> str:
-    """What the user can do about an error; "" where it is none of theirs."""
-    from harness.errors import HarnessError
-
-    where_it_came_up = "set HARNESS_DEBUG=1 to see where"
-    if isinstance(error, HarnessError):
-        return str(error)
-    from harness.plugin.loading import failure_of_plugin
-
-    of_plugin = failure_of_plugin(error)
-    if of_plugin:
-        return of_plugin
-    if isinstance(error, OSError) and error.strerror:
-        named = " and ".join(repr(str(name)) for name in (error.filename, error.filename2) if name is not None)
-        if named:
-            return f"{named} cannot be used: {error.strerror}."
-        return f"the system refused: {error.strerror}; {where_it_came_up}."
-    if isinstance(error, MemoryError):
-        return f"there is not enough memory: take smaller data, or a machine with more; {where_it_came_up}."
-    if isinstance(error, RecursionError):
-        return f"something that was given is nested too deeply; {where_it_came_up}."
-    if isinstance(error, UnicodeEncodeError):
-        wrong = error.object[error.start : error.end]
-        return f"{wrong!r} is no valid Unicode: rename what is called so; {where_it_came_up}."
-    return ""
+def _verb() -> object:
+    """Run the verb that the words of this process name."""
+    words = sys.argv[1:]
+    check_words(words)
+    # "color" leaves colours in texts to the outlets; click would take them out of what names contain.
+    return cli.main(words, prog_name="harness", standalone_mode=False, color=True)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from harness.cli import statistics_options as shared
+from harness.cli.axes import texts
 from harness.cli.json_output import print_json
 from harness.cli.options import RESULTS
 from harness.cli.rows import print_rows
+from harness.errors import unknown_name
 from harness.quantities import LARGEST_INTEGER
 
 if TYPE_CHECKING:
@@ -71,8 +74,6 @@ def command(
     models differ, "p seeds" whether the methods do; Holm's correction is over the lines of the table. See
     docs/statistics.md.
     """
-    from harness.cli.axes import texts
-    from harness.errors import unknown_name
     from harness.report.statistics.compared_settings import FIRST, compared_settings, gathered_notes, telling_columns
     from harness.report.statistics.selection import PLACE, row_named, select
 
@@ -126,16 +127,16 @@ def _setting(name: str, line: Line) -> str:
 
 
 def _cells(line: Line) -> list[str]:
-    found = line.comparison
+    compared = line.comparison
 
     def value(number: float | None, sign: str = "") -> str:
         return "-" if number is None else f"{number:{sign}.4f}"
 
-    interval = "-" if found.low is None else f"{found.low:+.4f} to {found.high:+.4f}"
-    seeds = f"{found.n_seeds} data" if found.n_data_seeds > 1 else str(found.n_seeds)
+    interval = "-" if compared.low is None else f"{compared.low:+.4f} to {compared.high:+.4f}"
+    seeds = f"{compared.n_seeds} data" if compared.n_data_seeds > 1 else str(compared.n_seeds)
     return [
-        value(found.mean_a), value(found.mean_b), value(found.effect, "+"), interval, _p(found.p_queries),
-        _p(line.holm_queries), _p(found.p_seeds), _p(line.holm_seeds), seeds, f"{found.smallest_p:.3g}",
+        value(compared.mean_a), value(compared.mean_b), value(compared.effect, "+"), interval, _p(compared.p_queries),
+        _p(line.holm_queries), _p(compared.p_seeds), _p(line.holm_seeds), seeds, f"{compared.smallest_p:.3g}",
     ]  # fmt: skip
 
 
@@ -145,13 +146,11 @@ def _p(p: float | None) -> str:
 
 def _numbers(line: Line) -> dict[str, Any]:
     """Everything of a line, in full."""
-    from dataclasses import asdict
-
-    found = asdict(line.comparison)
-    notes = found.pop("notes")
+    comparison = asdict(line.comparison)
+    notes = comparison.pop("notes")
     return {
         **line.setting,
-        **found,
+        **comparison,
         "p_queries_holm": line.holm_queries,
         "p_seeds_holm": line.holm_seeds,
         "notes": " ".join(notes),

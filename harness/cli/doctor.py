@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.options import RESULTS, default_data_root
+from harness.errors import HarnessError
+from harness.plugin.loading import load_registry
 
 if TYPE_CHECKING:
     from harness.data.cards import DatasetCard
@@ -33,8 +35,6 @@ def command(ctx: click.Context, results: Path) -> None:
 
 
 def _checks(results: Path) -> Iterator[tuple[bool | None, str, str]]:
-    from harness.errors import HarnessError
-    from harness.plugin.loading import load_registry
     from harness.runtime.environment import processor, versions
 
     for library, version in versions().items():
@@ -80,7 +80,7 @@ def _dataset(card: DatasetCard, root: Path | None) -> tuple[bool | None, str, st
     """Whether the files of a data set are there."""
     from harness.data.sets.folder import found_word
 
-    found = found_word(card.model_dump(), root)
+    presence = found_word(card.model_dump(), root)
     remark = {
         "yes": "found",
         "in part": f"in part: `harness data check {card.name}` says what is missing",
@@ -88,7 +88,7 @@ def _dataset(card: DatasetCard, root: Path | None) -> tuple[bool | None, str, st
         "no data root": "no data root; needed for this data set only",
         "any folder": "any folder, with --data-root",
     }
-    return found in ("yes", "made on the spot") or None, f"dataset {card.name}", remark.get(found, found)
+    return presence in ("yes", "made on the spot") or None, f"dataset {card.name}", remark.get(presence, presence)
 
 
 def _imports() -> Iterator[tuple[bool, str, str]]:

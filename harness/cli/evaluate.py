@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,26 +13,31 @@ import click
 
 from harness.cli.json_output import print_json
 from harness.cli.options import JSON, RESULTS
+from harness.cli.rows import print_comparisons
+from harness.cli.running.requests import metric_ids_of
+from harness.errors import HarnessError
+from harness.plugin.loading import load_registry
+from harness.plugin.metric_ids import metrics_with
 
 if TYPE_CHECKING:
-    from harness.retrieval.evaluate import CodeTable
+    from numpy.typing import NDArray
+
+    from harness.plugin.declarations import MetricDeclaration
+    from harness.records.schema import CellFacts, RunRecord
+    from harness.records.store import RunStore
+    from harness.retrieval.evaluate import CodeTable, Evaluation
 
 DATA_FACTS = (
-    "dataset",
-    "noise",
-    "protocol",
-    "trusted",
-    "data_seed",
-    "standardise",
-    "limit",
-    "backbones",
-    "images",
-    "split",
-    "validation",
-    "relevance",
-    "drop_duplicates",
-)
+    "dataset", "noise", "protocol", "trusted", "data_seed", "standardise", "limit", "backbones", "images", "split",
+    "validation", "relevance", "drop_duplicates",
+)  # fmt: skip
 """What a cell's data fix for every method, and so for a foreign one too."""
+
+OLDER_FACTS = {"split": "paper", "relevance": "label", "drop_duplicates": False}
+"""What files say that are too old to have the fact."""
+
+NOT_OF_IDENTITY = ("row", "images", "split", "validation", "relevance", "drop_duplicates")
+"""Facts that leave the hash of foreign codes alone."""
 
 
 @click.command()
@@ -76,54 +82,31 @@ def command(
     The file's arrays are described in docs/protocols-and-metrics.md: query_image_codes, query_text_codes,
     database_image_codes, database_text_codes, query_labels, database_labels, query_ids, database_ids.
     """
-
     from harness.cells.checks import check_shares_and_seeds
-    from harness.cli.running.requests import metric_ids_of
-    from harness.execution.results import evaluated_record, evaluation_arrays
+    from harness.execution.results import evaluation_arrays
     from harness.files.npz import read_npz
-    from harness.plugin.loading import load_registry
-    from harness.plugin.metric_ids import metrics_with
     from harness.records.schema import facts_of
     from harness.records.store import RunStore
     from harness.retrieval.code_file import ARRAYS, code_table
     from harness.retrieval.evaluate import evaluate
-    from harness.runtime.environment import environment
 
     started = datetime.now(UTC)
     check_shares_and_seeds(said["noise"], said["trusted"], seed, said["data_seed"])
     registry = load_registry()
     metric_ids = metric_ids_of(registry, metrics)
-    store = RunStore(results)
-    frame = _by_labels(_frame(cell, store)) if cell else None
-    arrays = read_npz(codes, "--codes", ARRAYS.__contains__)
-    table = code_table(arrays, f"--codes {codes}", None if frame is None else _labels_by_id(frame))
-    facts = _facts(said, frame, table, name or codes.stem, seed)
-    cell_facts = facts_of(facts, f"--codes {codes}{f', --cell {cell}' if cell else ''}")
-    identity = {
-        **{
-            key: value
-            for key, value in facts.items()
-            if key not in ("row", "images", "split", "validation", "relevance", "drop_duplicates")
-        },
-        "codes": _fingerprint(table),
-        "data": frame["data"] if frame else None,
-        "plan": frame.get("imported_plan") if frame else None,
-    }
     declared = metrics_with(registry, metric_ids)
-    blocks = _query_blocks(arrays, frame, table)
+    store = RunStore(results)
+    coded = None if cell is None else _coded_cell(cell, store)
+    arrays = read_npz(codes, "--codes", ARRAYS.__contains__)
+    table = code_table(arrays, f"--codes {codes}", None if coded is None else coded.labels_by_id())
+    facts = _facts(said, coded, table, name or codes.stem, seed)
+    # Where a cell is named, only what its file says can have a wrong type.
+    where = f"--cell {cell} is damaged" if cell else f"--codes {codes}"
+    cell_facts = facts_of(facts, where)
+    blocks = _query_blocks(arrays, coded, table)
     store.check_writable()
     evaluation = evaluate(table, declared)
-    record = evaluated_record(
-        evaluation,
-        declared,
-        identity,
-        cell_facts,
-        others={"detector": {}, "noise": {"requested": facts["noise"]}},
-        notes=[f"codes of another program, read from {codes}"],
-        plan=frame["plan"] if frame else None,
-        environment=environment(None),
-        started=started,
-    )
+    record = _record(codes, where, facts, cell_facts, coded, table, evaluation, declared, started)
     folder = store.write(record, {**evaluation_arrays(table, evaluation), **blocks})
     for remark in evaluation.remarks:
         click.echo(f"note: {remark}", err=True)
@@ -131,65 +114,100 @@ def command(
         click.echo(f"{record.status}: {record.error.message}", err=True)
     if as_json:
         print_json([record.to_json()])
-        ctx.exit(0 if record.error is None else 1)
-    from harness.report.frame import records_frame
-    from harness.report.tables import comparison_tables, render
-
-    for metric in metric_ids:
-        for shown in comparison_tables(records_frame([record]), metric, limited=True):
-            click.echo(render(shown) + "\n")
-    click.echo(f"record in {folder}")
+    else:
+        print_comparisons([record], metric_ids)
+        click.echo(f"record in {folder}")
     ctx.exit(0 if record.error is None else 1)
 
 
-def _frame(cell: str, store: Any) -> dict[str, Any]:
-    """Facts, ids and labels of the cell that codes belong to."""
+@dataclass(frozen=True)
+class CodedCell:
+    """What is known of the cell that codes were made on.
+
+    Attributes:
+        facts: Facts of its data, those of :data:`DATA_FACTS` among them.
+        data: Fingerprint of its data; None where nothing says it.
+        plan: Fingerprint of its noise plan.
+        imported_plan: Fingerprint of the plan of ``--noise-plan``; None where the plan was drawn.
+        query, database: (n,) ids of the items of a part, and their labels in the same order.
+        blocks: (n_query,) which queries have the same caption; None where nothing says it.
+    """
+
+    facts: Mapping[str, Any]
+    data: str | None
+    plan: str | None
+    imported_plan: str | None
+    query: tuple[NDArray, NDArray]
+    database: tuple[NDArray, NDArray]
+    blocks: NDArray | None
+
+    def labels_by_id(self) -> dict[str, dict[int, Any]]:
+        """Part to id to label."""
+        return {
+            part: {int(number): label for number, label in zip(*items, strict=True)}
+            for part, items in (("query", self.query), ("database", self.database))
+        }
+
+
+def _coded_cell(cell: str, store: RunStore) -> CodedCell:
+    """The cell that ``--cell`` names.
+
+    Raises:
+        HarnessError: It is no export and no run, is damaged, or goes by another relevance than labels.
+    """
+    coded = _exported_cell(cell) if Path(cell).suffix == ".npz" else _cell_of_run(cell, store)
+    relevance = coded.facts.get("relevance", "label")
+    if relevance != "label":
+        raise HarnessError(
+            f"--cell: that cell goes by --relevance {relevance}, and codes of other programs are scored "
+            "by labels: name a cell with --relevance label."
+        )
+    return coded
+
+
+def _exported_cell(cell: str) -> CodedCell:
+    """The cell in a file of ``harness data export``."""
     import numpy as np
 
     from harness.data.features.export import HEADER, header_of
     from harness.data.query_blocks import blocks_of_captions
-    from harness.errors import HarnessError
+    from harness.files.npz import read_npz
+
+    needed = ("split", "labels", "text", "caption_choice")
+    arrays = read_npz(Path(cell), "--cell", (HEADER, "captions", *needed).__contains__)
+    header = header_of(arrays)
+    if header is None:
+        raise HarnessError(f"--cell {cell} is no file of `harness data export`.")
+    _refuse_missing(cell, ("data", "plan"), header)
+    _refuse_missing(cell, needed, arrays)
+    _refuse_misfit(f"--cell {cell}", arrays)
+    query, database = np.flatnonzero(arrays["split"] == 1), np.flatnonzero(arrays["split"] >= 2)
+    return CodedCell(
+        header, header["data"], header["plan"], header.get("imported_plan"),
+        (query, arrays["labels"][query]), (database, arrays["labels"][database]),
+        blocks_of_captions(arrays.get("captions"), arrays["text"], arrays["caption_choice"][query]),
+    )  # fmt: skip
+
+
+def _cell_of_run(run: str, store: RunStore) -> CodedCell:
+    """The cell of a stored run."""
     from harness.files.npz import read_npz
     from harness.retrieval.code_file import ARRAYS
 
-    path = Path(cell)
-    if path.suffix == ".npz":
-        arrays = read_npz(
-            path, "--cell", (HEADER, "split", "labels", "captions", "text", "caption_choice").__contains__
-        )
-        header = header_of(arrays)
-        if header is None:
-            raise HarnessError(f"--cell {cell} is no file of `harness data export`.")
-        _refuse_missing(cell, ("data", "plan"), header)
-        _refuse_missing(cell, ("split", "labels", "text", "caption_choice"), arrays)
-        _refuse_misfit(f"--cell {cell}", arrays)
-        query, database = np.flatnonzero(arrays["split"] == 1), np.flatnonzero(arrays["split"] >= 2)
-        return {
-            **header,
-            "query": (query, arrays["labels"][query]),
-            "database": (database, arrays["labels"][database]),
-            "blocks": blocks_of_captions(arrays.get("captions"), arrays["text"], arrays["caption_choice"][query]),
-        }
-    stored = store.lookup(cell)
+    stored = store.lookup(run)
     record = stored.record
     arrays = read_npz(stored.folder / "arrays.npz", "--cell", ARRAYS.__contains__)
-    _refuse_missing(cell, ("query_ids", "query_labels", "database_ids", "database_labels"), arrays)
-    return {
-        **record.cell.model_dump(),
-        "data": record.identity.get("data"),
-        "plan": record.plan,
-        "imported_plan": record.identity.get("plan"),
-        "query": (arrays["query_ids"], arrays["query_labels"]),
-        "database": (arrays["database_ids"], arrays["database_labels"]),
-        "blocks": arrays.get("query_blocks"),
-    }
+    _refuse_missing(run, ("query_ids", "query_labels", "database_ids", "database_labels"), arrays)
+    return CodedCell(
+        record.cell.model_dump(), record.identity.get("data"), record.plan, record.identity.get("plan"),
+        (arrays["query_ids"], arrays["query_labels"]), (arrays["database_ids"], arrays["database_labels"]),
+        arrays.get("query_blocks"),
+    )  # fmt: skip
 
 
-def _refuse_missing(cell: str, names: tuple[str, ...], found: Mapping[str, Any]) -> None:
+def _refuse_missing(cell: str, names: tuple[str, ...], present: Mapping[str, Any]) -> None:
     """A cell has all that codes are set against."""
-    from harness.errors import HarnessError
-
-    missing = [name for name in names if name not in found]
+    missing = [name for name in names if name not in present]
     if missing:
         raise HarnessError(
             f"--cell {cell} is damaged: {', '.join(missing)} missing; export the cell, or run it, again."
@@ -199,7 +217,6 @@ def _refuse_missing(cell: str, names: tuple[str, ...], found: Mapping[str, Any])
 def _refuse_misfit(where: str, arrays: Mapping[str, Any]) -> None:
     """The arrays of an exported cell fit each other, as far as codes are set against them."""
     from harness.data.matrix_shapes import check_rows
-    from harness.errors import HarnessError
 
     choice = arrays["caption_choice"]
     check_rows(where, {name: arrays[name] for name in ("split", "labels", "caption_choice")}, "image")
@@ -211,32 +228,12 @@ def _refuse_misfit(where: str, arrays: Mapping[str, Any]) -> None:
         raise HarnessError(f"{where}: caption_choice names rows of text beyond its {len(arrays['text'])}.")
 
 
-def _by_labels(frame: dict[str, Any]) -> dict[str, Any]:
-    """The cell, if its relevance goes by labels."""
-    from harness.errors import HarnessError
-
-    if frame.get("relevance", "label") != "label":
-        raise HarnessError(
-            f"--cell: that cell goes by --relevance {frame['relevance']}, and codes of other programs are scored "
-            "by labels: name a cell with --relevance label."
-        )
-    return frame
-
-
-def _labels_by_id(frame: dict[str, Any]) -> dict[str, dict[int, Any]]:
-    return {
-        part: {int(number): label for number, label in zip(*frame[part], strict=True)} for part in ("query", "database")
-    }
-
-
-def _query_blocks(arrays: Mapping[str, Any], frame: dict[str, Any] | None, table: CodeTable) -> dict[str, Any]:
+def _query_blocks(arrays: Mapping[str, NDArray], coded: CodedCell | None, table: CodeTable) -> dict[str, NDArray]:
     """The array of query blocks, where the cell or the file says which queries have the same caption."""
     import numpy as np
 
-    from harness.errors import HarnessError
-
-    if frame is not None and frame["blocks"] is not None:
-        blocks = dict(zip(frame["query"][0].tolist(), frame["blocks"].tolist(), strict=True))
+    if coded is not None and coded.blocks is not None:
+        blocks = dict(zip(coded.query[0].tolist(), coded.blocks.tolist(), strict=True))
         return {"query_blocks": np.array([blocks[number] for number in table.query_ids.tolist()], dtype=np.int64)}
     said = arrays.get("query_blocks")
     if said is None:
@@ -248,27 +245,23 @@ def _query_blocks(arrays: Mapping[str, Any], frame: dict[str, Any] | None, table
     return {"query_blocks": said.astype(np.int64)}
 
 
-def _facts(
-    said: dict[str, Any], frame: dict[str, Any] | None, table: CodeTable, name: str, seed: int
-) -> dict[str, Any]:
+def _facts(said: dict[str, Any], coded: CodedCell | None, table: CodeTable, name: str, seed: int) -> dict[str, Any]:
     """Facts of the record: from the cell, otherwise from the options; a contradiction is an error."""
-    from harness.errors import HarnessError
-
-    facts: dict[str, Any] = dict.fromkeys((*DATA_FACTS, "precision"))
-    facts.update(  # what older files do not say
-        split="paper", relevance="label", drop_duplicates=False,
-    )  # fmt: skip
-    facts.update(
-        dataset="external", backbones={}, images={"query": len(table.query_ids), "database": len(table.database_ids)}
-    )
-    if frame is not None:
-        facts.update({key: frame[key] for key in DATA_FACTS if key in frame})
+    facts: dict[str, Any] = {
+        **dict.fromkeys((*DATA_FACTS, "precision")),
+        "dataset": "external",
+        "backbones": {},
+        "images": {"query": len(table.query_ids), "database": len(table.database_ids)},
+        **OLDER_FACTS,
+    }
+    if coded is not None:
+        facts.update({key: coded.facts[key] for key in DATA_FACTS if key in coded.facts})
     for key, value in said.items():
         if value is None:
             continue
-        if frame is not None and frame[key] != value:
+        if coded is not None and facts[key] != value:
             raise HarnessError(
-                f"--{key.replace('_', '-')} {value} contradicts the cell, which has {frame[key]}: leave it out."
+                f"--{key.replace('_', '-')} {value} contradicts the cell, which has {facts[key]}: leave it out."
             )
         facts[key] = value
     method = f"external:{name}"
@@ -276,6 +269,40 @@ def _facts(
         **facts, "row": method, "method": method, "preset": "", "hasher": name, "detector": "external",
         "objective": None, "bits": table.n_bits, "seed": seed, "granted": [], "parameters": {},
     }  # fmt: skip
+
+
+def _record(
+    codes: Path,
+    where: str,
+    facts: dict[str, Any],
+    cell_facts: CellFacts,
+    coded: CodedCell | None,
+    table: CodeTable,
+    evaluation: Evaluation,
+    declared: Sequence[MetricDeclaration],
+    started: datetime,
+) -> RunRecord:
+    """The record of codes of another program, finished now; a mistake in it comes from the file of the cell."""
+    from pydantic import ValidationError
+
+    from harness.execution.results import evaluated_record
+    from harness.records.schema import first_mistake
+    from harness.runtime.environment import environment
+
+    identity = {
+        **{key: value for key, value in facts.items() if key not in NOT_OF_IDENTITY},
+        "codes": _fingerprint(table),
+        "data": coded.data if coded else None,
+        "plan": coded.imported_plan if coded else None,
+    }
+    try:
+        return evaluated_record(
+            evaluation, declared, identity, cell_facts, others={"detector": {}, "noise": {"requested": facts["noise"]}},
+            notes=[f"codes of another program, read from {codes}"], plan=coded.plan if coded else None,
+            environment=environment(None), started=started,
+        )  # fmt: skip
+    except ValidationError as error:
+        raise HarnessError(f"{where}: {first_mistake(error)}.") from error
 
 
 def _fingerprint(table: CodeTable) -> str:

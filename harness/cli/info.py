@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
+from harness.cells.methods import resolve_method
+from harness.cells.request import MethodRequest
 from harness.cli.json_output import print_json
 from harness.cli.options import JSON, PLUGIN
-from harness.cli.outlets import heading
-
-if TYPE_CHECKING:
-    from harness.plugin.loading import Registry
+from harness.cli.outlets import heading, paragraph
+from harness.errors import unknown_name
+from harness.plugin.declarations import DatasetDeclaration, MethodDeclaration, PublishedDeclaration
+from harness.plugin.loading import Registry, load_registry
 
 
 @click.command()
@@ -21,17 +23,14 @@ if TYPE_CHECKING:
 @JSON
 def command(name: str, plugins: tuple[Path, ...], as_json: bool) -> None:
     """Show parameters (type, default, meaning), needs, paper and file of everything called NAME."""
-    from harness.errors import unknown_name
-    from harness.plugin.loading import load_registry
-
     registry = load_registry(plugins)
-    found = registry.matching(name) or registry.matching(name.partition("/")[0])
     metric_ids = {metric_id: metric for metric in registry.all("metric") for metric_id in metric.ids}  # type: ignore[attr-defined]
-    if not found and name in metric_ids:
-        found = [metric_ids[name]]
-    if not found:
+    declarations = registry.matching(name) or registry.matching(name.partition("/")[0])
+    if not declarations and name in metric_ids:
+        declarations = [metric_ids[name]]
+    if not declarations:
         raise unknown_name("name", name, [*registry.all_names(), *metric_ids])
-    described = [_describe(declaration, registry) for declaration in found]
+    described = [_describe(declaration, registry) for declaration in declarations]
     if as_json:
         print_json(described)
         return
@@ -42,8 +41,6 @@ def command(name: str, plugins: tuple[Path, ...], as_json: bool) -> None:
 
 
 def _describe(declaration: Any, registry: Registry) -> dict[str, Any]:
-    from harness.plugin.declarations import DatasetDeclaration, MethodDeclaration, PublishedDeclaration
-
     facts: dict[str, Any] = declaration.described()
     if isinstance(declaration, MethodDeclaration):
         facts.update(_method_facts(declaration, registry))
@@ -67,9 +64,6 @@ def _describe(declaration: Any, registry: Registry) -> dict[str, Any]:
 
 def _method_facts(declaration: Any, registry: Registry) -> dict[str, Any]:
     """The recipe with every parameter at the method's own default."""
-    from harness.cells.methods import resolve_method
-    from harness.cells.request import MethodRequest
-
     resolved = resolve_method(registry, MethodRequest(declaration.name))
     known = {
         f"{role}.{parameter.name}": parameter
@@ -95,18 +89,18 @@ def _published(method: str, registry: Registry) -> list[dict[str, Any]]:
     """Which papers print numbers of a method, and where."""
     from harness.report.published import load_published
 
-    found: dict[tuple[str, ...], list[Any]] = {}
+    printed_in: dict[tuple[str, ...], list[Any]] = {}
     for number in load_published(registry, []):
         if number.corresponds_to == method:
             key = number.name, number.method, number.metric, number.dataset, number.preset
-            found.setdefault(key, []).append(number)
+            printed_in.setdefault(key, []).append(number)
     return [
         {
             "in": name, "as": printed, "metric": metric, "dataset": dataset, "preset": preset,
             "bits": sorted({number.bits for number in numbers}), "noise": sorted({number.noise for number in numbers}),
             "numbers": len(numbers),
         }
-        for (name, printed, metric, dataset, preset), numbers in found.items()
+        for (name, printed, metric, dataset, preset), numbers in printed_in.items()
     ]  # fmt: skip
 
 
@@ -144,24 +138,18 @@ def _print(facts: dict[str, Any]) -> None:
             click.echo("".join(f"  {line}\n" for line in value.splitlines()), nl=False)
             continue
         for line in _lines(key, value):
-            click.echo(click.wrap_text(line, width=110, initial_indent="  ", subsequent_indent="    "))
+            paragraph(line)
     for phase in facts.get("phases", []):
         click.echo(
             f"  phase {phase['name']}: {phase['epochs']} epochs on {phase['pairs']} pairs, trust {phase['trust']}"
         )
     for name, values in facts.get("presets", {}).items():
         changed = ", ".join(f"{key}={value}" for key, value in values.items()) or "the defaults"
-        click.echo(
-            click.wrap_text(f"preset {name}: {changed}", width=110, initial_indent="  ", subsequent_indent="    ")
-        )
+        paragraph(f"preset {name}: {changed}")
     if facts.get("parameters"):
         click.echo("  parameters:")
     for parameter in facts.get("parameters", []):
         click.echo(f"    {parameter['name']} = {parameter['default']}  ({parameter['type']})")
         remark = "".join(f" {value} needs {', '.join(needs)}." for value, needs in parameter.get("needs", {}).items())
         if parameter["meaning"] or remark:
-            click.echo(
-                click.wrap_text(
-                    parameter["meaning"] + remark, width=110, initial_indent="        ", subsequent_indent="        "
-                )
-            )
+            paragraph(parameter["meaning"] + remark, 8, 8)

@@ -14,7 +14,6 @@ from typing import Any, TextIO
 import click
 
 from harness.cli.outlets import Outlet
-from harness.files.json_text import json_text
 
 STDOUT, STDERR = 1, 2
 
@@ -24,6 +23,8 @@ _kept: list[TextIO] = []
 
 def print_json(value: Any) -> None:
     """Print a value as strict JSON, on the standard output that :func:`json_alone` keeps."""
+    from harness.files.json_text import json_text  # all verbs import this module, and few print JSON
+
     click.echo(json_text(value), file=_kept[-1] if _kept else None)
 
 

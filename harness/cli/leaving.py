@@ -1,4 +1,4 @@
-"""The end of the program, which threads that a plugin left behind do not put off."""
+"""The end of the program: its exit code, and that threads which a plugin left behind do not put it off."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator, Set
+from collections.abc import Callable, Iterator, Set
 from contextlib import contextmanager, suppress
 
 import click
+
+from harness.errors import HarnessError, text_of
+from harness.text import one_line, without_long_words
 
 GRACE_SECONDS = 1.0
 """Threads may take so long to end by themselves; those of idle pools do, as the interpreter tells them to."""
@@ -55,3 +58,80 @@ def _watch(before: Set[threading.Thread], code: int) -> None:
                     stream.flush()
             os._exit(code)
         time.sleep(LOOK_SECONDS)
+
+
+def exit_code(act: Callable[[], object]) -> int:
+    """Run a command; what went wrong is told in a sentence.
+
+    Args:
+        act: The command, which returns its exit code.
+
+    Returns:
+        0 or what the verb says; 2 where the user or the system can mend it, 70 where nobody but we can, 130 where the
+        user stopped it.
+    """
+    try:
+        code = act()
+        sys.stdout.flush()  # what was printed past click may wait in the buffer
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        click.echo("Stopped.", err=True)
+        return 130
+    except click.ClickException as error:
+        error.message = without_long_words(error.message)  # type: ignore[misc]  # final in click, which shows nothing else
+        error.show()
+        return error.exit_code
+    except click.exceptions.Exit as exit_request:
+        return exit_request.exit_code
+    except BrokenPipeError:  # `harness list methods | head`
+        return 1
+    except BaseException as error:  # a plugin may raise any kind of it
+        return _report(error)
+    return code if isinstance(code, int) else 0
+
+
+def _report(error: BaseException) -> int:
+    """One sentence for a mistake of a user or a plugin, or trouble of the system (exit code 2), otherwise how to see
+    more (70).
+    """
+    if os.environ.get("HARNESS_DEBUG"):
+        import traceback
+
+        traceback.print_exc()
+    sentence = _sentence(error)
+    if isinstance(error, SystemExit) and not sentence:  # click's own, after a pipe was closed
+        return error.code if isinstance(error.code, int) else 1
+    if sentence:
+        click.echo(f"Error: {without_long_words(one_line(sentence))}", err=True, color=True)
+        return 2
+    text = without_long_words(one_line(text_of(error)))
+    click.echo(
+        f"Internal error ({type(error).__name__}): {text} - set HARNESS_DEBUG=1 to see where, and please report it.",
+        err=True,
+        color=True,
+    )
+    return 70
+
+
+def _sentence(error: BaseException) -> str:
+    """What the user can do about an error; "" where it is none of theirs."""
+    where_it_came_up = "set HARNESS_DEBUG=1 to see where"
+    if isinstance(error, HarnessError):
+        return str(error)
+    from harness.plugin.loading import failure_of_plugin
+
+    of_plugin = failure_of_plugin(error)
+    if of_plugin:
+        return of_plugin
+    if isinstance(error, OSError) and error.strerror:
+        named = " and ".join(repr(str(name)) for name in (error.filename, error.filename2) if name is not None)
+        if named:
+            return f"{named} cannot be used: {error.strerror}."
+        return f"the system refused: {error.strerror}; {where_it_came_up}."
+    if isinstance(error, MemoryError):
+        return f"there is not enough memory: take smaller data, or a machine with more; {where_it_came_up}."
+    if isinstance(error, RecursionError):
+        return f"something that was given is nested too deeply; {where_it_came_up}."
+    if isinstance(error, UnicodeEncodeError):
+        wrong = error.object[error.start : error.end]
+        return f"{wrong!r} is no valid Unicode: rename what is called so; {where_it_came_up}."
+    return ""

@@ -9,6 +9,10 @@ import click
 
 from harness.cli.json_output import print_json
 from harness.cli.options import JSON, PLUGIN
+from harness.cli.rows import print_columns
+from harness.errors import HarnessError, unknown_name
+from harness.plugin.declarations import BackboneDeclaration, Component, DatasetDeclaration, MetricDeclaration
+from harness.plugin.loading import KINDS, load_registry
 from harness.text import counted
 
 LISTED = (
@@ -27,9 +31,6 @@ def command(what: str, plugins: tuple[Path, ...], as_json: bool) -> None:
     WHAT: methods, detectors, hashers, objectives, backbones, datasets, readers, metrics, protocols, executors,
     trackers, published (numbers of papers) or plugins.
     """
-    from harness.errors import HarnessError, unknown_name
-    from harness.plugin.loading import KINDS, load_registry
-
     if not what:
         raise HarnessError(f"name what to list, for example `harness list methods`; known: {', '.join(LISTED)}.")
     if what not in LISTED:
@@ -60,19 +61,12 @@ def command(what: str, plugins: tuple[Path, ...], as_json: bool) -> None:
 
 def _rows(declaration: Any) -> list[dict[str, Any]]:
     """One row for each name that a user can write."""
-    from harness.plugin.declarations import BackboneDeclaration, Component, DatasetDeclaration, MetricDeclaration
-
     row: dict[str, Any] = {"name": declaration.name, "summary": declaration.summary, "plugin": declaration.plugin}
     if isinstance(declaration, MetricDeclaration):
         return [{**row, "name": metric_id, "definition": declaration.definition} for metric_id in declaration.ids]
     if isinstance(declaration, BackboneDeclaration):
-        return [
-            {
-                **row,
-                "name": f"{declaration.name}/MODEL" if declaration.models else declaration.name,
-                "modality": declaration.modality,
-            }
-        ]
+        name = f"{declaration.name}/MODEL" if declaration.models else declaration.name
+        return [{**row, "name": name, "modality": declaration.modality}]
     if isinstance(declaration, DatasetDeclaration):
         return [{**row, "summary": title_of_card(declaration.card)}]
     if isinstance(declaration, Component):
@@ -83,7 +77,6 @@ def _rows(declaration: Any) -> list[dict[str, Any]]:
 def title_of_card(path: Path) -> str:
     """Title and size, read without the schema, which would cost the import of pydantic."""
     from harness.data.sets.folder import card_content
-    from harness.errors import HarnessError
 
     try:
         card = card_content(path)
@@ -96,11 +89,3 @@ def title_of_card(path: Path) -> str:
         return f"{card['title']}: {known}" if known else card["title"]
     except (HarnessError, KeyError, TypeError) as error:
         return f"the card is wrong ({error}); `harness info` says more"
-
-
-def print_columns(rows: list[dict[str, Any]], columns: list[str]) -> None:
-    """Aligned columns, without a library that would slow the listing down."""
-    widths = [max((len(str(row.get(column, ""))) for row in rows), default=0) for column in columns]
-    for row in rows:
-        line = "  ".join(str(row.get(column, "")).ljust(width) for column, width in zip(columns, widths, strict=True))
-        click.echo(line.rstrip())

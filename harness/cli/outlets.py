@@ -147,9 +147,56 @@ def shown(display: Any) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def bars_shown(unit: str) -> Iterator[Callable[[str, int, int | None], None]]:
+    """A progress bar for work that is no run, on a terminal; elsewhere nothing.
+
+    Yields a function that takes what is done, how much is done, and of how much (None where nobody knows).
+
+    Args:
+        unit: "bytes", or "items".
+    """
+    if not sys.stderr.isatty():
+        yield lambda what, done, total: None
+        return
+    from rich import progress
+
+    amounts: tuple[Any, ...] = (
+        (progress.DownloadColumn(binary_units=True), progress.TransferSpeedColumn())
+        if unit == "bytes"
+        else (progress.MofNCompleteColumn(),)
+    )
+    bars = progress.Progress(
+        progress.TextColumn("{task.description}", markup=False), progress.BarColumn(), *amounts,
+        progress.TimeRemainingColumn(), console=console(sys.stderr), transient=True,
+    )  # fmt: skip
+    with shown(bars):
+        tasks: dict[str, Any] = {}
+
+        def show(what: str, done: int, total: int | None) -> None:
+            if what not in tasks:
+                for finished in tasks.values():
+                    bars.remove_task(finished)
+                tasks.clear()
+                tasks[what] = bars.add_task(what, total=total)
+            bars.update(tasks[what], completed=done, total=total)
+
+        yield show
+
+
 def heading(text: str) -> None:
     """A line on standard output, in bold on a terminal."""
     if sys.stdout.isatty():
         console(sys.stdout).print(text, style="bold", soft_wrap=True)
     else:
         click.echo(text)
+
+
+def paragraph(text: str, first: int = 2, others: int = 4) -> None:
+    """A text on standard output, in lines of a width that reads well.
+
+    Args:
+        text: The text.
+        first, others: Spaces before the first line, and before the others.
+    """
+    click.echo(click.wrap_text(text, width=110, initial_indent=" " * first, subsequent_indent=" " * others))

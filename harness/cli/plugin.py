@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,9 @@ import click
 
 from harness.cli.json_output import print_json
 from harness.cli.options import JSON, PLUGIN
+from harness.cli.rows import print_columns
+from harness.errors import HarnessError
+from harness.plugin.loading import load_registry
 
 KINDS_TO_WRITE = (
     "method", "hasher", "detector", "objective", "backbone", "dataset", "metric", "noise", "executor", "tracker",
@@ -74,13 +78,10 @@ def check(
     Each check ends as ok, as a warning, as failed with a reason and a hint, or as skipped with a reason. Exit code 1 if
     any failed.
     """
-    import logging
-
     # What the checks do on purpose (noise 0, few pairs) is no news; what a component prints is not part of the report.
     logger = logging.getLogger("harness")
     context.call_on_close(partial(logger.setLevel, logger.level))
     logger.setLevel(logging.ERROR)
-    from harness.errors import HarnessError
     from harness.testing import bound_checks, subjects_of
     from harness.testing.outcomes import failures, printed, summary, told
 
@@ -111,24 +112,16 @@ def check(
 @JSON
 def list_plugins(plugins: tuple[Path, ...], as_json: bool) -> None:
     """All plugins that were found: state, version, plugin API, file, and what is wrong with a broken one."""
-    from harness.plugin.loading import load_registry
-
     rows: list[dict[str, Any]] = [
         {
-            "name": state.name,
-            "state": state.state,
-            "version": state.version,
-            "api": state.api,
-            "origin": state.origin,
-            "file": str(state.file or ""),
-            "error": state.error,
+            "name": state.name, "state": state.state, "version": state.version, "api": state.api,
+            "origin": state.origin, "file": str(state.file or ""), "error": state.error,
         }
         for state in load_registry(plugins).plugins
-    ]
+    ]  # fmt: skip
     if as_json:
         print_json(rows)
         return
-    from harness.cli.listing import print_columns
 
     for row in rows:
         row["api"] = "" if row["api"] is None else f"API {row['api']}"

@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli import statistics_options as shared
+from harness.cli.axes import texts
 from harness.cli.json_output import print_json
 from harness.cli.options import RESULTS
 from harness.cli.rows import print_rows
+from harness.errors import HarnessError, unknown_name
+from harness.text import counted
 
 if TYPE_CHECKING:
     from harness.report.statistics.block_scores import BlockScores
@@ -66,8 +69,6 @@ def command(
     All rows are ranked unless some are named. Every data set counts once: its score is the mean over the noise rates,
     code lengths and directions that all rows have. See docs/statistics.md for the tests and when not to believe them.
     """
-    from harness.cli.axes import texts
-    from harness.errors import HarnessError, unknown_name
     from harness.report.frame import LOWER_IS_BETTER
     from harness.report.statistics.block_scores import block_scores
     from harness.report.statistics.rankings import POST_HOC, ranking
@@ -89,31 +90,31 @@ def command(
             f"--figure holds one ranking, and --by makes {len(parts)}: leave --by out or narrow it with --where."
         )
     higher = not set(selection.columns[metric].values()) & set(LOWER_IS_BETTER)
-    found = [ranking(part.scores, higher_is_better=higher, post_hoc=post_hoc, alpha=alpha) for part in parts]
-    _print(metric, parts, found, notes, style)
+    rankings = [ranking(part.scores, higher_is_better=higher, post_hoc=post_hoc, alpha=alpha) for part in parts]
+    _print(metric, parts, rankings, notes, style)
     if figure is not None:
         from harness.report.critical_difference import critical_difference_diagram
 
-        critical_difference_diagram(found[0], figure)
+        critical_difference_diagram(rankings[0], figure)
         click.echo(f"figure: {figure}", err=True)
 
 
-def _print(metric: str, parts: list[BlockScores], found: list[Ranking], notes: list[str], style: str) -> None:
+def _print(metric: str, parts: list[BlockScores], rankings: list[Ranking], notes: list[str], style: str) -> None:
     if style == "json":
-        rankings = [_content(part, one) for part, one in zip(parts, found, strict=True)]
-        print_json({"metric": metric, "rankings": rankings, "notes": notes})
+        contents = [_content(part, one) for part, one in zip(parts, rankings, strict=True)]
+        print_json({"metric": metric, "rankings": contents, "notes": notes})
         return
     if style == "csv":
         lines = [
             (part.part, row, float(rank), len(one.blocks))
-            for part, one in zip(parts, found, strict=True)
+            for part, one in zip(parts, rankings, strict=True)
             for row, rank in zip(one.rows, one.average_ranks, strict=True)
         ]
         print_rows(["part", "row", "average_rank", "blocks"], lines, "csv")
-        of_parts = [note for part, one in zip(parts, found, strict=True) for note in (*part.notes, *one.notes)]
+        of_parts = [note for part, one in zip(parts, rankings, strict=True) for note in (*part.notes, *one.notes)]
         shared.print_notes([*notes, *of_parts])
         return
-    for number, (part, one) in enumerate(zip(parts, found, strict=True)):
+    for number, (part, one) in enumerate(zip(parts, rankings, strict=True)):
         click.echo(("\n" if number else "") + _shown(metric, part, one, shared.FORMATS[style]))
     for note in notes:
         click.echo(f"  {note}")
@@ -121,8 +122,6 @@ def _print(metric: str, parts: list[BlockScores], found: list[Ranking], notes: l
 
 def _shown(metric: str, part: BlockScores, one: Ranking, style: str) -> str:
     from tabulate import tabulate
-
-    from harness.text import counted
 
     title = f"average ranks by {metric}{', ' + part.part if part.part else ''}, {counted(len(one.blocks), 'block')}"
     lines = [
@@ -143,21 +142,21 @@ def _shown(metric: str, part: BlockScores, one: Ranking, style: str) -> str:
 def _tests(one: Ranking) -> list[str]:
     """The tests in sentences."""
     n_rows, n_blocks = len(one.rows), len(one.blocks)
-    found = []
+    sentences = []
     if one.friedman is not None and one.iman_davenport is not None:
         f_value = "infinite" if math.isinf(one.iman_davenport) else f"{one.iman_davenport:.2f}"
-        found.append(
+        sentences.append(
             f"Friedman: chi-square({n_rows - 1}) = {one.friedman:.2f}, p = {one.friedman_p:.3g}; Iman-Davenport: "
             f"F({n_rows - 1}, {(n_rows - 1) * (n_blocks - 1)}) = {f_value}, p = {one.iman_davenport_p:.3g}."
         )
     if one.critical_difference is not None:
-        found.append(
+        sentences.append(
             f"Nemenyi: average ranks that differ by more than {one.critical_difference:.2f} differ at {one.alpha:g}."
         )
     for (row, other), (p, corrected) in one.pairs.items():
-        found.append(f"Wilcoxon: {row} and {other}: p = {p:.3g}, Holm {corrected:.3g}.")
-    found += [f"not shown to differ: {', '.join(group)}." for group in one.groups]
-    return found
+        sentences.append(f"Wilcoxon: {row} and {other}: p = {p:.3g}, Holm {corrected:.3g}.")
+    sentences += [f"not shown to differ: {', '.join(group)}." for group in one.groups]
+    return sentences
 
 
 def _content(part: BlockScores, one: Ranking) -> dict[str, Any]:

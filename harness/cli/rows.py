@@ -1,15 +1,18 @@
-"""Rows of results on standard output: as a table for people, as CSV or JSON for programs."""
+"""Rows and tables on standard output: for people, and as CSV or JSON for programs."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from harness.cli.json_output import print_json
 from harness.errors import unknown_name
 from harness.text import one_line
+
+if TYPE_CHECKING:
+    from harness.records.schema import RunRecord
 
 FORMATS = ("table", "csv", "json")
 
@@ -47,6 +50,25 @@ def print_rows(header: Sequence[str], rows: Iterable[Sequence[Any]], style: str)
         from tabulate import tabulate
 
         click.echo(tabulate([[_shown(value) for value in row] for row in rows], headers=header, disable_numparse=True))
+
+
+def print_columns(rows: list[dict[str, Any]], columns: list[str]) -> None:
+    """Aligned columns, without a library that would slow the listing down."""
+    widths = [max((len(str(row.get(column, ""))) for row in rows), default=0) for column in columns]
+    for row in rows:
+        line = "  ".join(str(row.get(column, "")).ljust(width) for column, width in zip(columns, widths, strict=True))
+        click.echo(line.rstrip())
+
+
+def print_comparisons(records: Sequence[RunRecord], metric_ids: Iterable[str]) -> None:
+    """Print the comparison tables of some records, for each of some metrics."""
+    from harness.report.frame import records_frame
+    from harness.report.tables import comparison_tables, render
+
+    frame = records_frame(records)
+    for metric in metric_ids:
+        for table in comparison_tables(frame, metric, limited=True):
+            click.echo(f"{render(table)}\n")
 
 
 def _shown(value: Any) -> str:

@@ -7,8 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from harness.cli.axes import texts
 from harness.cli.json_output import print_json
 from harness.cli.options import JSON, PLUGIN, RESULTS
+from harness.cli.rows import print_comparisons
+from harness.errors import HarnessError, unknown_name
+from harness.plugin.loading import load_registry
+from harness.plugin.metric_ids import declared_metric, metrics_with
 from harness.text import counted
 
 if TYPE_CHECKING:
@@ -47,11 +52,7 @@ def command(
     as_json: bool,
 ) -> None:
     """Compute metrics from the stored codes of finished runs. RUN is a run folder or the beginning of a hash."""
-    from harness.cli.axes import texts
-    from harness.errors import HarnessError
     from harness.execution.rescore import rescore, write_rescored
-    from harness.plugin.loading import load_registry
-    from harness.plugin.metric_ids import declared_metric, metrics_with
     from harness.records.leftovers import remove_abandoned
     from harness.runtime.context import choose_device
 
@@ -89,13 +90,7 @@ def command(
     if as_json:
         print_json([rescored.record.to_json() for rescored in done])
     else:
-        from harness.report.frame import records_frame
-        from harness.report.tables import comparison_tables, render
-
-        frame = records_frame([rescored.record for rescored in done])
-        for metric in metric_ids or ["map"]:
-            for table in comparison_tables(frame, metric, limited=True):
-                click.echo(f"{render(table)}\n")
+        print_comparisons([rescored.record for rescored in done], metric_ids or ["map"])
         changed = sum(bool(rescored.changed) for rescored in done)
         scored = f"{counted(len(done), 'run')} scored, {changed} with other values than before"
         invalid = sum(rescored.record.error is not None for rescored in done)
@@ -109,7 +104,6 @@ def _chosen(
     results: Path, runs: tuple[str, ...], everything: bool, datasets: list[str], methods: list[str]
 ) -> list[StoredRun]:
     """The runs that are meant, each once."""
-    from harness.errors import HarnessError, unknown_name
     from harness.records.store import RunStore
 
     store = RunStore(results)
@@ -117,14 +111,14 @@ def _chosen(
         raise HarnessError("no run named: name runs by folder or hash, or choose with --all, --method, --dataset.")
     if runs and everything:
         raise HarnessError("--all and named runs exclude each other.")
-    found = [store.lookup(name) for name in runs] if runs else list(store.all())
-    if not found:
+    candidates = [store.lookup(name) for name in runs] if runs else list(store.all())
+    if not candidates:
         raise HarnessError(f"no records in {results}/runs: run something first, or name another folder with --results.")
     for field, wanted in (("dataset", datasets), ("method", methods)):
-        there = {getattr(stored.record.cell, field) for stored in found}
+        there = {getattr(stored.record.cell, field) for stored in candidates}
         for name in wanted:
             if name not in there:
                 raise unknown_name(f"{field} among the records of {results}", name, there)
         if wanted:
-            found = [stored for stored in found if getattr(stored.record.cell, field) in wanted]
-    return list({stored.folder.resolve(): stored for stored in found}.values())
+            candidates = [stored for stored in candidates if getattr(stored.record.cell, field) in wanted]
+    return list({stored.folder.resolve(): stored for stored in candidates}.values())

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
+from pathlib import Path
+
 import click
 
 from harness.cli.json_output import print_json
@@ -15,16 +18,13 @@ SHOWN = ("map", "map_relevant@20", "map@20", "p@10", "r@100", "hit@10", "ndcg@10
 @click.argument("run", metavar="RUN")
 @RESULTS
 @JSON
-def command(run: str, results: object, as_json: bool) -> None:
+def command(run: str, results: Path, as_json: bool) -> None:
     """Show a run. RUN is a run folder or the beginning of a hash."""
-    import shlex
-    from pathlib import Path
-
     from harness.records.store import RunStore
 
-    stored = RunStore(Path(str(results))).lookup(run)
+    stored = RunStore(results).lookup(run)
     record = stored.record
-    elsewhere = results_option(Path(str(results)))
+    elsewhere = results_option(results)
     if as_json:
         print_json(record.to_json())
         return

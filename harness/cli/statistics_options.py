@@ -6,6 +6,11 @@ from collections.abc import Iterable
 
 import click
 
+from harness.cli.axes import texts
+from harness.cli.options import Decorator
+from harness.errors import unknown_name
+from harness.records.facts import DIRECTIONS
+
 FORMATS = {"simple": "simple", "github": "github", "latex": "latex_booktabs", "csv": "csv", "json": "json"}
 """Name to tabulate's, or what is written by the verb."""
 
@@ -21,7 +26,7 @@ FORMAT = click.option(
 )
 
 
-def where(example: str) -> object:
+def where(example: str) -> Decorator:
     """The option ``--where`` with an example in its help."""
     return click.option(
         "--where",
@@ -36,8 +41,6 @@ def check_format(style: str) -> None:
     Raises:
         HarnessError: It is none of :data:`FORMATS`.
     """
-    from harness.errors import unknown_name
-
     if style not in FORMATS:
         raise unknown_name("value of --format", style, FORMATS)
 
@@ -48,10 +51,6 @@ def directions_of(said: Iterable[str]) -> list[str]:
     Raises:
         HarnessError: One is unknown.
     """
-    from harness.cli.axes import texts
-    from harness.errors import unknown_name
-    from harness.records.facts import DIRECTIONS
-
     chosen = texts(said) or list(DIRECTIONS[:2])
     for name in chosen:
         if name not in DIRECTIONS:

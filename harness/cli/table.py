@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import PLUGIN, RESULTS, results_option
+from harness.cli.axes import texts
+from harness.cli.options import PLUGIN, RESULTS, Decorator, results_option
+from harness.cli.results import records
+from harness.errors import HarnessError, unknown_name
+from harness.plugin.loading import Registry, load_registry
+from harness.plugin.metric_ids import declared_metric
 from harness.text import counted
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from harness.plugin.loading import Registry
     from harness.records.index import RunIndex
     from harness.report.published import PublishedNumber
     from harness.report.tables.request import TableRequest
@@ -23,7 +27,7 @@ PRESETS = ("paper", "detectors", "cross", "cost", "bits", "robustness")
 SIGNIFICANCE = ("none", "seeds", "queries", "both")
 
 
-def _axis(name: str, help_text: str) -> object:
+def _axis(name: str, help_text: str) -> Decorator:
     return click.option(f"--{name}", multiple=True, metavar="NAME", help=help_text)
 
 
@@ -72,10 +76,6 @@ def command(
 
     docs/tables.md shows what else rows and columns can be, and what footnotes and marks mean.
     """
-    from harness.cli.axes import texts
-    from harness.cli.results import records
-    from harness.cli.running.requests import metric_ids_of
-    from harness.plugin.loading import load_registry
     from harness.report.tables.output import WITHOUT_RANKS, print_tables, style_of
     from harness.report.tables.reasons import refusals
     from harness.report.tables.request import TableRequest
@@ -85,7 +85,8 @@ def command(
         preset=preset, metrics=texts(metrics), rows=rows, columns=columns, by=by, where=where, significance=significance
     )
     registry = load_registry(plugins)
-    metric_ids_of(registry, request.metric_ids, default=())
+    for metric_id in request.metric_ids:
+        declared_metric(registry, metric_id)
     with records(results) as index:
         frame = _chosen(index, request, results, texts(datasets), texts(methods), only_facts=runs)
         known = list(index.columns)
@@ -113,7 +114,6 @@ def _chosen(
     Raises:
         HarnessError: There is none.
     """
-    from harness.errors import HarnessError, unknown_name
     from harness.report.frame import indexed_frame
 
     more = () if only_facts else request.columns(index.columns)

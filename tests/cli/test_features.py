@@ -12,7 +12,7 @@ from PIL import Image
 
 from harness.cells.request import OPTIONS
 from harness.cli.data.export import CELL_KEYS
-from harness.cli.data.options import NOT_OF_FEATURES
+from harness.cli.features import NOT_OF_FEATURES
 from harness.data.cache import cache_folder, cached_arrays, lock_file
 from harness.data.decoding import VERSION, decoder_facts
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 import click
 
+from harness.cli import LazyGroup
 from harness.cli.json_output import print_json
 from harness.cli.options import JSON, PLUGIN, default_data_root
-from harness.cli.outlets import heading
-from harness.cli.verbs import Verbs
+from harness.cli.outlets import heading, paragraph
+from harness.cli.rows import print_columns
+from harness.errors import HarnessError
+from harness.plugin.loading import load_registry
 
-OWN_FILE = {
+MODULES = {
     "check": "harness.cli.data.check",
     "fetch": "harness.cli.data.fetch",
     "audit": "harness.cli.data.audit",
@@ -27,9 +31,20 @@ DATA_ROOT = click.option(
 )
 
 
-@click.group(cls=Verbs, own_file=OWN_FILE)
+REHASH = click.option(
+    "--rehash", is_flag=True, help="Read every file again, even where nothing says that it has changed (docs/data.md)."
+)
+
+
+@click.group(cls=LazyGroup, modules=MODULES)
 def command() -> None:
     """List, describe, check, fetch and audit data sets; export the data of a cell (docs/data.md)."""
+
+
+def read_files_again(wanted: bool) -> None:
+    """What ``--rehash`` does, for this process and those it starts."""
+    if wanted:
+        os.environ["HARNESS_REHASH"] = "1"
 
 
 @command.command("list")
@@ -38,10 +53,7 @@ def command() -> None:
 @JSON
 def list_(data_root: Path | None, plugins: tuple[Path, ...], as_json: bool) -> None:
     """List data sets: images, classes, captions, and whether their files are below the data root."""
-    from harness.cli.listing import print_columns
     from harness.data.sets.folder import card_content, found_word
-    from harness.errors import HarnessError
-    from harness.plugin.loading import load_registry
 
     root = data_root or default_data_root()
     registry = load_registry(plugins)
@@ -81,7 +93,6 @@ def info(name: str, data_root: Path | None, plugins: tuple[Path, ...], as_json: 
     """Show everything on the card of a data set: size, labels, layout, sources, splits, licence, citation."""
     from harness.data.features.sources import card_of
     from harness.data.sets.folder import find_folder
-    from harness.plugin.loading import load_registry
 
     registry = load_registry(plugins)
     card = card_of(registry, name).model_dump()
@@ -95,8 +106,7 @@ def info(name: str, data_root: Path | None, plugins: tuple[Path, ...], as_json: 
 def _print_card(card: dict[str, Any], folder: Path | None) -> None:
     def say(key: str, value: object) -> None:
         if value not in ("", None, (), [], {}):
-            text = f"{key}: {value}"
-            click.echo(click.wrap_text(text, width=110, initial_indent="  ", subsequent_indent="    "))
+            paragraph(f"{key}: {value}")
 
     heading(f"dataset {card['name']}: {card['title']}")
     for key in ("images", "classes", "captions_per_image"):

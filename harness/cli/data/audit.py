@@ -7,10 +7,12 @@ from typing import Any
 
 import click
 
-from harness.cli.data import DATA_ROOT
-from harness.cli.data.options import REHASH, read_files_again
+from harness.cells.request import CellRequest, MethodRequest
+from harness.cli.data import DATA_ROOT, REHASH, read_files_again
 from harness.cli.json_output import print_json
 from harness.cli.options import JSON, PLUGIN, default_data_root
+from harness.cli.outlets import bars_shown
+from harness.plugin.loading import load_registry
 
 
 @click.command()
@@ -33,12 +35,9 @@ def command(
     as_json: bool,
 ) -> None:
     """Report copies of images across parts and data sets, repeated captions, class balance and captions per image."""
-    from harness.cells.request import CellRequest, MethodRequest
     from harness.cells.workbench import Workbench
-    from harness.cli.bars import bars_shown
     from harness.data.features.sources import card_of
     from harness.data.sets.audit import Audited, audit, pixel_hashes, require_raw, shared_images
-    from harness.plugin.loading import load_registry
 
     read_files_again(rehash)
     registry = load_registry(plugins)

@@ -9,6 +9,8 @@ import click
 from harness.cli.data import DATA_ROOT
 from harness.cli.json_output import print_json
 from harness.cli.options import JSON, PLUGIN, default_data_root
+from harness.cli.outlets import bars_shown
+from harness.plugin.loading import load_registry
 
 
 @click.command()
@@ -30,14 +32,12 @@ def command(
 
     The exit code is 1 if anything is wrong. Images that no annotation names are mentioned, and are no fault.
     """
-    from harness.cli.bars import bars_shown
     from harness.data.features.sources import card_of
     from harness.data.sets.check import check
-    from harness.plugin.loading import load_registry
 
     registry = load_registry(plugins)
     root = data_root or default_data_root()
-    found = []
+    reports = []
     harmful = 0
     for name in names:
         card = card_of(registry, name)
@@ -45,7 +45,7 @@ def command(
             findings = check(registry, card, root, deep=deep, watch=watch)
         wrong = sum(finding.harmful for finding in findings)
         harmful += wrong
-        found.append(
+        reports.append(
             {
                 "name": card.name,
                 "in_order": not wrong,
@@ -70,5 +70,5 @@ def command(
                     else f"{card.name}: `{command}` gets what can be downloaded"
                 )
     if as_json:
-        print_json(found)
+        print_json(reports)
     ctx.exit(1 if harmful else 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from harness.cells.options import CellOption
 from harness.cells.request import OPTIONS
 from harness.cli import axes
 from harness.cli.options import RESULTS, GroupedCommand, cell_options, requests_of
+from harness.errors import HarnessError, unknown_name
+from harness.plugin.loading import load_registry
 
 NOT_OF_DATA = ("hasher", "detector", "objective", "preset", "epochs", "precision")
 """Options of a cell that ``--cell`` does not know. Method, code length and seed determine no data either, but may stand
@@ -44,8 +47,6 @@ def command(cells: tuple[str, ...], output: Path, device: str, results: Path, **
     from harness.cells.workbench import Workbench
     from harness.data.assemble import assemble
     from harness.data.features.export import export_arrays, write_export
-    from harness.errors import HarnessError
-    from harness.plugin.loading import load_registry
     from harness.runtime.context import RunContext, choose_device
     from harness.runtime.seeding import global_randomness
 
@@ -84,11 +85,7 @@ def command(cells: tuple[str, ...], output: Path, device: str, results: Path, **
 
 def _with_cell(options: dict[str, Any], cell: str, results: Path, said: set[str]) -> dict[str, Any]:
     """Options with what ``--cell`` says put in; what an option says as well is a contradiction."""
-    from harness.errors import HarnessError, unknown_name
-
     if "=" not in cell:
-        import shlex
-
         from harness.cli.running.run import command as run_command
         from harness.records.store import RunStore
 
@@ -100,9 +97,9 @@ def _with_cell(options: dict[str, Any], cell: str, results: Path, said: set[str]
         line = RunStore(results).lookup(cell).record.command
         if not line:
             raise HarnessError(f"--cell {cell}: that run was made by another program; name the cell it belongs to.")
-        found = run_command.make_context("run", shlex.split(line)[2:]).params
+        parameters = run_command.make_context("run", shlex.split(line)[2:]).params
         return {
-            name: found.get(name, value) if name != "plugins" else value or found[name]
+            name: parameters.get(name, value) if name != "plugins" else value or parameters[name]
             for name, value in options.items()
         }
     changed, option_of = dict(options), {option.name: option for option in OPTIONS}
@@ -119,8 +116,6 @@ def _with_cell(options: dict[str, Any], cell: str, results: Path, said: set[str]
 
 def _value(option: CellOption, text: str) -> Any:
     """What ``--cell`` says of an option, in the form in which the command line gives it."""
-    from harness.errors import HarnessError
-
     if option.axis:
         return (text,)
     if option.is_switch:

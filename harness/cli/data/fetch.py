@@ -7,7 +7,11 @@ from pathlib import Path
 import click
 
 from harness.cli.data import DATA_ROOT
+from harness.cli.features import size_shown
 from harness.cli.options import PLUGIN, default_data_root
+from harness.cli.outlets import bars_shown
+from harness.errors import HarnessError
+from harness.plugin.loading import load_registry
 
 
 @click.command()
@@ -35,14 +39,10 @@ def command(
     belongs; the exit code is then 1, and so is that of a dry run that could fetch nothing. Please mind the licences
     that `harness data info NAME` shows.
     """
-    from harness.cli.bars import bars_shown
-    from harness.cli.features import size_shown
     from harness.data.features.sources import card_of
     from harness.data.sets.check import check
     from harness.data.sets.download import Patience
     from harness.data.sets.fetch import fetch, plan
-    from harness.errors import HarnessError
-    from harness.plugin.loading import load_registry
 
     if timeout <= 0 or tries < 1:
         raise HarnessError(f"--timeout {timeout:g} --tries {tries}: expected a time above 0 and at least one try.")

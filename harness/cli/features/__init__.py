@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.cells.request import OPTIONS
+from harness.cli import LazyGroup
 from harness.cli.json_output import print_json
-from harness.cli.options import JSON
-from harness.cli.verbs import Verbs
+from harness.cli.options import CELL_OPTIONS, JSON, requests_of
+from harness.quantities import spoken_time
 
 if TYPE_CHECKING:
+    from harness.cells.request import CellRequest
     from harness.data.features.cache_entries import Entry
 
-OWN_FILE = {
+MODULES = {
     "build": "harness.cli.features.build",
     "prune": "harness.cli.features.prune",
     "export": "harness.cli.features.export",
 }
 
+NOT_OF_FEATURES = (
+    "method", "noise", "bits", "seed", "hasher", "detector", "objective", "protocol", "trusted", "features",
+    "noise_plan", "standardise", "precision", "preset", "epochs",
+)  # fmt: skip
+"""Options of a cell that features do not depend on."""
 
-@click.group(cls=Verbs, own_file=OWN_FILE)
+
+@click.group(cls=LazyGroup, modules=MODULES)
 def command() -> None:
     """List, build, prune and export cached features (docs/data.md)."""
 
@@ -56,8 +66,6 @@ def matches(entry: Entry, dataset: str | None, backbone: str | None) -> bool:
 
 def row_of(entry: Entry) -> dict[str, str]:
     """An entry as a row of a table."""
-    from harness.quantities import spoken_time
-
     weights = str(entry.key.get("weights", ""))
     named = str(entry.about.get("weights", "")).rstrip("/").rpartition("/")[2]
     views = len(entry.shapes) - 1
@@ -99,3 +107,28 @@ def jsonable_use(use: Any) -> dict[str, Any]:
         "lost": use.lost,
         "seconds": round(use.seconds, 3),
     }
+
+
+def feature_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of ``harness run`` that say which features are meant."""
+    for option in reversed(CELL_OPTIONS):
+        if _name(option) not in NOT_OF_FEATURES:
+            command = option(command)
+    return command
+
+
+def _name(option: Callable[..., Any]) -> str:
+    def nothing() -> None: ...
+
+    (parameter,) = option(nothing).__click_params__  # type: ignore[attr-defined]
+    return str(parameter.name)
+
+
+def feature_requests(options: Mapping[str, Any]) -> list[CellRequest]:
+    """One request for each data set, backbone and seed that the options of :func:`feature_options` span.
+
+    Raises:
+        HarnessError: A value cannot be read.
+    """
+    complete = {option.name: () if option.varies is not None else None for option in OPTIONS}
+    return requests_of({**complete, **options, "method": ("none",)})

@@ -6,9 +6,12 @@ from typing import Any
 
 import click
 
-from harness.cli.data.options import REHASH, feature_options, feature_requests, read_files_again
+from harness.cli.data import REHASH, read_files_again
+from harness.cli.features import feature_options, feature_requests, jsonable_use
 from harness.cli.json_output import print_json
 from harness.cli.options import JSON, GroupedCommand
+from harness.cli.running.progress import make_listener
+from harness.plugin.loading import load_registry
 
 
 @click.command(cls=GroupedCommand)
@@ -24,10 +27,7 @@ def command(ctx: click.Context, device: str, rehash: bool, as_json: bool, **opti
     code is 1 if some could not be kept.
     """
     from harness.cells.workbench import Workbench
-    from harness.cli.features import jsonable_use
-    from harness.cli.running.progress import make_listener
     from harness.data.cache import uses_noted
-    from harness.plugin.loading import load_registry
     from harness.runtime.context import RunContext, choose_device
     from harness.runtime.seeding import global_randomness
 

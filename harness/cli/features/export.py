@@ -7,8 +7,11 @@ from typing import Any
 
 import click
 
-from harness.cli.data.options import REHASH, feature_options, feature_requests, read_files_again
+from harness.cli.data import REHASH, read_files_again
+from harness.cli.features import feature_options, feature_requests
 from harness.cli.options import GroupedCommand
+from harness.errors import HarnessError
+from harness.plugin.loading import load_registry
 
 
 @click.command(cls=GroupedCommand)
@@ -32,8 +35,6 @@ def command(output: Path, no_split: bool, device: str, rehash: bool, **options: 
     from harness.cells.workbench import Workbench
     from harness.data.cache import uses_noted
     from harness.data.features.export import feature_arrays, write_export
-    from harness.errors import HarnessError
-    from harness.plugin.loading import load_registry
     from harness.runtime.context import RunContext, choose_device
     from harness.runtime.seeding import global_randomness
 

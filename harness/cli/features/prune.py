@@ -11,6 +11,9 @@ import click
 from harness.cli.features import matches, row_of, size_shown
 from harness.cli.json_output import print_json
 from harness.cli.options import JSON, PLUGIN
+from harness.errors import HarnessError
+from harness.plugin.loading import load_registry
+from harness.quantities import seconds_of, size_of
 from harness.text import counted
 
 if TYPE_CHECKING:
@@ -50,8 +53,6 @@ def command(
     --larger-than, --backbone and --dataset that are given. What a process is computing stays.
     """
     from harness.data.features.cache_entries import cache_entries, remove_entry, why_unreachable
-    from harness.errors import HarnessError
-    from harness.quantities import seconds_of, size_of
 
     if as_json and not (yes or dry_run):
         raise HarnessError("--json cannot ask: add --yes, or --dry-run to see what would go.")
@@ -76,8 +77,6 @@ def command(
         for entry in entries:
             doom(entry, "as asked for")
     if unreachable:
-        from harness.plugin.loading import load_registry
-
         for entry, why in why_unreachable(entries, load_registry(plugins)):
             doom(entry, why)
     if most is not None:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.cli import LazyGroup
 from harness.cli.options import JSON, RESULTS
 from harness.cli.rows import FORMAT, checked, print_rows
-from harness.cli.verbs import Verbs
+from harness.errors import HarnessError, unknown_name
 from harness.quantities import LARGEST_INTEGER
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ WHERE = click.option(
     help='Only records for which this holds, for example "dataset=ucm and noise>=0.2 and not method=chnr".',
 )
 
-OWN_FILE = {
+MODULES = {
     "merge": "harness.cli.results.merge",
     "prune": "harness.cli.results.prune",
     "verify": "harness.cli.results.verify",
@@ -39,7 +40,7 @@ OWN_FILE = {
 """Larger verbs, and the module that holds each."""
 
 
-@click.group(cls=Verbs, own_file=OWN_FILE)
+@click.group(cls=LazyGroup, modules=MODULES)
 def command() -> None:
     """List, query, merge, prune, verify and export records (docs/results.md)."""
 
@@ -51,7 +52,6 @@ def records(results: Path) -> Iterator[RunIndex]:
     Raises:
         HarnessError: It holds no record.
     """
-    from harness.errors import HarnessError
     from harness.records.index import open_index
 
     with open_index(results) as index:
@@ -89,7 +89,6 @@ def list_(
     as_json: bool,
 ) -> None:
     """List records: facts and metrics, chosen and sorted."""
-    from harness.errors import unknown_name
     from harness.records.index_tables import quoted
 
     style = checked(style, as_json)

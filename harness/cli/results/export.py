@@ -8,6 +8,7 @@ import click
 
 from harness.cli.options import RESULTS
 from harness.cli.results import WHERE, filtered, records
+from harness.errors import HarnessError, unknown_name
 from harness.text import counted
 
 
@@ -26,7 +27,6 @@ from harness.text import counted
 )
 def command(results: Path, where: str | None, style: str, output: Path) -> None:
     """Write records to one file: a table, or an archive that `harness results merge` takes in."""
-    from harness.errors import HarnessError, unknown_name
     from harness.records.export import FORMATS, export
 
     if style not in FORMATS:

@@ -10,6 +10,7 @@ import click
 
 from harness.cli.json_output import print_json
 from harness.cli.options import JSON, RESULTS
+from harness.errors import HarnessError
 from harness.text import counted
 
 SAID = {
@@ -31,7 +32,6 @@ def command(sources: tuple[Path, ...], results: Path, dry_run: bool, as_json: bo
     Finished runs beat unfinished ones; where both sides finished, this side's run stays. Data that contradict each
     other stop the merge before anything is copied.
     """
-    from harness.errors import HarnessError
     from harness.records.archive import is_archive, unpacked
     from harness.records.merge import merge
 
@@ -50,9 +50,9 @@ def command(sources: tuple[Path, ...], results: Path, dry_run: bool, as_json: bo
         print_json({"dry_run": dry_run, **dataclasses.asdict(merged)})
     else:
         parts = [
-            text.format(runs=counted(len(found), "run"))
+            text.format(runs=counted(len(of_kind), "run"))
             for kind, text in SAID.items()
-            if (found := getattr(merged, kind))
+            if (of_kind := getattr(merged, kind))
         ]
         click.echo(f"{results}{' would get' if dry_run else ''}: {'; '.join(parts) or 'nothing new'}.")
     for folder in merged.differ:

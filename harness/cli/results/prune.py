@@ -9,6 +9,7 @@ import click
 
 from harness.cli.json_output import print_json
 from harness.cli.options import JSON, RESULTS
+from harness.errors import HarnessError
 from harness.text import counted
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 @JSON
 def command(results: Path, limited: bool, old_code: bool, dry_run: bool, yes: bool, as_json: bool) -> None:
     """Remove runs that did not finish and what killed processes left; on request limited and superseded runs too."""
-    from harness.errors import HarnessError
     from harness.records.leftovers import abandoned, remove_abandoned
     from harness.records.prune import prune
 

@@ -45,62 +45,62 @@ def command(
     from harness.execution.verification import verify
     from harness.records.store import RunStore
 
-    found = verify(RunStore(results).lookup(run), device, data_root)
+    verified = verify(RunStore(results).lookup(run), device, data_root)
     if as_json:
-        print_json(_facts(found))
+        print_json(_facts(verified))
     else:
-        _print(found)
-    ctx.exit(0 if found.identical else 1)
+        _print(verified)
+    ctx.exit(0 if verified.identical else 1)
 
 
-def _facts(found: Verification) -> dict[str, object]:
-    largest = found.differing[0] if found.differing else None
+def _facts(verified: Verification) -> dict[str, object]:
+    largest = verified.differing[0] if verified.differing else None
     return {
-        "identical": found.identical,
-        **dataclasses.asdict(found),
+        "identical": verified.identical,
+        **dataclasses.asdict(verified),
         "largest_difference": None
         if largest is None
         else {**dataclasses.asdict(largest), "size": None if math.isinf(largest.size) else largest.size},
     }
 
 
-def _print(found: Verification) -> None:
-    verdict = "identical" if found.identical else "different"
-    heading(f"{found.hash}: {verdict}")
-    click.echo(f"run again on {found.device} with {counted(found.threads, 'thread')} in {found.seconds:.1f} s")
-    differ = [code for code in found.codes if code.differing_items]
+def _print(verified: Verification) -> None:
+    verdict = "identical" if verified.identical else "different"
+    heading(f"{verified.hash}: {verdict}")
+    click.echo(f"run again on {verified.device} with {counted(verified.threads, 'thread')} in {verified.seconds:.1f} s")
+    differ = [code for code in verified.codes if code.differing_items]
     click.echo(f"codes: {'equal' if not differ else ''}".rstrip())
     for code in differ:
         click.echo(
             f"  {code.part} {code.modality}: {code.differing_bits:.3%} of bits, "
             f"{code.differing_items:.2%} of {counted(code.items, 'item')}"
         )
-    if found.differing:
-        largest = found.differing[0]
+    if verified.differing:
+        largest = verified.differing[0]
         click.echo(
-            f"metrics: {len(found.differing)} of {found.metrics} differ, most of all {largest.metric}: "
+            f"metrics: {len(verified.differing)} of {verified.metrics} differ, most of all {largest.metric}: "
             f"{_values(largest)}"
         )
     else:
-        click.echo(f"metrics: all {found.metrics} equal")
-    _print_parts("arrays", found.arrays, found.differing_arrays)
-    if found.tensors:
-        _print_parts("tensors of the model", found.tensors, found.differing_tensors)
-    for phrase in found.facts:
+        click.echo(f"metrics: all {verified.metrics} equal")
+    _print_parts("arrays", verified.arrays, verified.differing_arrays)
+    if verified.tensors:
+        _print_parts("tensors of the model", verified.tensors, verified.differing_tensors)
+    for phrase in verified.facts:
         click.echo(f"wrong in the record: {phrase}")
-    if found.lacking and found.same_program:
-        click.echo(f"missing in the run: {_listed(found.lacking)}")
-    elif found.lacking:
-        click.echo(f"note: the run of another version does not hold {_listed(found.lacking)}.", err=True)
-    if found.not_computed:
+    if verified.lacking and verified.same_program:
+        click.echo(f"missing in the run: {_listed(verified.lacking)}")
+    elif verified.lacking:
+        click.echo(f"note: the run of another version does not hold {_listed(verified.lacking)}.", err=True)
+    if verified.not_computed:
         click.echo(
-            f"note: not compared, for no plugin that is here computes it: {_listed(found.not_computed)}.", err=True
+            f"note: not compared, for no plugin that is here computes it: {_listed(verified.not_computed)}.", err=True
         )
-    if found.changes:
-        click.echo("changed since:" if found.identical else "the likely reason, changed since:")
-        for change in found.changes:
+    if verified.changes:
+        click.echo("changed since:" if verified.identical else "the likely reason, changed since:")
+        for change in verified.changes:
             click.echo(f"  {change}")
-    elif not found.identical:
+    elif not verified.identical:
         click.echo(
             "nothing recorded has changed: look for a file of the run that was edited or damaged, for data that were "
             "replaced, or for an algorithm that is not deterministic (--deterministic)."

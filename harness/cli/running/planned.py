@@ -60,7 +60,10 @@ def _estimate(pending: Sequence[Job], store: RunStore, workers: int) -> str:
         with open_index(store.results) as index:
             columns = ["method", "dataset", "bits", "image_backbone", "text_backbone", "seconds"]
             rows = index.rows(columns, "status = 'ok' AND seconds IS NOT NULL AND bits IS NOT NULL")
-        past = [PastCell(CellKind(*row[:3], _names(row[3:5])), row[5]) for row in rows]
+        past = [
+            PastCell(CellKind(method, dataset, bits, _names(backbones)), seconds)
+            for method, dataset, bits, *backbones, seconds in rows
+        ]
     return str(estimate([CellKind.of(job.cell.facts) for job in pending], past, workers))
 
 

@@ -6,8 +6,10 @@ from typing import Any
 
 import click
 
+from harness.cells.applicability import only_what_applies
 from harness.cli.options import METHOD, GroupedCommand, cell_options, requests_of
-from harness.cli.running.requests import metric_ids_of, run_requests, running_options
+from harness.cli.running.requests import how_to_run, metric_ids_of, run_or_show, running_options
+from harness.plugin.loading import load_registry
 
 
 @click.command(cls=GroupedCommand)
@@ -26,8 +28,7 @@ def command(ctx: click.Context, /, **options: Any) -> None:
     Options marked [axis] repeat or take comma lists; the grid of all their values is run cell by cell. Finished cells
     are not run again.
     """
-    from harness.cells.applicability import only_what_applies
-    from harness.plugin.loading import load_registry
+    from harness.api import prepare
     from harness.records import repeat
     from harness.records.store import RunStore
 
@@ -38,23 +39,17 @@ def command(ctx: click.Context, /, **options: Any) -> None:
     metric_ids = metric_ids_of(registry, options["metrics"])
     asked = requests_of(options, base)
     requests = only_what_applies(registry, asked)
-
-    def note_changes(jobs: list[Any]) -> None:
-        if repeated is None or not repeat.nothing_replaced(asked, base):
-            return
-        for job in jobs:
+    how = how_to_run(
+        registry,
+        options,
+        metric_ids,
+        threads=None if repeated is None else repeat.threads_of_record(repeated),
+        deterministic=repeated is not None and repeat.deterministic_in(repeated),
+    )
+    prepared = prepare(registry, requests, how, name="run")
+    if repeated is not None and repeat.nothing_replaced(asked, base):
+        for job in prepared.jobs:
             changed = repeat.changed_since(repeated, job.cell.hash, job.cell.identity)
             if changed:
                 click.echo(f"note: {changed}", err=True)
-
-    run_requests(
-        ctx,
-        registry,
-        requests,
-        options,
-        name="run",
-        metric_ids=metric_ids,
-        threads=None if repeated is None else repeat.threads_of_record(repeated),
-        deterministic=repeated is not None and repeat.deterministic_in(repeated),
-        prepared=note_changes,
-    )
+    run_or_show(ctx, prepared, options)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,8 @@ import click
 from harness.cli.json_output import print_json
 from harness.cli.options import JSON, RESULTS, results_option
 from harness.cli.outlets import console, shown
+from harness.errors import HarnessError
+from harness.quantities import spoken_time
 from harness.text import counted
 
 if TYPE_CHECKING:
@@ -34,7 +37,6 @@ def command(sweep: str, results: Path, list_all: bool, watch: bool, as_json: boo
 
     SWEEP is the beginning of its name; the one that was worked on last by default.
     """
-    from harness.errors import HarnessError
     from harness.execution.sweep_state import find_sweep, known_sweeps
 
     if list_all:
@@ -97,15 +99,11 @@ def sweep_facts(state: SweepState, results: Path) -> dict[str, Any]:
 
 def _again(worker: Any, ends: dict[str, End]) -> bool:
     """Whether a worker runs a cell whose record is older than its start."""
-    from datetime import datetime
-
     return datetime.fromisoformat(ends[worker.hash].finished).timestamp() < worker.started
 
 
 def _ended_since(ends: dict[str, End], began: float) -> int:
     """How many cells have a record that was finished after a moment."""
-    from datetime import datetime
-
     return sum(datetime.fromisoformat(end.finished).timestamp() >= began for end in ends.values())
 
 
@@ -135,8 +133,6 @@ def _seconds_left(ends: dict[str, End], invocations: list[Invocation], left: int
 
 def _command(invocations: list[Invocation]) -> str:
     """The last command, which goes on with the sweep where it stopped; what it finished is not run again."""
-    from datetime import UTC, datetime
-
     from harness.execution.sweep_state import resume_command
 
     if not invocations:
@@ -148,8 +144,6 @@ def _command(invocations: list[Invocation]) -> str:
 def described(facts: dict[str, Any]) -> str:
     """The facts of a sweep for people, several lines."""
     from tabulate import tabulate
-
-    from harness.quantities import spoken_time
 
     counts = facts["counts"]
     parts = [f"{number} {status}" for status, number in counts.items() if number]
@@ -196,8 +190,6 @@ def _watch(state: SweepState, results: Path) -> None:
 
 
 def _list(states: list[SweepState], results: Path, as_json: bool) -> None:
-    from datetime import datetime
-
     from tabulate import tabulate
 
     rows = []

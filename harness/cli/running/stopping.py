@@ -54,22 +54,21 @@ class Stops:
 
 
 @contextmanager
-def stop_signals(in_process: bool) -> Iterator[Stops]:
+def stop_signals(stops: Stops) -> Iterator[None]:
     """Take Ctrl-C and SIGTERM meanwhile; outside the main thread nothing can be taken.
 
     Args:
-        in_process: Cells run in this very process.
+        stops: What hears of them.
     """
-    stops = Stops(in_process)
     if threading.current_thread() is not threading.main_thread():
-        yield stops
+        yield
         return
     before = {
         number: signal.signal(number, handler)
         for number, handler in ((signal.SIGINT, stops.on_interrupt), (signal.SIGTERM, stops.on_terminate))
     }
     try:
-        yield stops
+        yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

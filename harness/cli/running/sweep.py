@@ -7,8 +7,10 @@ from typing import Any
 
 import click
 
+from harness.cells.request import CellRequest, MethodRequest
 from harness.cli.options import DATA, PLUGIN, RUNNING, GroupedCommand, default_data_root
-from harness.cli.running.requests import metric_ids_of, run_requests, running_options
+from harness.cli.running.requests import how_to_run, metric_ids_of, run_or_show, running_options
+from harness.plugin.loading import load_registry
 
 
 @click.command(cls=GroupedCommand)
@@ -29,12 +31,10 @@ def command(ctx: click.Context, /, plan: str, shard: str | None, **options: Any)
     It can be killed at any moment: what is finished stays, and the same command goes on. Shipped plans: smoke,
     paper-ucm, paper-rsicd, cross; docs/sweeps.md says how to write your own.
     """
+    from harness.api import prepare
     from harness.cells.plans.file import read_plan
     from harness.cells.plans.values import checked_requests
-    from harness.cells.request import CellRequest, MethodRequest
     from harness.execution.cells_to_run import read_shard
-    from harness.execution.cells_to_run import shard as part_of
-    from harness.plugin.loading import load_registry
 
     part = None if shard is None else read_shard(shard)
     read = read_plan(plan)
@@ -46,13 +46,5 @@ def command(ctx: click.Context, /, plan: str, shard: str | None, **options: Any)
     base = CellRequest(MethodRequest(""), plugins=plugins, data_root=default_data_root())
     requests = read.requests(base, {"data_root": [options["data_root"]] if options["data_root"] else []})
     requests = checked_requests(read, registry, requests)
-    run_requests(
-        ctx,
-        registry,
-        requests,
-        options,
-        name=read.name,
-        metric_ids=metric_ids,
-        chosen=None if part is None else lambda jobs: part_of(jobs, *part),
-        shard=shard or "",
-    )
+    how = how_to_run(registry, options, metric_ids)
+    run_or_show(ctx, prepare(registry, requests, how, name=read.name, part=part), options)

@@ -1,0 +1,179 @@
+"""Running cells from Python; ``harness run`` and ``harness sweep`` are two of its callers.
+
+:func:`prepare` turns requests into cells and finds mistakes before anything runs; :func:`run` runs those that have no
+standing record. Neither prints anything.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from harness.cells.request import CellRequest
+from harness.cells.workbench import Job, Workbench
+from harness.execution import Executor, Session
+from harness.execution.cells_to_run import Standing, ends_of_jobs
+from harness.execution.cells_to_run import shard as part_of
+from harness.execution.sweep import Listener, Refusal, Result, Sweep, prepare_all, run_sweep
+from harness.execution.sweep_state import InvocationFile, PlannedCell, SweepState, begin_invocation, open_state
+from harness.execution.trackers.group import choose_trackers
+from harness.plugin.loading import Registry
+from harness.records.store import RunStore
+from harness.runtime.context import check_device_name, choose_device
+from harness.runtime.settings import RunSettings
+
+Watch = Callable[[str, int, int | None], None]
+"""Takes what is done, how much is done, and of how much (None where nobody knows)."""
+
+
+@dataclass(frozen=True)
+class HowToRun:
+    """How cells are run and recorded, whatever they are.
+
+    Attributes:
+        settings: Device, threads, determinism and trackers.
+        standing: Which records stand.
+        executor: What runs the cells.
+        executor_name: As ``harness list executors`` shows it.
+        session: What the executor may know; :func:`run` puts in its folder and who stops it.
+        results: Folder of the records.
+        metrics: Metric ids that are computed beyond those registered.
+    """
+
+    settings: RunSettings
+    standing: Standing
+    executor: Executor
+    executor_name: str
+    session: Session
+    results: Path
+    metrics: tuple[str, ...] = ()
+
+    @property
+    def in_process(self) -> bool:
+        """Whether cells run one by one in this very process."""
+        return bool(getattr(self.executor, "in_process", False))
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Cells, fully determined, of which none has run.
+
+    Attributes:
+        name: Name of the sweep.
+        everything: The cells of all machines, which share one state.
+        jobs: This machine's part of them.
+        refused: Combinations that cannot work.
+        part: Which part ``jobs`` is, from 1, and of how many; None for all.
+        workbench: Where the requests became cells.
+        how: How they are run.
+    """
+
+    name: str
+    everything: list[Job]
+    jobs: list[Job]
+    refused: list[Refusal]
+    part: tuple[int, int] | None
+    workbench: Workbench
+    how: HowToRun
+
+    def sweep(self) -> Sweep:
+        """The cells, and which of them have a record at this moment."""
+        store = RunStore(self.how.results)
+        return Sweep(
+            self.jobs, self.refused, ends_of_jobs(self.jobs, store), store, self.how.standing, self.how.settings,
+            self.how.executor, self.how.session, self.workbench, metrics=self.how.metrics,
+        )  # fmt: skip
+
+
+def prepare(
+    registry: Registry,
+    requests: Sequence[CellRequest],
+    how: HowToRun,
+    *,
+    name: str,
+    part: tuple[int, int] | None = None,
+) -> Prepared:
+    """Determine cells; nothing is computed or written.
+
+    Args:
+        registry: What is registered.
+        requests: The points of the grid.
+        how: How the cells will be run.
+        name: Name of the sweep.
+        part: This machine's part of the cells, from 1, and how many parts there are; None for all.
+
+    Raises:
+        HarnessError: A request, a tracker or the name of the device is wrong, or no combination can work.
+    """
+    choose_trackers(registry, how.settings.trackers)
+    check_device_name(how.settings.device)
+    workbench = Workbench(registry, how.settings.device)
+    everything, refused = prepare_all(workbench, requests)
+    jobs = everything if part is None else part_of(everything, *part)
+    return Prepared(name, everything, jobs, refused, part, workbench, how)
+
+
+def run(
+    prepared: Prepared,
+    listening: Callable[[SweepState | None], AbstractContextManager[Listener]],
+    *,
+    stopping: Callable[[], int],
+    checking: Callable[[], AbstractContextManager[Watch]],
+) -> Result:
+    """Run the cells that have no standing record, and keep the state that ``harness status`` reads.
+
+    Args:
+        prepared: The cells.
+        listening: Makes what hears of the progress, for as long as cells run. It is given the state of the sweep, None
+            for a single cell or where nothing has to run.
+        stopping: As :attr:`harness.execution.Session.stopping`.
+        checking: Makes what hears how many images were decoded, for as long as that takes.
+
+    Returns:
+        What became of the cells.
+
+    Raises:
+        UnsavedError: A record could not be saved. What was finished stays.
+        HarnessError: The device is not here, the results folder cannot be written, an image is broken, or the executor
+            cannot work here.
+        KeyboardInterrupt: The second Ctrl-C, while cells ran in this very process.
+    """
+    how = prepared.how
+    if how.in_process:
+        choose_device(how.settings.device)  # a device that is not here is found before the first cell
+    # It also puts back what killed writers had set aside, so it comes before the look at what has a record.
+    RunStore(how.results).check_writable()
+    sweep = prepared.sweep()
+    with checking() as watch:
+        for source in {id(job.data.source): job.data.source for job in sweep.pending}.values():
+            source.refuse_broken(partial(watch, "checking images"))  # once, and not in each cell
+    state, invocation = _begun(prepared, sweep)
+    with tempfile.TemporaryDirectory(prefix="harness-") as spare, listening(state) as listener:
+        folder = Path(spare) if state is None else state.folder.absolute()
+        sweep = replace(sweep, session=replace(sweep.session, folder=folder, stopping=stopping), state=state)
+        outcome = "failed"
+        try:
+            result = run_sweep(sweep, listener)
+            outcome = "stopped" if result.unfinished else "finished"
+        except KeyboardInterrupt:
+            outcome = "stopped"
+            raise
+        finally:
+            if invocation is not None:
+                invocation.ended(outcome)
+    return result
+
+
+def _begun(prepared: Prepared, sweep: Sweep) -> tuple[SweepState, InvocationFile] | tuple[None, None]:
+    """The state of a sweep of several cells on disk, and the file in it that says that this process works on it."""
+    if len(prepared.everything) < 2 or not sweep.pending:
+        return None, None
+    cells = [PlannedCell(job.cell.hash, *job.cell.place[:2], job.cell.title) for job in prepared.everything]
+    state = open_state(sweep.store.results, prepared.name, cells)
+    shard = "" if prepared.part is None else "{}/{}".format(*prepared.part)
+    workers = sweep.session.workers
+    return state, begin_invocation(state, prepared.how.executor_name, workers, shard, len(sweep.pending))
