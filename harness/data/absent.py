@@ -10,7 +10,7 @@ from pathlib import Path
 
 from harness.data.raw import RawDataset, paths_of
 from harness.errors import HarnessError, MissingFilesError
-from harness.files.regular_file import other_kind
+from harness.files.paths import other_kind
 
 NAMED = 3
 """Files that a sentence names; the error has all of them."""

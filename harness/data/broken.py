@@ -13,7 +13,7 @@ from harness.data.cache import cached_arrays
 from harness.data.decoding import complaints, decoder_facts, undecodable
 from harness.data.raw import RawDataset, paths_of
 from harness.errors import HarnessError
-from harness.files.regular_file import require_regular
+from harness.files.paths import require_regular
 
 Watch = Callable[[int, int], None]
 

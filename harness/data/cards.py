@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic_core import PydanticCustomError
 
 from harness.errors import HarnessError, unknown_name
-from harness.files.paths_below import file_name, pattern_parts, plain_name, relative_parts
+from harness.files.paths import file_name, pattern_parts, plain_name, relative_parts
 from harness.files.toml import line_of, read_toml
 from harness.files.unpack import is_archive
 

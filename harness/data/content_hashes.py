@@ -24,7 +24,7 @@ from pathlib import Path
 from harness.data.cache import cache_folder
 from harness.errors import HarnessError
 from harness.files.json_text import read_json
-from harness.files.regular_file import require_regular
+from harness.files.paths import require_regular
 
 SETTLED = 2_000_000_000
 """Nanoseconds since its last change after which a file's hash is remembered: longer than any file system's clock."""

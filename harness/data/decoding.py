@@ -17,7 +17,7 @@ import numpy as np
 
 from harness.errors import HarnessError
 from harness.files.looks_like import looks_like
-from harness.files.regular_file import require_regular
+from harness.files.paths import require_regular
 from harness.plugin.interfaces import ImageSource
 
 if TYPE_CHECKING:

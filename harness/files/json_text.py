@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from harness.files.whole_file import read_plain_file
+from harness.files.whole import read_plain_file
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -61,7 +61,7 @@ def parsed_json(text: str | bytes) -> Any:
 
 
 def _check_depth(content: Any) -> None:
-    level = [[content]]
+    level: list[Any] = [[content]]
     for _ in range(DEEPEST + 1):
         inner = [value.values() if isinstance(value, dict) else value for value in level]
         level = [value for values in inner for value in values if isinstance(value, dict | list)]
@@ -80,7 +80,7 @@ def read_json(path: Path) -> Any:
     Raises:
         OSError: The file cannot be read.
         ValueError: As :func:`parsed_json`, or it is no plain file (a pipe would be waited for), or larger than
-            :data:`harness.files.whole_file.LARGEST_BYTES`.
+            :data:`harness.files.whole.LARGEST_BYTES`.
     """
     return parsed_json(read_plain_file(path))
 
@@ -100,7 +100,7 @@ def read_json_as(path: Path, kind: type[Kind]) -> Kind:
 
 
 @lru_cache
-def _adapter(kind: type[Kind]) -> TypeAdapter[Kind]:
+def _adapter(kind: Hashable) -> TypeAdapter:
     from pydantic import TypeAdapter
 
     return TypeAdapter(kind)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from harness.errors import HarnessError
 from harness.files.looks_like import CUT, looks_like
-from harness.files.regular_file import other_kind
+from harness.files.paths import other_kind
 
 LONGEST_HEADER = 10_000
 """Bytes of the header of an array; numpy's own bound, below which its parser cannot be led too deep."""

@@ -12,11 +12,12 @@ import zipfile
 import zlib
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO
 
 from harness.errors import HarnessError
-from harness.files.paths_below import relative_parts
+from harness.files.paths import relative_parts
 
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 """Endings of names of archives that are unpacked here."""
@@ -140,10 +141,8 @@ def _zip_members(archive: Path) -> Iterator[_Member]:
             if member.flag_bits & 1:
                 raise ArchiveError(f"{archive.name} is encrypted: unpack it by hand.")
         for member in members:
-            is_folder = member.is_dir()
-            yield _Member(
-                member.filename, member.file_size, None if is_folder else lambda member=member: opened.open(member)
-            )
+            read = None if member.is_dir() else partial(opened.open, member)
+            yield _Member(member.filename, member.file_size, read)
 
 
 class _TarInfo(tarfile.TarInfo):
@@ -155,10 +154,10 @@ class _TarInfo(tarfile.TarInfo):
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> _TarInfo:
-        found = super().frombuf(buf, encoding, errors)
-        if found.type in cls.EXTENSIONS and found.size > LONGEST_EXTENSION:
-            raise ValueError(f"a member has {found.size} bytes of attributes")
-        return found
+        header = super().frombuf(buf, encoding, errors)
+        if header.type in cls.EXTENSIONS and header.size > LONGEST_EXTENSION:
+            raise ValueError(f"a member has {header.size} bytes of attributes")
+        return header
 
 
 def _tar_members(archive: Path) -> Iterator[_Member]:
@@ -168,11 +167,8 @@ def _tar_members(archive: Path) -> Iterator[_Member]:
             for member in opened:
                 if not (member.isreg() or member.isdir()):
                     raise ArchiveError(_holds(archive, member.name, _kind(member.issym() or member.islnk())))
-                yield _Member(
-                    member.name,
-                    member.size,
-                    None if member.isdir() else lambda member=member: opened.extractfile(member),
-                )
+                read = None if member.isdir() else partial(opened.extractfile, member)
+                yield _Member(member.name, member.size, read)
     except tarfile.ReadError as error:
         if opened is not None:
             raise

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from harness.errors import HarnessError
-from harness.files.paths_below import path_below, relative_parts
+from harness.files.paths import path_below, relative_parts
 
 FILES = ("arrays.npz", "log.txt", "model.safetensors", "record.json")
 """What a run folder holds; nothing else is taken over from other folders."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from harness.cells.methods import DEFAULT_PRESET, ROLES, MethodRequest, ResolvedMethod, resolve_method
 from harness.errors import HarnessError, unknown_name
-from harness.files.regular_file import require_regular
+from harness.files.paths import require_regular
 from harness.plugin.interfaces import Need, Phase, Recipe
 from harness.plugin.loading import KINDS, PluginState, Registry, load_registry
 

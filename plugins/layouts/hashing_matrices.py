@@ -34,7 +34,7 @@ from harness.data.features.feature_file import table_from_arrays
 from harness.data.matrix_shapes import check_columns, check_numbers, check_rows
 from harness.data.raw import ImageFiles, RawDataset
 from harness.data.table import FeatureTable
-from harness.files.paths_below import path_below, relative_parts
+from harness.files.paths import path_below, relative_parts
 
 log = logging.getLogger(__name__)
 

@@ -23,7 +23,7 @@ from harness_plugins.layouts.places import first_there, folder_of, read_json, re
 from harness import HarnessError
 from harness.data.raw import ImageFiles, RawDataset
 from harness.data.table import FeatureTable
-from harness.files.regular_file import require_regular
+from harness.files.paths import require_regular
 from harness.wording import shown
 
 YEARS = ("2014", "2017")

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from harness import HarnessError
 from harness.data.raw import ImageFiles, RawDataset
 from harness.data.table import FeatureTable
-from harness.files.regular_file import require_regular
+from harness.files.paths import require_regular
 from harness.wording import shown
 
 PARAMETERS = {"concepts": 21}

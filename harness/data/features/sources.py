@@ -22,7 +22,7 @@ from harness.data.raw import RawDataset, check_raw
 from harness.data.splits import stratified_limit, training_images
 from harness.data.table import FeatureTable, subset_table
 from harness.errors import HarnessError
-from harness.files.paths_below import relative_parts
+from harness.files.paths import relative_parts
 from harness.plugin.declarations import BOTH, STANDARD
 from harness.plugin.interfaces import Run
 from harness.plugin.loading import Registry

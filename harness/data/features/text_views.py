@@ -13,7 +13,7 @@ import numpy as np
 
 from harness.data.features.weights import first_line
 from harness.errors import HarnessError
-from harness.files.text_file import read_text_file
+from harness.files.whole import read_text_file
 from harness.plugin.interfaces import Run
 from harness.runtime.seeding import numpy_generator
 

@@ -15,7 +15,7 @@ from harness.data.features.sources import read_dataset
 from harness.data.raw import RawDataset, paths_of
 from harness.data.sets.folder import LAYOUT, alternatives, find_folder, found_below, names_of_folder, own_folder
 from harness.errors import HarnessError, MissingFilesError
-from harness.files.paths_below import path_below
+from harness.files.paths import path_below
 from harness.files.unpack import is_archive
 from harness.wording import counted
 

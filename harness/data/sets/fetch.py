@@ -24,9 +24,9 @@ from harness.data.sets.download import Patience, download, what_is_wrong
 from harness.data.sets.folder import find_folder, names_of_folder, own_folder
 from harness.errors import HarnessError
 from harness.files.json_text import read_json
-from harness.files.paths_below import path_below, plain_name
+from harness.files.paths import path_below, plain_name
 from harness.files.unpack import ArchiveError, Limits, is_archive, unpack
-from harness.files.whole_file import replace_text
+from harness.files.whole import replace_text
 
 if TYPE_CHECKING:
     from harness.data.cards import DatasetCard, Source

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import HarnessError
-from harness.files.paths_below import path_below, pattern_parts, relative_parts
+from harness.files.paths import path_below, pattern_parts, relative_parts
 from harness.files.toml import read_toml
 
 LAYOUT = "[layout] of a dataset card"
