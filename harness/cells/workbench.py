@@ -17,9 +17,10 @@ from harness.cells.cell import CORE_VERSIONS, DEFAULT_TRUSTED, Cell, CellRequest
 from harness.cells.checks import check_numbers, check_plan_against
 from harness.cells.compatibility import DataFacts, check_combination, granted_beyond_the_wall
 from harness.cells.methods import ResolvedMethod, resolve_method
-from harness.data.assemble import Protocol, check_plan, trusted_rows
+from harness.data.assemble import DataProtocol, check_plan, trusted_rows
 from harness.data.broken import without_broken
 from harness.data.cards import DatasetCard
+from harness.data.features.imported_plan import plan_of_index_file
 from harness.data.features.sources import (
     DataSource,
     card_of,
@@ -28,7 +29,6 @@ from harness.data.features.sources import (
     read_dataset,
     ready_source,
 )
-from harness.data.imported_plan import plan_of_index_file
 from harness.data.parts import Choice, recorded
 from harness.data.raw import RawDataset
 from harness.data.splits import database_images, query_images, training_images
@@ -64,7 +64,7 @@ class DataJob:
     """
 
     source: DataSource
-    protocol: Protocol
+    protocol: DataProtocol
     split: NDArray[np.int8]
     facts: Mapping[str, Any]
     offered: DataFacts
@@ -284,7 +284,7 @@ class Workbench:
 
     def _protocol(
         self, request: CellRequest, source: DataSource, train: NDArray[np.int64], notes: list[str]
-    ) -> Protocol:
+    ) -> DataProtocol:
         """Noise protocol, rate and plan: what was asked for, what the data bring, or the defaults."""
         plan = None
         if request.noise_plan is not None:
@@ -305,7 +305,7 @@ class Workbench:
                     f"the noise plan was drawn by version {plan.protocol_version} of protocol {plan.protocol}; this is "
                     f"{declaration.version}"
                 )
-            return Protocol(
+            return DataProtocol(
                 declaration, plan.rate, _given_trusted(request), request.data_seed, request.standardise, plan
             )
         name = request.protocol or ("given" if source.brings_noise and request.noise is None else "derangement")
@@ -333,7 +333,7 @@ class Workbench:
                 f"protocol {name!r} changes words of captions, and augmented captions are made from the unchanged "
                 "ones: leave out --text-views."
             )
-        return Protocol(declaration, rate, _given_trusted(request), request.data_seed, request.standardise)
+        return DataProtocol(declaration, rate, _given_trusted(request), request.data_seed, request.standardise)
 
 
 def _absolute(root: Path | None) -> Path | None:
@@ -345,13 +345,13 @@ def _given_trusted(request: CellRequest) -> float:
     return DEFAULT_TRUSTED if request.trusted is None else request.trusted
 
 
-def source_brings_trusted(source: DataSource, protocol: Protocol) -> bool:
+def source_brings_trusted(source: DataSource, protocol: DataProtocol) -> bool:
     """The data or the plan say which pairs are trusted, so that ``--trusted`` has no say."""
     return protocol.plan is not None or source.data.trusted is not None
 
 
 def _trusted(
-    request: CellRequest, source: DataSource, protocol: Protocol, train: NDArray[np.int64], notes: list[str]
+    request: CellRequest, source: DataSource, protocol: DataProtocol, train: NDArray[np.int64], notes: list[str]
 ) -> NDArray[np.bool_]:
     """(n_train,) the trusted pairs of the cell."""
     if protocol.plan is not None:

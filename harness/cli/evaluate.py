@@ -14,7 +14,7 @@ from harness.cli.json_output import print_json
 from harness.cli.options import JSON, RESULTS
 
 if TYPE_CHECKING:
-    from harness.retrieval.evaluate import CodeTable
+    from harness.retrieval.codes import CodeTable
 
 DATA_FACTS = (
     "dataset",
@@ -213,7 +213,7 @@ def _refuse_missing(cell: str, names: tuple[str, ...], found: Mapping[str, Any])
 
 def _refuse_misfit(where: str, arrays: Mapping[str, Any]) -> None:
     """The arrays of an exported cell fit each other, as far as codes are set against them."""
-    from harness.data.matrix_shapes import check_rows
+    from harness.data.matrices import check_rows
     from harness.errors import HarnessError
 
     choice = arrays["caption_choice"]

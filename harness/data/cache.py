@@ -87,7 +87,7 @@ class Workspace:
                 self._entry.parent.mkdir(parents=True, exist_ok=True)
                 self.folder = Path(tempfile.mkdtemp(prefix=f".{self._entry.name}-", dir=self._entry.parent))
             path = self.folder / f"{self._made}.npy"
-            array = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
+            array: NDArray[np.float32] = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
             with path.open("r+b") as opened:  # a disk that fills up later would end the process with a signal
                 if hasattr(os, "posix_fallocate"):
                     os.posix_fallocate(opened.fileno(), 0, path.stat().st_size)

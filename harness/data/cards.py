@@ -53,7 +53,7 @@ class Expected(_Strict):
     remark: str = ""
 
 
-class Layout(_Strict):
+class CardLayout(_Strict):
     """Where the files of a data set lie below the data root."""
 
     folder: PathBelow
@@ -110,14 +110,14 @@ class Source(_Strict):
         return self
 
 
-class Part(_Strict):
+class CardPart(_Strict):
     """A published part."""
 
     name: Literal["train", "val", "test", "restval"]
     images: Count
 
 
-class Protocol(_Strict):
+class CardProtocol(_Strict):
     """The usual query/database protocol of the set: ``--split protocol``."""
 
     queries: Count
@@ -153,7 +153,7 @@ class DatasetCard(_Strict):
     image_size: str
     backbones: Backbones | None = None
     """None for data that come as ready features."""
-    layout: Layout | None = None
+    layout: CardLayout | None = None
     """None for data that need no files."""
     source: str = ""
     """Where the authors publish it: a page for people."""
@@ -161,9 +161,9 @@ class DatasetCard(_Strict):
     class_names: tuple[str, ...] = ()
     sources: tuple[Source, ...] = ()
     """What `harness data fetch` can get."""
-    parts: tuple[Part, ...] = ()
+    parts: tuple[CardPart, ...] = ()
     """Published parts."""
-    protocol: Protocol | None = None
+    protocol: CardProtocol | None = None
     split: Literal["paper", "stratified", "published", "protocol"] = "paper"
     """Default of ``--split``."""
     reading: dict[str, Parameter] = {}
@@ -242,7 +242,7 @@ def _told(path: Path, text: str, error: ValidationError) -> str:
 def _keys_at(location: list[Any]) -> list[str]:
     """The keys that a card may have at a place."""
     tables: dict[str, type[BaseModel]] = {
-        "layout": Layout, "backbones": Backbones, "sources": Source, "parts": Part, "protocol": Protocol,
+        "layout": CardLayout, "backbones": Backbones, "sources": Source, "parts": CardPart, "protocol": CardProtocol,
         "files": Expected,
     }  # fmt: skip
     names = [part for part in location if isinstance(part, str)]

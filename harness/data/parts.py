@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.data import duplicates
-from harness.data.cards import Protocol
+from harness.data.cards import CardProtocol
 from harness.data.raw import RawDataset
 from harness.data.splits import (
     CHOICES,
@@ -93,7 +93,7 @@ def choose_parts(
     choice: Choice,
     *,
     default: str = "paper",
-    protocol: Protocol | None = None,
+    protocol: CardProtocol | None = None,
     is_file: bool = False,
     whole: int | None = None,
 ) -> Parts:
@@ -136,7 +136,7 @@ def choose_parts(
 
 
 def _drawn(
-    data: RawDataset | FeatureTable, choice: Choice, default: str, protocol: Protocol | None, is_file: bool,
+    data: RawDataset | FeatureTable, choice: Choice, default: str, protocol: CardProtocol | None, is_file: bool,
     whole: int | None,
 ) -> tuple[str, NDArray[np.int8]]:  # fmt: skip
     """Name and codes of the split, before anything is taken out of it."""

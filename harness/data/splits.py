@@ -178,7 +178,7 @@ def cut_validation(split: NDArray[np.int8], share: float, data_seed: int) -> NDA
     return changed
 
 
-def check_split(split: NDArray[np.int8], where: str) -> None:
+def check_split(split: NDArray[np.integer], where: str) -> None:
     """A split has training, query and database images.
 
     Raises:
@@ -199,17 +199,17 @@ def check_split(split: NDArray[np.int8], where: str) -> None:
             raise HarnessError(f"{where}: the split has no {part} image.")
 
 
-def training_images(split: NDArray[np.int8]) -> Ints:
+def training_images(split: NDArray[np.integer]) -> Ints:
     """Training images, ascending."""
     return np.flatnonzero((split == TRAIN) | (split == TRAIN_AND_DATABASE))
 
 
-def query_images(split: NDArray[np.int8]) -> Ints:
+def query_images(split: NDArray[np.integer]) -> Ints:
     """Query images, ascending."""
     return np.flatnonzero(split == QUERY)
 
 
-def database_images(split: NDArray[np.int8]) -> Ints:
+def database_images(split: NDArray[np.integer]) -> Ints:
     """Database images, ascending."""
     return np.flatnonzero((split == DATABASE) | (split == TRAIN_AND_DATABASE))
 

@@ -29,7 +29,8 @@ from harness.plugin.declarations import MetricDeclaration
 from harness.plugin.interfaces import Hasher, Need, PairTrust, TrainingPairs
 from harness.records.schema import CellFacts, Failure, RunRecord
 from harness.records.verdict import verdict, violation_notes
-from harness.retrieval.evaluate import CodeTable, Evaluation, definitions, evaluate, failure_notes
+from harness.retrieval.codes import CodeTable
+from harness.retrieval.evaluate import Evaluation, definitions, evaluate, failure_notes
 from harness.retrieval.sanity import means_not_finite
 from harness.runtime.context import Progress, RunContext, ignore_progress
 from harness.runtime.cost import Meter, learned_numbers

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -96,11 +96,12 @@ def read_json_as(path: Path, kind: type[Kind]) -> Kind:
         OSError: The file cannot be read.
         ValueError: As :func:`read_json`, or it holds something else.
     """
-    return _adapter(kind).validate_python(read_json(path))
+    # To mypy a class is as little hashable as its instances.
+    return _adapter(kind).validate_python(read_json(path))  # type: ignore[arg-type]
 
 
 @lru_cache
-def _adapter(kind: Hashable) -> TypeAdapter:
+def _adapter(kind: type[Kind]) -> TypeAdapter[Kind]:
     from pydantic import TypeAdapter
 
     return TypeAdapter(kind)

@@ -119,12 +119,12 @@ def _prefix_in_blocks(rows: list[Ints], places: Ints) -> Floats:
         while stop < len(order) and (stop - start + 1) * int(places[order[stop]]) <= WIDTH_BUDGET:
             stop += 1
         block = order[start:stop]
-        result[block] = _prefix(*(value[block] for value in rows), int(places[order[stop - 1]]))
+        result[block] = _prefix(*[value[block] for value in rows], width=int(places[order[stop - 1]]))
         start = stop
     return result
 
 
-def _prefix(items: Ints, relevant: Ints, before: Ints, plus_before: Ints, count: Ints, width: int) -> Floats:
+def _prefix(items: Ints, relevant: Ints, before: Ints, plus_before: Ints, count: Ints, *, width: int) -> Floats:
     """:func:`expected_prefix_of_relevant` over the first ``width`` places of bins with more than ``count`` relevant."""
     share = relevant / items
     items, relevant, before, plus_before, count = (

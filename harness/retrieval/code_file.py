@@ -7,10 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.data.class_labels import classes_of_column
+from harness.data.matrices import classes_of_column
 from harness.errors import HarnessError
-from harness.retrieval.codes import pack_checked
-from harness.retrieval.evaluate import CodeTable
+from harness.retrieval.codes import CodeTable, pack_checked
 
 PARTS = ("query", "database")
 MODALITIES = ("image", "text")

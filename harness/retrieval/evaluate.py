@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from harness.errors import HarnessError, text_of
 from harness.plugin.declarations import MetricDeclaration
+from harness.retrieval.codes import CodeTable
 from harness.retrieval.counting import in_threads, threads
 from harness.retrieval.histograms import DistanceHistogram
 from harness.retrieval.metrics import precision_recall_by_radius
@@ -26,33 +27,6 @@ if TYPE_CHECKING:
 
 DIRECTIONS = {"i2t": ("image", "text"), "t2i": ("text", "image"), "i2i": ("image", "image"), "t2t": ("text", "text")}
 """Direction to the modality of the query and of the database."""
-
-
-@dataclass(frozen=True)
-class CodeTable:
-    """Codes, ids and labels of queries and database.
-
-    Attributes:
-        n_bits: Code length.
-        query: Modality to (n_query, bytes) packed codes; a modality may be missing.
-        database: Modality to (n_database, bytes) packed codes.
-        query_labels: (n_query,) integers or (n_query, n_classes) 0/1.
-        database_labels: As ``query_labels``.
-        query_ids: (n_query,) int64 numbers of the items in their data set.
-        database_ids: (n_database,) int64.
-        partners: Where relevance does not go by labels: direction to its relevant pairs (query, item), (2, n) int64
-            places. Directions that are not named are not scored, and the modalities may have different numbers of
-            items.
-    """
-
-    n_bits: int
-    query: Mapping[str, NDArray[np.uint8]]
-    database: Mapping[str, NDArray[np.uint8]]
-    query_labels: NDArray
-    database_labels: NDArray
-    query_ids: NDArray[np.int64]
-    database_ids: NDArray[np.int64]
-    partners: Mapping[str, NDArray[np.int64]] | None = None
 
 
 @dataclass

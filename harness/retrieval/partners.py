@@ -8,6 +8,7 @@ with the same words; relevant to a caption are the images that have a caption wi
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,9 @@ from numpy.typing import NDArray
 from harness.retrieval.codes import words
 from harness.retrieval.histograms import DistanceHistogram
 from harness.retrieval.relevance import Relevance
+
+if TYPE_CHECKING:
+    import torch
 
 Ints = NDArray[np.int64]
 
@@ -49,7 +53,11 @@ def partners(caption_image: Ints, captions: Sequence[str] | None) -> dict[str, I
 
 
 def partner_histogram(
-    queries: NDArray[np.uint8], items: NDArray[np.uint8], pairs: Ints, n_bits: int, device: object = None
+    queries: NDArray[np.uint8],
+    items: NDArray[np.uint8],
+    pairs: Ints,
+    n_bits: int,
+    device: torch.device | str | None = None,
 ) -> DistanceHistogram:
     """Items and relevant items by distance, where the relevant pairs are listed.
 

@@ -101,7 +101,8 @@ def read_pairs(card, root: Path | None) -> RawDataset:
         filenames=filenames,
         parts=tuple(parts) if all(parts) else None,
         unlabelled=unlabelled,
-        **masks,
+        trusted=masks["trusted"],
+        wrong=masks["wrong"],
     )
 
 

@@ -25,8 +25,8 @@ from benchmarks.workload import best_seconds, context, fit_detector, full_run, m
 
 from harness.plugin.interfaces import PairTrust, Phase
 from harness.plugin.loading import load_registry
-from harness.retrieval.codes import pack_checked
-from harness.retrieval.evaluate import CodeTable, evaluate
+from harness.retrieval.codes import CodeTable, pack_checked
+from harness.retrieval.evaluate import evaluate
 from harness.runtime.environment import environment
 from harness.training.loop import Team, train
 

@@ -88,10 +88,10 @@ def test_patterns_stay_within_named_folders(pattern):
 
 def fields_of_files() -> set[str]:
     """Names under which texts of cards, records and states of sweeps stand in the code."""
-    from harness.data.cards import DatasetCard, Expected, Layout, Source
+    from harness.data.cards import CardLayout, DatasetCard, Expected, Source
     from harness.records.schema import CellFacts, RunRecord
 
-    models = (DatasetCard, Expected, Layout, Source, CellFacts, RunRecord)
+    models = (DatasetCard, Expected, CardLayout, Source, CellFacts, RunRecord)
     texts = {name for model in models for name, field in model.model_fields.items() if "str" in str(field.annotation)}
     return {*texts, "file_name", "host"}
 

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from harness.data import decoding
 from harness.data.cache import Workspace, filled_arrays
 from harness.data.content_hashes import hash_remembered
-from harness.data.features.hub import revision_of
 from harness.data.features.views import ImageViews, TextViews, fingerprint_of_tree
+from harness.data.features.weights import revision_of
 from harness.data.raw import RawDataset
 from harness.data.table import FeatureTable
 from harness.errors import HarnessError

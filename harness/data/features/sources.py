@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from harness.data.absent import refuse_absent
 from harness.data.broken import refuse_broken
 from harness.data.cache import cached_arrays
-from harness.data.cards import DatasetCard, Layout, read_card
+from harness.data.cards import CardLayout, DatasetCard, read_card
 from harness.data.features.authors_file import read_authors_files
 from harness.data.features.extraction import BackboneChoice, encode_captions, extract
 from harness.data.features.feature_file import read_feature_file
@@ -20,7 +20,7 @@ from harness.data.features.views import ImageViews, TextViews
 from harness.data.parts import Choice, Parts, choose_parts
 from harness.data.raw import RawDataset, check_raw
 from harness.data.splits import stratified_limit, training_images
-from harness.data.table import FeatureTable, subset_table
+from harness.data.table import FeatureTable
 from harness.errors import HarnessError
 from harness.files.paths import relative_parts
 from harness.plugin.declarations import BOTH, STANDARD
@@ -184,7 +184,7 @@ def ready_source(
     """Ready features, of a file or of a data set that is published as features."""
     limited, whole = table.limited, len(table)
     if limit is not None and limit < len(table):
-        table = subset_table(table, stratified_limit(table.labels, limit, data_seed))
+        table = table.subset(stratified_limit(table.labels, limit, data_seed))
         table = replace(table, fingerprint=f"{table.fingerprint}-limit-{limit}-{data_seed}")
         limited = limit
     return DataSource(table.name, ready=mapped(table) if shared else table, limited=limited, whole=whole, card=card)
@@ -231,7 +231,7 @@ def card_of(registry: Registry, name: str) -> DatasetCard:
             f"`harness info {base}` shows."
         )
     relative_parts(file, f"--dataset {base}:FILE")
-    return card.model_copy(update={"layout": Layout(**{**card.layout.model_dump(), "annotations": file})})
+    return card.model_copy(update={"layout": CardLayout(**{**card.layout.model_dump(), "annotations": file})})
 
 
 def read_dataset(

@@ -93,7 +93,8 @@ def read_synonyms(file: str) -> list[list[str]]:
     Raises:
         HarnessError: It cannot be read, a group has one word, or a word is in two groups.
     """
-    groups, seen = [], {}
+    groups: list[list[str]] = []
+    seen: dict[str, int] = {}
     for number, line in enumerate(_synonym_text(file).splitlines(), start=1):
         content = line.partition("#")[0].strip()
         if not content:

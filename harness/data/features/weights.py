@@ -1,4 +1,4 @@
-"""Reading weights of networks without running code, and saying in what way they do not fit."""
+"""Reading weights of networks without running code, in what way they do not fit, and which commit they are of."""
 
 from __future__ import annotations
 
@@ -134,3 +134,23 @@ def refuse_misfit(
 def first_line(error: BaseException) -> str:
     """What an error of a library says, as part of a sentence."""
     return (str(error).strip() or type(error).__name__).splitlines()[0][:300].rstrip(" .:")
+
+
+def revision_of(name: str) -> str:
+    """Commit hash of the snapshot that loading by name uses.
+
+    Args:
+        name: Name of a repository of models, for example "google-bert/bert-base-uncased".
+
+    Returns:
+        The hash, from the cache of huggingface_hub (``models--ORG--NAME/refs/main`` and ``snapshots/HASH``); "" where
+        the cache does not have the repository.
+    """
+    from huggingface_hub import constants
+
+    folder = Path(constants.HF_HUB_CACHE) / f"models--{name.replace('/', '--')}"
+    try:
+        commit = (folder / "refs" / "main").read_text(encoding="utf-8").strip()
+    except (OSError, ValueError):
+        return ""
+    return commit if commit and (folder / "snapshots" / commit).is_dir() else ""

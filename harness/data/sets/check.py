@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.data.absent import absent_images, said_of_absent
+from harness.data.cards import DatasetCard, Expected
 from harness.data.decoding import complaints
 from harness.data.features.sources import read_dataset
 from harness.data.raw import RawDataset, paths_of
@@ -20,7 +21,6 @@ from harness.files.unpack import is_archive
 from harness.wording import counted
 
 if TYPE_CHECKING:
-    from harness.data.cards import DatasetCard, Expected
     from harness.plugin.loading import Registry
 
 IMAGES = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".gif", ".webp"}
@@ -145,8 +145,6 @@ def wanted(card: DatasetCard) -> str:
 
 
 def _derived(card: DatasetCard) -> list[Expected]:
-    from harness.data.cards import Expected
-
     assert card.layout is not None
     files = [Expected(path=card.layout.annotations)] if card.layout.annotations else []
     if card.layout.images:

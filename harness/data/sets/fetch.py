@@ -15,10 +15,10 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
+from harness.data.cards import DatasetCard, Source
 from harness.data.sets.check import missing
 from harness.data.sets.download import Patience, download, what_is_wrong
 from harness.data.sets.folder import find_folder, names_of_folder, own_folder
@@ -27,9 +27,6 @@ from harness.files.json_text import read_json
 from harness.files.paths import path_below, plain_name
 from harness.files.unpack import ArchiveError, Limits, is_archive, unpack
 from harness.files.whole import replace_text
-
-if TYPE_CHECKING:
-    from harness.data.cards import DatasetCard, Source
 
 MARK = ".harness-fetched.json"
 """In a data set's folder: which sources it holds. Archives that bring one are not believed."""
