@@ -36,8 +36,8 @@ from harness.runtime.context import Progress, RunContext, ignore_progress
 from harness.runtime.cost import Meter, learned_numbers
 from harness.runtime.precision import float32_products
 from harness.runtime.seeding import OwnRandomness, global_randomness
-from harness.training.loop import Curves, Team, train
-from harness.training.trust import outside, refuse_outside, trust_of_shape
+from harness.training.loop import Curves, train
+from harness.training.team import Team, outside, refuse_outside, trust_of_shape
 from harness.wording import CANNOT_WEIGH, counted
 
 if TYPE_CHECKING:

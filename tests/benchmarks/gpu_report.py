@@ -28,7 +28,8 @@ from harness.plugin.loading import load_registry
 from harness.retrieval.codes import CodeTable, pack_checked
 from harness.retrieval.evaluate import evaluate
 from harness.runtime.environment import environment
-from harness.training.loop import Team, train
+from harness.training.loop import train
+from harness.training.team import Team
 
 HIDDEN = 4096
 
