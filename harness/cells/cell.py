@@ -52,7 +52,7 @@ class CellRequest:
         bits: Code length.
         seed: Training seed.
         data_seed: Data seed.
-        split: Who is training, query and database image: a name of :data:`harness.data.splits.CHOICES`.
+        split: Who is training, query and database image: a name of :data:`harness.data.splits.SPLITS`.
         validation: Share of the training images that are the queries instead, for tuning.
         relevance: "label" or "instance".
         drop_duplicates: Leave out copies of images in other parts.

@@ -85,9 +85,9 @@ def _near(path: Path) -> str:
         return f" (no file but {other_kind(path)})"
     wanted = unicodedata.normalize("NFC", path.name)
     for name in sorted(names_in(path.parent)):
-        found = unicodedata.normalize("NFC", name)
-        if found == wanted:
+        normal = unicodedata.normalize("NFC", name)
+        if normal == wanted:
             return " (there is one whose name differs only in its Unicode form)"
-        if found.casefold() == wanted.casefold():
+        if normal.casefold() == wanted.casefold():
             return f" (there is {name}, which differs in upper and lower case)"
     return ""

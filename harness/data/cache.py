@@ -158,13 +158,13 @@ def _look_up(
 ) -> tuple[list[NDArray], Use]:
     """The arrays, and how they were come by."""
     folder, key = _entry_of(key)
-    found = _read(folder, key)
-    if found is not None:
-        return found, Use(folder, about, True, 0.0)
+    arrays = _read(folder, key)
+    if arrays is not None:
+        return arrays, Use(folder, about, True, 0.0)
     with _only_one(folder):
-        found = _read(folder, key)
-        if found is not None:
-            return found, Use(folder, about, True, 0.0)
+        arrays = _read(folder, key)
+        if arrays is not None:
+            return arrays, Use(folder, about, True, 0.0)
         workspace = Workspace(folder)
         try:
             arrays = compute(workspace)

@@ -191,15 +191,15 @@ class DatasetCard(_Strict):
         Raises:
             HarnessError: One is unknown, or of another type.
         """
-        found: dict[str, Any] = dict(known)
+        values: dict[str, Any] = dict(known)
         for name, value in self.reading.items():
             where = f"dataset card {self.name!r}, table [reading]"
             if name not in known:
                 raise HarnessError(f"{where}: {unknown_name(f'parameter of reader {self.reader}', name, known)}")
             if type(value) is not type(known[name]):
                 raise HarnessError(f"{where}: {name} = {value!r}, expected {_KINDS[type(known[name])]}.")
-            found[name] = value
-        return found
+            values[name] = value
+        return values
 
 
 _KINDS = {bool: "true or false", int: "a whole number", str: "a text", list: "a list of texts"}

@@ -146,10 +146,10 @@ def complaints(
             return str(error)
         return ""
 
-    found = {}
+    complaint_of = {}
     with ThreadPoolExecutor() as pool:
         for done, (index, text) in enumerate(zip(images, pool.map(complaint, images), strict=True), start=1):
             watch(done, len(images))
             if text:
-                found[index] = text
-    return found
+                complaint_of[index] = text
+    return complaint_of

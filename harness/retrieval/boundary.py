@@ -58,8 +58,10 @@ def expected_hits_precision(harmonic: Floats, cut: Cut, earlier: Floats) -> Floa
     reciprocal = harmonic[before + above] - harmonic[before]
     every_place = (before + 1) * reciprocal
     inside = hits * ((plus_before + 1) * reciprocal + (hits - 1) / np.maximum(above - 1, 1) * (above - every_place))
-    found = plus_before + hits
-    value = np.where(found > 0, (earlier[:, None] + inside / np.maximum(above, 1)) / np.maximum(found, 1), 0.0)
+    plus_after = plus_before + hits
+    value = np.where(
+        plus_after > 0, (earlier[:, None] + inside / np.maximum(above, 1)) / np.maximum(plus_after, 1), 0.0
+    )
     return (chance * value).sum(axis=1)
 
 

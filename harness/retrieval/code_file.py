@@ -80,13 +80,13 @@ def _table(
                 "be one pair."
             )
     assert n_bits is not None
-    found = {
+    labels_and_ids = {
         part: _labels_and_ids(
             arrays, part, len(next(iter(packed[part].values()))), where, None if labels is None else labels[part]
         )
         for part in PARTS
     }
-    if found["query"][0].shape[1:] != found["database"][0].shape[1:]:
+    if labels_and_ids["query"][0].shape[1:] != labels_and_ids["database"][0].shape[1:]:
         raise HarnessError(
             f"{where}: query_labels and database_labels must both be (n,) classes, or (n, n_classes) with as many "
             "classes."
@@ -95,10 +95,10 @@ def _table(
         n_bits=n_bits,
         query=packed["query"],
         database=packed["database"],
-        query_labels=found["query"][0],
-        database_labels=found["database"][0],
-        query_ids=found["query"][1],
-        database_ids=found["database"][1],
+        query_labels=labels_and_ids["query"][0],
+        database_labels=labels_and_ids["database"][0],
+        query_ids=labels_and_ids["query"][1],
+        database_ids=labels_and_ids["database"][1],
     )
 
 

@@ -172,10 +172,10 @@ def values_per_query(
         values = {}
         for metric_id, (function, cutoff) in functions.items():
             try:
-                found = function(part) if cutoff is None else function(part, cutoff)
-                if np.shape(found) != (len(part),):
-                    raise TypeError(f"it returned shape {np.shape(found)} for {len(part)} queries")
-                values[metric_id] = np.asarray(found, dtype=np.float64)
+                scores = function(part) if cutoff is None else function(part, cutoff)
+                if np.shape(scores) != (len(part),):
+                    raise TypeError(f"it returned shape {np.shape(scores)} for {len(part)} queries")
+                values[metric_id] = np.asarray(scores, dtype=np.float64)
             except KeyboardInterrupt:
                 raise
             except BaseException as error:

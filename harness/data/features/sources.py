@@ -64,9 +64,9 @@ class DataSource:
     @property
     def data(self) -> RawDataset | FeatureTable:
         """Raw data or ready features, whichever there is."""
-        found = self.ready if self.ready is not None else self.raw
-        assert found is not None
-        return found
+        data = self.ready if self.ready is not None else self.raw
+        assert data is not None
+        return data
 
     def __len__(self) -> int:
         return len(self.data)
@@ -109,9 +109,9 @@ class DataSource:
 
     def revisions(self) -> dict[str, str]:
         """Commit of weights from a hub by modality, as they lie on this machine now."""
-        found = {"image": self.image, "text": self.text}
+        choices = {"image": self.image, "text": self.text}
         return {
-            modality: choice.revision for modality, choice in found.items() if choice is not None and choice.revision
+            modality: choice.revision for modality, choice in choices.items() if choice is not None and choice.revision
         }
 
     def parts(self, choice: Choice) -> Parts:
@@ -200,11 +200,11 @@ def mapped(table: FeatureTable) -> FeatureTable:
         return table
     key = {"ready": table.fingerprint, "shapes": [[str(array.dtype), *array.shape] for array in arrays]}
     about = {"dataset": table.name, "what": "ready features, shared by processes"}
-    found, _ = cached_arrays(key, lambda: arrays, about)
+    stored, _ = cached_arrays(key, lambda: arrays, about)
     views = len(table.image_views)
     return replace(
-        table, image=found[0], text=found[1], image_views=tuple(found[2 : 2 + views]),
-        text_views=tuple(found[2 + views :]),
+        table, image=stored[0], text=stored[1], image_views=tuple(stored[2 : 2 + views]),
+        text_views=tuple(stored[2 + views :]),
     )  # fmt: skip
 
 
@@ -251,13 +251,13 @@ def read_dataset(
     Raises:
         HarnessError: Files are missing or damaged; the message says which and where they belong.
     """
-    found = registry.get("reader", card.reader).load()(card, root)
-    if not isinstance(found, RawDataset):
-        return found
-    check_raw(found, card.reader)
+    data = registry.get("reader", card.reader).load()(card, root)
+    if not isinstance(data, RawDataset):
+        return data
+    check_raw(data, card.reader)
     if complete:
-        refuse_absent(found)
-    return found
+        refuse_absent(data)
+    return data
 
 
 def raw_source(

@@ -81,13 +81,13 @@ def fit_into(
         HarnessError: Keys are missing, unexpected or of another shape; the message counts them and gives the first.
     """
     expected = network.state_dict()
-    found = {key: value for key, value in state.items() if not (key not in expected and may_exceed(key))}
+    used = {key: value for key, value in state.items() if not (key not in expected and may_exceed(key))}
     missing = [
-        key for key in expected.keys() - found.keys() if not (key.endswith("num_batches_tracked") or may_miss(key))
+        key for key in expected.keys() - used.keys() if not (key.endswith("num_batches_tracked") or may_miss(key))
     ]
-    shapes = [key for key in expected if key in found and found[key].shape != expected[key].shape]
-    refuse_misfit(what, missing, found.keys() - expected.keys(), shapes)
-    network.load_state_dict(found, strict=False)
+    shapes = [key for key in expected if key in used and used[key].shape != expected[key].shape]
+    refuse_misfit(what, missing, used.keys() - expected.keys(), shapes)
+    network.load_state_dict(used, strict=False)
 
 
 def longest_text(network: nn.Module, asked: int, what: str) -> int:

@@ -192,9 +192,9 @@ def _of_sources(card: DatasetCard, folder: Path, watch: Watch) -> Iterable[Findi
         elif source.sha256:
             watch(f"hashing {name}", 0, 1)
             with path.open("rb") as opened:
-                found = hashlib.file_digest(opened, "sha256").hexdigest()
-            if found != source.sha256:
-                yield Finding("wrong", path, f"{path} is not the published file: its sha256 is {found}")
+                digest = hashlib.file_digest(opened, "sha256").hexdigest()
+            if digest != source.sha256:
+                yield Finding("wrong", path, f"{path} is not the published file: its sha256 is {digest}")
 
 
 def _of_reader(

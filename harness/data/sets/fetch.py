@@ -92,9 +92,9 @@ def plan(card: DatasetCard, root: Path, *, again: bool = False) -> list[Step]:
     if not card.sources:
         see = f": see {card.source}" if card.source else ""
         raise HarnessError(f"data set {card.name!r}: its card names no source to fetch{see}.")
-    found = find_folder(card.layout.model_dump(), root)
-    target = found or own_folder(root, card.layout.folder)
-    complete = found is not None and not missing(card, found)
+    present = find_folder(card.layout.model_dump(), root)
+    target = present or own_folder(root, card.layout.folder)
+    complete = present is not None and not missing(card, present)
     staged = _stage(root, card) / "new"
     marked = _marked(staged) if again else _marked(target) | _marked(staged)
     steps = []
