@@ -53,7 +53,7 @@ def _names(folder: Path, keep: Callable[[os.DirEntry[str]], bool]) -> set[str]:
 
 
 def refuse_absent(raw: RawDataset) -> None:
-    """Every image must be there.
+    """Refuse data of which an image file is missing.
 
     Raises:
         MissingFilesError: Some are not.

@@ -265,7 +265,7 @@ def _draw(
 
 
 def check_plan(plan: NoisePlan, table: FeatureTable | RawDataset, train: NDArray[np.int64]) -> None:
-    """A plan fits the data if it names exactly the training images and existing captions of theirs.
+    """Check that a plan fits the data: that it names exactly the training images, and existing captions of theirs.
 
     Raises:
         HarnessError: It does not; the message says in what way.

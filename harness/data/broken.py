@@ -57,7 +57,7 @@ def broken_images(raw: RawDataset, watch: Watch = lambda done, total: None) -> d
 
 
 def refuse_broken(raw: RawDataset, watch: Watch = lambda done, total: None) -> None:
-    """Every image must be usable, where images are files.
+    """Refuse data with an image that is missing or cannot be decoded, where images are files.
 
     Args:
         raw: The data.

@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 
 def check_numbers(array: NDArray, what: str) -> None:
-    """Features are a matrix (items, features) of finite numbers, with at least one of each.
+    """Check that features are a matrix (items, features) of finite numbers, with at least one of each.
 
     Args:
         array: The matrix.
@@ -31,7 +31,7 @@ def check_numbers(array: NDArray, what: str) -> None:
 
 
 def check_rows(where: str, arrays: Mapping[str, NDArray], item: str = "item") -> None:
-    """All have one row for each item.
+    """Check that all have one row for each item.
 
     Args:
         where: The file, for the message.
@@ -62,7 +62,7 @@ def check_rows(where: str, arrays: Mapping[str, NDArray], item: str = "item") ->
 
 
 def check_columns(where: str, arrays: Mapping[str, NDArray], column: str) -> None:
-    """Parts that are put one below the other have the same columns.
+    """Check that parts that are put one below the other have the same columns.
 
     Args:
         where: The file, for the message.

@@ -58,7 +58,7 @@ class Choice:
     drop_duplicates: bool = False
 
     def check(self) -> None:
-        """Every value means something.
+        """Refuse values that mean nothing.
 
         Raises:
             HarnessError: One does not.

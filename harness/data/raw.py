@@ -108,7 +108,7 @@ class RawDataset:
 
 
 def check_raw(raw: RawDataset, reader: str) -> RawDataset:
-    """What a reader returned, if it keeps the contract.
+    """Check that what a reader returned keeps the contract.
 
     Args:
         raw: The data.
@@ -151,7 +151,7 @@ def check_raw(raw: RawDataset, reader: str) -> RawDataset:
 
 
 def _refuse_no_text(values: Sequence[object], what: str) -> None:
-    """All of them are texts that can be written to a file.
+    """Refuse what is no text, or a text that cannot be written to a file.
 
     Raises:
         HarnessError: One is not; the message has its number.

@@ -179,7 +179,7 @@ def cut_validation(split: NDArray[np.int8], share: float, data_seed: int) -> NDA
 
 
 def check_split(split: NDArray[np.integer], where: str) -> None:
-    """A split has training, query and database images.
+    """Check that a split has training, query and database images.
 
     Raises:
         HarnessError: A code is unknown or a part is empty.

@@ -130,7 +130,7 @@ def at_rows(data: object, rows: NDArray[np.int64], *names: str) -> dict[str, Any
 
 
 def check_captions_cover(caption_image: NDArray[np.int64], n_images: int, where: str) -> None:
-    """Every caption names an existing image and every image has a caption.
+    """Check that every caption names an existing image and that every image has a caption.
 
     Raises:
         HarnessError: Otherwise; the message counts and gives the first offender.

@@ -120,7 +120,7 @@ def _opened(path: Path, option: str, expected: str) -> Iterator[zipfile.ZipFile]
 
 
 def _check_is_file(path: Path, where: str) -> None:
-    """To open a pipe would wait for ever, and a device has no end."""
+    """Refuse what is no regular file: to open a pipe would wait for ever, and a device has no end."""
     if kind := other_kind(path):
         raise HarnessError(f"{where} is no file but {kind}.")
 

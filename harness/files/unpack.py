@@ -45,7 +45,7 @@ class ArchiveError(HarnessError):
 
 @dataclass(frozen=True)
 class Limits:
-    """Beyond these an archive counts as a bomb.
+    """What an archive may unpack to; beyond it counts as a bomb.
 
     Attributes:
         ratio: Unpacked bytes for each byte of the archive; images give 1, text 10.
@@ -99,7 +99,7 @@ def unpack(
 
 
 def _unpack(archive: Path, folder: Path, limits: Limits, watch: Watch, left_out: Collection[str]) -> None:
-    """Into a folder that is there; errors of the libraries become sentences."""
+    """Unpack into a folder that is there; errors of the libraries become sentences."""
     try:
         with archive.open("rb") as opened:
             beginning = opened.read(8)

@@ -161,7 +161,7 @@ class SelfCheck:
     def _histogram(
         self, direction: str, queries: Ints, codes: NDArray[np.uint8], items: NDArray[np.uint8]
     ) -> DistanceHistogram:
-        """Of codes in the places of some of the table's queries, and of all of its items."""
+        """The histogram of other codes in place of those of some queries, and of all items, of the table."""
         table = self._table
         if table.partners is None:
             labels = table.query_labels[queries], table.database_labels

@@ -176,7 +176,7 @@ def outside(trust: PairTrust) -> Tensor:
 
 
 def refuse_outside(bad: Tensor, detector: str) -> None:
-    """Look at a flag of :func:`outside`.
+    """Refuse what a detector said where the flag of :func:`outside` is set.
 
     Raises:
         HarnessError: It is set.

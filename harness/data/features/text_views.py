@@ -123,7 +123,7 @@ def fingerprint_of_synonyms(file: str) -> str:
 
 
 def check_translation_models(folder: str) -> None:
-    """Both models are there.
+    """Check that both models of a back-translation are there.
 
     Raises:
         HarnessError: One is not.

@@ -1,4 +1,4 @@
-"""Reading weights of networks without running code, in what way they do not fit, and which commit they are of."""
+"""Weights of networks: read without running code, put into a network that they fit, and of which commit they are."""
 
 from __future__ import annotations
 
