@@ -142,7 +142,7 @@ def _read(memory: Path) -> dict[str, list]:
 
 
 def _write(memory: Path, content: dict[str, list]) -> None:
-    """Write the memory, whole or not at all; a cache that cannot be written costs the next run some time, and nothing else."""
+    """Write the memory, whole or not at all; where that is impossible, the next run takes longer and nothing else."""
     try:
         memory.parent.mkdir(parents=True, exist_ok=True)
         descriptor, temporary = tempfile.mkstemp(prefix=".", dir=memory.parent)

@@ -100,16 +100,7 @@ def one_hot(labels: NDArray) -> NDArray[np.bool_]:
 def captions_of(
     images: NDArray[np.int64], caption_image: NDArray[np.int64], n_images: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The captions of some images.
-
-    Args:
-        images: (k,) the images.
-        caption_image: (n_captions,) image of each caption.
-        n_images: Number of all images.
-
-    Returns:
-        (m,) rows of the captions, ascending, and (m,) the place among ``images`` of the image of each.
-    """
+    """Rows of the captions of some of ``n_images`` images, (m,), and the place of the image of each among these, (m,)."""
     place = np.full(n_images, -1, dtype=np.int64)
     place[images] = np.arange(len(images))
     kept = np.flatnonzero(place[caption_image] >= 0)

@@ -36,7 +36,7 @@ class Evaluation:
     Attributes:
         metrics: Direction to metric id to value; None where no query has a relevant item.
         per_query: ``"i2t/map"`` to (n_query,) float64, NaN for a query that the metric leaves out.
-        curves: ``"i2t/precision_by_radius"``, ``".../recall_by_radius"``, ``".../empty_by_radius"``: (n_bits + 1,).
+        curves: ``"i2t/precision_by_radius"`` and the others of :data:`CURVES`: (n_bits + 1,).
         queries: Number of queries, and of those without any relevant item in the database.
         failed: Metric id to why it has no value: its function raised, or returned something else than numbers.
         violations: What must hold of any codes and does not, one sentence each; such numbers are no result.
@@ -51,6 +51,8 @@ class Evaluation:
     violations: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
 
+
+CURVES = ("precision_by_radius", "recall_by_radius", "empty_by_radius")
 
 PER_QUERY_KEPT = ("map", "map_relevant@20")
 """Metrics whose per-query values are kept for paired statistics; any other can be recomputed from the stored codes."""
@@ -102,10 +104,8 @@ def evaluate(
         for metric_id in PER_QUERY_KEPT:
             if metric_id in per_query:
                 result.per_query[f"{direction}/{metric_id}"] = per_query[metric_id]
-        precisions, recalls, empty = precision_recall_by_radius(histogram)
-        result.curves[f"{direction}/precision_by_radius"] = precisions
-        result.curves[f"{direction}/recall_by_radius"] = recalls
-        result.curves[f"{direction}/empty_by_radius"] = empty
+        for name, curve in zip(CURVES, precision_recall_by_radius(histogram), strict=True):
+            result.curves[f"{direction}/{name}"] = curve
     return result
 
 

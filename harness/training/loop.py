@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from harness.errors import HarnessError
-from harness.plugin.interfaces import Batch, PairTrust, Phase, TrainingPairs
+from harness.plugin.interfaces import Phase, TrainingPairs
 from harness.training import batches
 from harness.training.team import Team, outside, refuse_outside
 from harness.wording import counted
@@ -86,7 +86,11 @@ class _Training:
 
     def train_phase(self, phase: Phase) -> None:
         """All epochs of a phase."""
-        pairs, rows = _pairs_of(phase, self.pairs)
+        import torch
+
+        pairs, rows = self.pairs, torch.arange(len(self.pairs), device=self.pairs.image.device)
+        if phase.pairs == "trusted":
+            pairs, rows = pairs.as_trusted(), torch.nonzero(pairs.trusted)[:, 0]
         smallest = self.teams[0].smallest_batch
         if phase.epochs and len(rows) < smallest:
             raise HarnessError(
@@ -117,7 +121,9 @@ class _Training:
         for chosen in batches(rows, learner.batch_size, self.order, self.teams[0].smallest_batch, drop_last):
             batch = pairs.rows(chosen)
             self.steps += 1
-            for team, trust, of_team in zip(self.teams, self._trusts(phase, batch), losses, strict=True):
+            # All say what they trust before any learns from this batch: the exchange has no first and second.
+            trusts = [teacher.trust_in(batch, phase) for teacher in self.teams[::-1]]
+            for team, trust, of_team in zip(self.teams, trusts, losses, strict=True):
                 bad |= outside(trust)
                 loss = team.step(batch, trust)
                 if loss is not None:
@@ -126,41 +132,18 @@ class _Training:
         refuse_outside(bad, self.teams[0].detector_name)
         return losses
 
-    def _trusts(self, phase: Phase, batch: Batch) -> list[PairTrust]:
-        """The trust that each team trains on: what the detector of the other says, where there are two.
-
-        All say it before any learns from this batch: the exchange has no first and second.
-        """
-        if phase.trust == "ones":
-            import torch
-
-            return [PairTrust(torch.ones(len(batch), device=batch.rows.device)) for _ in self.teams]
-        return [team.trust_in(batch) for team in self.teams[::-1]]
-
     def _end_epoch(self, phase: Phase, losses: Sequence[Sequence[Tensor]]) -> None:
         """Tell the learners, record the curves, and show the detectors what they asked for."""
+        import torch
+
         epoch = len(self.curves.phase)  # counted from 0 over all phases
         for team in self.teams:
             team.tell_learner("end_epoch", epoch)
         self.curves.updates += sum(len(of_team) for of_team in losses)
         self.curves.phase.append(phase.name)
-        self.curves.loss.append(_mean(losses[0]))  # the one look at the device in an epoch
+        mean = torch.stack([loss.detach().float() for loss in losses[0]]).mean()
+        self.curves.loss.append(float(mean))  # the one look at the device in an epoch
         if self.watch:
             changed = [team.observe(self.pairs, phase, epoch) for team in self.teams]
             if changed[0]:
                 self.curves.trust.append((epoch + 1, self.teams[0].trust.weight.cpu()))
-
-
-def _pairs_of(phase: Phase, pairs: TrainingPairs) -> tuple[TrainingPairs, Tensor]:
-    """The pairs as a phase shows them, and the (n,) rows that it trains on."""
-    import torch
-
-    if phase.pairs == "trusted":
-        return pairs.as_trusted(), torch.nonzero(pairs.trusted)[:, 0]
-    return pairs, torch.arange(len(pairs), device=pairs.image.device)
-
-
-def _mean(losses: Sequence[Tensor]) -> float:
-    import torch
-
-    return float(torch.stack([loss.detach().float() for loss in losses]).mean())

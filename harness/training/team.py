@@ -60,23 +60,19 @@ class Team:
         """So many steps were done since the learner began."""
         _optional(self.objective, "end_step", step)
 
-    def trust_in(self, batch: Batch) -> PairTrust:
-        """What the detector says of a batch: drawn anew where it does so, otherwise its standing trust."""
+    def trust_in(self, batch: Batch, phase: Phase) -> PairTrust:
+        """What the detector says of a batch: drawn anew where it does so, otherwise its standing trust; or ones."""
+        import torch
+
+        if phase.trust == "ones":
+            return PairTrust(torch.ones(len(batch), device=batch.rows.device))
         drawn = _optional(self.detector, "weigh_batch", batch, self.learner)
         if drawn is None:
             return self.trust.at(batch.rows)
         return PairTrust(weight_of_shape(drawn, len(batch), self.detector_name))
 
     def step(self, batch: Batch, trust: PairTrust) -> Tensor | None:
-        """One training step.
-
-        Args:
-            batch: The pairs, (b,).
-            trust: (b,) the trust in each.
-
-        Returns:
-            The loss, 0-d; None where the learner cannot weigh pairs and too few of these are left for a step.
-        """
+        """One training step: its loss, 0-d; None where pairs cannot be weighed and too few are trusted for a step."""
         if self.selects:
             kept = trust.weight > 0.5
             batch, trust = Batch(batch.pairs, batch.rows[kept]), trust.at(kept)
@@ -86,14 +82,7 @@ class Team:
             return self.learner.step(batch, trust)
 
     def observe(self, pairs: TrainingPairs, phase: Phase, epoch: int) -> bool:
-        """Show the detector the evidence of its own learner.
-
-        Returns:
-            Whether it changed its trust.
-
-        Raises:
-            HarnessError: It says something else than numbers from 0 to 1, one for each pair.
-        """
+        """Show the detector, if it watches, the evidence of its own learner; whether it changed its trust."""
         if getattr(self.detector, "observe", None) is None:
             return False
         # Whatever the detector draws, the learner's own random numbers stay the same.
