@@ -175,9 +175,8 @@ def _look_up(
                 lost = str(error.strerror or error)
                 log.warning(
                     "features are not cached: %s cannot be written (%s); set HARNESS_CACHE to a folder that can.",
-                    folder,
-                    lost,
-                )
+                    folder, lost,
+                )  # fmt: skip
                 return arrays, Use(folder, about, False, 0.0, lost)
         finally:
             workspace.discard()

@@ -100,7 +100,7 @@ def one_hot(labels: NDArray) -> NDArray[np.bool_]:
 def captions_of(
     images: NDArray[np.int64], caption_image: NDArray[np.int64], n_images: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows of the captions of some of ``n_images`` images, (m,), and the place of the image of each among these, (m,)."""
+    """Rows of the captions of some of ``n_images`` images, (m,), and the place of the image of each among them."""
     place = np.full(n_images, -1, dtype=np.int64)
     place[images] = np.arange(len(images))
     kept = np.flatnonzero(place[caption_image] >= 0)

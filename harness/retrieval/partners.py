@@ -20,6 +20,7 @@ from harness.retrieval.relevance import Relevance
 if TYPE_CHECKING:
     import torch
 
+Codes = NDArray[np.uint8]
 Ints = NDArray[np.int64]
 
 PAIRS_AT_A_TIME = 1 << 20
@@ -53,11 +54,7 @@ def partners(caption_image: Ints, captions: Sequence[str] | None) -> dict[str, I
 
 
 def partner_histogram(
-    queries: NDArray[np.uint8],
-    items: NDArray[np.uint8],
-    pairs: Ints,
-    n_bits: int,
-    device: torch.device | str | None = None,
+    queries: Codes, items: Codes, pairs: Ints, n_bits: int, device: torch.device | str | None = None
 ) -> DistanceHistogram:
     """Items and relevant items by distance, where the relevant pairs are listed.
 
