@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable
 from pathlib import Path
 
-from harness.wording import shortened
+from harness.text import shortened
 
 LONGEST_TEXT = 2000
 """Characters of an error's text, or of a line of a log, that are kept: a record must stay readable."""
@@ -68,7 +68,7 @@ def unknown_name(kind: str, name: str, known: Iterable[str], remark: str = "") -
         hint = f"known: {', '.join(names)}."
     else:
         hint = f"known: {', '.join(names[:30])} and {len(names) - 30} more."
-    return HarnessError(f"unknown {kind} {shortened(name)!r}: {hint}{' ' + remark if remark else ''}")
+    return HarnessError(f"unknown {kind} {shortened(name, 100)!r}: {hint}{' ' + remark if remark else ''}")
 
 
 def cut(text: str) -> str:

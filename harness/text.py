@@ -1,4 +1,4 @@
-"""Text of strangers made harmless before it leaves the program.
+"""Texts for people: those of strangers made harmless before they leave the program, and small pieces of English.
 
 Names, captions and messages come from files of others. A terminal obeys the control characters in them: an escape
 sequence hides lines, sets the title of the window or moves the cursor over what was said before.
@@ -7,9 +7,13 @@ sequence hides lines, sets the title of the window or moves the cursor over what
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 LONGEST_WORD = 300
 """Characters of a word that a message repeats whole: paths may be long, 5,000 brackets say nothing."""
+
+CANNOT_WEIGH = "cannot weigh pairs"
+"""In the note of a record whose hasher was fitted on a selection of the pairs; tables look for it."""
 
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]|\r(?!\n)")
 
@@ -35,9 +39,33 @@ def one_line(text: str) -> str:
     return " ".join(printable(text).split())
 
 
-def shortened(text: str) -> str:
+def without_long_words(text: str) -> str:
     """A message in which words above :data:`LONGEST_WORD` characters keep their beginning and end alone."""
     return _LONG_WORD.sub(lambda match: f"{match[0][: LONGEST_WORD // 2]}...{match[0][-LONGEST_WORD // 4 :]}", text)
+
+
+def counted(number: int, noun: str, nouns: str = "") -> str:
+    """``1 run``, ``2 runs``; ``nouns`` where the plural takes more than an s."""
+    return f"{number} {noun}" if number == 1 else f"{number} {nouns or noun + 's'}"
+
+
+def shown(value: object, longest: int = 60) -> str:
+    """A value from a file for a sentence: in one line, not too long, and of lists and objects the kind alone."""
+    if isinstance(value, list | dict):  # they may be nested deeper than Python can write them
+        return "a list" if isinstance(value, list) else "an object"
+    text = repr(value[: 2 * longest] if isinstance(value, str) else value)
+    return text if len(text) <= longest else f"{text[:longest]}..."
+
+
+def listed(names: Sequence[str], most: int = 8) -> str:
+    """Names from a file for a sentence: the first ones, each in quotes and not too long."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(shown(name) for name in names[:most]) + more
+
+
+def shortened(text: str, longest: int = 200) -> str:
+    """A text of a user for a message: its beginning, where it is long."""
+    return text if len(text) <= longest else f"{text[: longest - 3]}..."
 
 
 def _escaped(match: re.Match[str]) -> str:

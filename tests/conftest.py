@@ -146,8 +146,7 @@ def record():
 @pytest.fixture
 def prepared(features):
     """``prepared("cca-itq", plugins=[file], bits=8, seed=1)``: a job on small features, and the metrics to compute."""
-    from harness.cells.cell import CellRequest
-    from harness.cells.methods import MethodRequest
+    from harness.cells.request import CellRequest, MethodRequest
     from harness.cells.workbench import Workbench
     from harness.plugin.loading import load_registry
 

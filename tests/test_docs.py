@@ -149,9 +149,6 @@ def test_the_tracker_of_the_page_hears_of_a_run(harness, features, tmp_path):
         f"epoch-times:file={heard}", "--json",
     )  # fmt: skip
     assert result.code == 0, result.err
-    from harness.execution.worker import close_trackers
-
-    close_trackers()  # as the end of the process does
     lines = heard.read_text().splitlines()
     assert [line.split()[-3:-1] for line in lines if " noisy " in line] == [["noisy", "1"], ["noisy", "2"]]
     assert f" ok {tmp_path / 'results'}" in lines[-1]

@@ -7,17 +7,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from harness.cells.cell import CellRequest
 from harness.cells.command import command_of
-from harness.cells.methods import (
-    DEFAULT_PRESET,
-    ROLES,
-    MethodRequest,
-    names_of,
-    owners_of,
-    parameters_by_key,
-    resolve_method,
-)
+from harness.cells.methods import ROLES, names_of, owners_of, parameters_by_key, resolve_method
+from harness.cells.request import DEFAULT_PRESET, CellRequest, MethodRequest
 from harness.errors import CombinationError, HarnessError, unknown_name
 from harness.plugin.loading import Registry
 

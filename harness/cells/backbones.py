@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from harness.cells.cell import CellRequest
+from harness.cells.request import MODALITIES, OPTIONS, CellRequest
 from harness.data.cards import Backbones
 from harness.data.features.extraction import BackboneChoice
 from harness.data.features.sources import backbone_choice
@@ -14,20 +14,9 @@ from harness.errors import HarnessError
 from harness.plugin.declarations import BOTH, STANDARD
 from harness.plugin.loading import Registry
 
-MODALITIES = ("image", "text")
-
-OPTIONS = {
-    "both": ("backbone", "pretrained"),
-    "image": (
-        "image_backbone", "image_weights", "image_recipe", "image_views", "image_augment", "skip_broken",
-    ),
-    "text": ("text_backbone", "text_weights", "text_views", "text_augment", "text_augment_data"),
-}  # fmt: skip
-"""Options that have a meaning only where features of a modality are computed."""
-
 
 def refuse_backbones(request: CellRequest, modalities: Sequence[str], what: str) -> None:
-    """Nothing is asked of backbones that are not used.
+    """Refuse options of backbones where the features are there already, so that no backbone computes them.
 
     Args:
         request: What was asked for.
@@ -39,10 +28,11 @@ def refuse_backbones(request: CellRequest, modalities: Sequence[str], what: str)
     """
     asked = [f"--set {key} {text}" for key, text in request.backbone_settings.items()
              if key.partition("_")[0] in modalities]  # fmt: skip
-    for name in (*OPTIONS["both"], *(name for modality in modalities for name in OPTIONS[modality])):
-        value = getattr(request, name)
-        if value is not None and value is not False and value != STANDARD:
-            asked.append(f"--{name.replace('_', '-')}" + ("" if value is True else f" {value}"))
+    for modality in ("both", *modalities):
+        for option in OPTIONS:
+            value = option.value(request) if option.modality == modality else None
+            if value is not None:
+                asked.append(option.flag if option.is_switch else f"{option.flag} {value}")
     if asked:
         raise HarnessError(f"{asked[0]} has no use with {what}: leave one of them out.")
 

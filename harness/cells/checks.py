@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from harness.cells.cell import MOST_BITS, CellRequest
+from harness.cells.cell import MOST_BITS
+from harness.cells.request import CellRequest
 from harness.data.assemble import STANDARDISATIONS
 from harness.errors import HarnessError, unknown_name
 from harness.noise.plan import NoisePlan

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from harness.cells.methods import ResolvedMethod
 from harness.errors import CombinationError
 from harness.plugin.declarations import Component, HasherDeclaration
-from harness.plugin.interfaces import NOTHING, Need
+from harness.plugin.interfaces import GRANTED_TO_METHODS, Need
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,4 @@ def detector_refused(hasher: HasherDeclaration, detector: Component, needs: Need
 
 def granted_beyond_the_wall(method: ResolvedMethod) -> Need:
     """Class labels, noise mask or source order, if the method declared that it needs them."""
-    from harness.plugin.interfaces import GRANTED_TO_METHODS
-
-    return method.needs & GRANTED_TO_METHODS if method.needs else NOTHING
+    return method.needs & GRANTED_TO_METHODS

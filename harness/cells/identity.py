@@ -39,28 +39,28 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str
         One phrase for each difference, such as "code of hasher contrastive", "parameter hasher.beta (0.001 -> 0.01)",
         "noise (0.2 -> 0.4)"; empty for equal identities.
     """
-    found: list[str] = []
+    phrases: list[str] = []
     for key in _keys(before, after):
         old, new = before.get(key, UNSAID), after.get(key, UNSAID)
         if old == new:
             continue
         if key == "sources":
-            found += [
+            phrases += [
                 CODE.get(role, f"code of the {role}").format_map(_Names(after))
                 for role in _changed(old, new)
                 if after.get(role) == before.get(role)  # another component has other code: one phrase is enough
             ]
         elif key == "parameters":
-            found += [f"parameter {name} ({_change(old, new, name)})" for name in _changed(old, new)]
+            phrases += [f"parameter {name} ({_change(old, new, name)})" for name in _changed(old, new)]
         elif key == "versions":
-            found += [f"version of the core's {name} ({_change(old, new, name)})" for name in _changed(old, new)]
+            phrases += [f"version of the core's {name} ({_change(old, new, name)})" for name in _changed(old, new)]
         elif key == "backbones":
-            found += [f"{modality} backbone: {_backbone(old, new, modality)}" for modality in _changed(old, new)]
+            phrases += [f"{modality} backbone: {_backbone(old, new, modality)}" for modality in _changed(old, new)]
         elif key in OPAQUE:
-            found.append(OPAQUE[key])
+            phrases.append(OPAQUE[key])
         else:
-            found.append(f"{key.replace('_', ' ')} ({_shown(old)} -> {_shown(new)})")
-    return found
+            phrases.append(f"{key.replace('_', ' ')} ({_in_words(old)} -> {_in_words(new)})")
+    return phrases
 
 
 class _Names(dict[str, Any]):
@@ -86,7 +86,7 @@ def _changed(before: Any, after: Any) -> list[str]:
 
 
 def _change(before: Any, after: Any, name: str) -> str:
-    return f"{_shown(entries(before).get(name, UNSAID))} -> {_shown(entries(after).get(name, UNSAID))}"
+    return f"{_in_words(entries(before).get(name, UNSAID))} -> {_in_words(entries(after).get(name, UNSAID))}"
 
 
 def _backbone(before: Any, after: Any, modality: str) -> str:
@@ -102,5 +102,5 @@ def _backbone(before: Any, after: Any, modality: str) -> str:
     return ", ".join(parts)
 
 
-def _shown(value: Any) -> str:
+def _in_words(value: Any) -> str:
     return "none" if value is None or value is UNSAID else f"{value:g}" if isinstance(value, float) else str(value)

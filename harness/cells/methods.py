@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
+from harness.cells.request import DEFAULT_PRESET, MethodRequest
 from harness.errors import CombinationError, HarnessError, unknown_name
-from harness.plugin.declarations import Component, HasherDeclaration, MethodDeclaration
+from harness.plugin.declarations import Component, HasherDeclaration
 from harness.plugin.interfaces import NOTHING, EpochsOf, Need, Phase, Recipe
 from harness.plugin.loading import Registry
-from harness.plugin.parameters import Parameter, defaults, find, needs_of_values
+from harness.plugin.parameters import Parameter, find, needs_of_values
 
 ROLES = ("hasher", "detector", "objective")
-DEFAULT_PRESET = "described"
 
 
 @dataclass(frozen=True)
@@ -58,27 +58,6 @@ class ResolvedMethod:
         return {key.removeprefix(prefix): value for key, value in self.parameters.items() if key.startswith(prefix)}
 
 
-@dataclass(frozen=True)
-class MethodRequest:
-    """A method as asked for.
-
-    Attributes:
-        name: The method.
-        hasher, detector, objective: Components that replace the recipe's; None keeps them.
-        preset: One of the method's presets, or ``described``.
-        settings: Values of ``--set`` for this method, as text.
-        epochs: Total number of epochs, divided among the phases in the recipe's proportion; None keeps them.
-    """
-
-    name: str
-    hasher: str | None = None
-    detector: str | None = None
-    objective: str | None = None
-    preset: str = DEFAULT_PRESET
-    settings: Mapping[str, str] = field(default_factory=dict)
-    epochs: int | None = None
-
-
 def resolve_method(registry: Registry, request: MethodRequest) -> ResolvedMethod:
     """Resolve a method and name its table row.
 
@@ -111,42 +90,32 @@ def resolve_method(registry: Registry, request: MethodRequest) -> ResolvedMethod
 
 
 def _resolve(registry: Registry, request: MethodRequest) -> ResolvedMethod:
-    method: MethodDeclaration = registry.get("method", request.name)
-    recipe = method.recipe
+    """What is run: the components and their phases, and for each parameter the last of what is said of it: its default,
+    the recipe's value, the length of the phase that it follows, ``--set``.
+    """
+    recipe: Recipe = registry.get("method", request.name).recipe
     if request.preset != DEFAULT_PRESET and request.preset not in recipe.presets:
         raise unknown_name(f"preset of method {request.name}", request.preset, [DEFAULT_PRESET, *recipe.presets])
-    overrides = {role: getattr(request, role) for role in ROLES if getattr(request, role) is not None}
-    chosen = {role: overrides.get(role, getattr(recipe, role)) for role in ROLES}
-    components = _components(registry, request.name, chosen, overrides)
-    kept_roles = {role for role in ROLES if chosen[role] == getattr(recipe, role)}
-    values = _recipe_values(components, {**recipe.parameters, **recipe.presets.get(request.preset, {})}, kept_roles)
-    follows = {key: value.phase for key, value in values.items() if isinstance(value, EpochsOf)}
-    values = {key: value for key, value in values.items() if key not in follows}
-    phases = _phases(components["hasher"], recipe, request.name)
-    if request.epochs is not None:
-        phases = divide_epochs(phases, request.epochs)
-    lengths = {f"phase.{phase.name}.epochs": phase.epochs for phase in phases}
-    said: dict[str, str] = {}
-    for key, text in request.settings.items():
-        full, parameter = find_key(key, components, phases, request.name)
-        if full in said:
-            raise HarnessError(f"--set {said[full]} and --set {key} name the same parameter: give one of them.")
-        said[full] = key
-        (lengths if full in lengths else values)[full] = parameter.read(text, full)  # type: ignore[assignment]
-    phases = tuple(replace(phase, epochs=lengths[f"phase.{phase.name}.epochs"]) for phase in phases)
-    planned = recipe.phases if request.epochs is None else divide_epochs(recipe.phases, request.epochs)
-    for key, phase_name in follows.items():
-        # A closed form has no phases; a detector that trains "as long as the warm-up" then trains as long as it would
-        # be.
-        length = lengths.get(
-            f"phase.{phase_name}.epochs", next((phase.epochs for phase in planned if phase.name == phase_name), None)
-        )
-        if key not in values and length is not None:
-            values[key] = max(1, length)
-    for role, component in components.items():
-        for parameter in component.parameters:
-            values.setdefault(f"{role}.{parameter.name}", parameter.default)
-    values.update(lengths)
+    own_roles = {role for role in ROLES if getattr(request, role) in (None, getattr(recipe, role))}
+    components = _components(registry, request, recipe)
+    own = {role: component for role, component in components.items() if role in own_roles}
+    of_recipe = _values_of_recipe(recipe, request.preset, own)
+    phases = _phases(components["hasher"], recipe, request)
+    settings = _values_of_settings(request, components, phases)
+    phases = tuple(replace(phase, epochs=settings.get(_length_key(phase), phase.epochs)) for phase in phases)
+
+    values = {
+        f"{role}.{one.name}": one.default for role, component in components.items() for one in component.parameters
+    }
+    # A closed form has no phases; a detector that trains "as long as the warm-up" then trains as long as that would be.
+    lengths = {phase.name: phase.epochs for phase in (*_divided(recipe.phases, request), *phases)}
+    for key, value in of_recipe.items():
+        if not isinstance(value, EpochsOf):
+            values[key] = value
+        elif value.phase in lengths:
+            values[key] = max(1, lengths[value.phase])
+    values.update(settings)
+    values.update({_length_key(phase): phase.epochs for phase in phases})
     needs = _needs(components, values, phases)
     return ResolvedMethod(
         name=request.name,
@@ -155,62 +124,87 @@ def _resolve(registry: Registry, request: MethodRequest) -> ResolvedMethod:
         components=components,
         parameters=dict(sorted(values.items())),
         phases=phases,
-        learners=_learners(recipe, kept_roles, needs),
+        learners=_learners(recipe, own_roles, needs),
         needs=needs,
     )
 
 
-def _learners(recipe: Recipe, kept_roles: set[str], needs: Need) -> int:
-    """Two if a component asks for it, as a detector that co-teaches does with any hasher. What the recipe itself says
-    holds for its own hasher and detector: with another one in place there may be nothing to exchange.
-    """
-    if Need.TWO_LEARNERS in needs:
-        return 2
-    return recipe.learners if {"hasher", "detector"} <= kept_roles else 1
-
-
-def _components(
-    registry: Registry, method: str, chosen: Mapping[str, str | None], overrides: Mapping[str, str]
-) -> dict[str, Component]:
-    hasher: HasherDeclaration = registry.get("hasher", str(chosen["hasher"]))
-    components: dict[str, Component] = {"hasher": hasher, "detector": registry.get("detector", str(chosen["detector"]))}
-    objective = chosen["objective"]
+def _components(registry: Registry, request: MethodRequest, recipe: Recipe) -> dict[str, Component]:
+    """Role to declaration: what was asked for, otherwise the recipe's."""
+    names = {role: getattr(recipe if getattr(request, role) is None else request, role) for role in ROLES}
+    hasher: HasherDeclaration = registry.get("hasher", names["hasher"])
+    components: dict[str, Component] = {"hasher": hasher, "detector": registry.get("detector", names["detector"])}
+    objective = names["objective"]
     if hasher.takes_objective:
         if objective is None:
             raise CombinationError(
-                f"hasher {hasher.name!r} needs an objective, and method {method!r} names none: add --objective, one of "
-                f"{', '.join(registry.names('objective'))}."
+                f"hasher {hasher.name!r} needs an objective, and method {request.name!r} names none: add --objective, "
+                f"one of {', '.join(registry.names('objective'))}."
             )
         components["objective"] = registry.get("objective", objective)
-    elif "objective" in overrides:
-        registry.get("objective", str(objective))
-        raise CombinationError(f"hasher {hasher.name!r} has a loss of its own: leave out --objective {objective}.")
+    elif request.objective is not None:
+        registry.get("objective", request.objective)
+        raise CombinationError(
+            f"hasher {hasher.name!r} has a loss of its own: leave out --objective {request.objective}."
+        )
     return components
 
 
-def _recipe_values(
-    components: Mapping[str, Component], recipe_values: Mapping[str, Any], kept_roles: set[str]
-) -> dict[str, Any]:
-    """The recipe's own values, for those roles whose component was not replaced."""
+def _values_of_recipe(recipe: Recipe, preset: str, components: Mapping[str, Component]) -> dict[str, Any]:
+    """What recipe and preset say of the recipe's own components; those that replace them start from their defaults."""
     values = {}
-    for key, value in recipe_values.items():
+    for key, value in {**recipe.parameters, **recipe.presets.get(preset, {})}.items():
         role, _, name = key.partition(".")
-        if role in kept_roles and role in components:
+        if role in components:
             parameter = find(components[role].parameters, name, f"{role} {components[role].name}")
             values[key] = value if isinstance(value, EpochsOf) else parameter.read(value, key)
     return values
 
 
-def _phases(hasher: Component, recipe: Recipe, method: str) -> tuple[Phase, ...]:
+def _values_of_settings(
+    request: MethodRequest, components: Mapping[str, Component], phases: tuple[Phase, ...]
+) -> dict[str, Any]:
+    """What ``--set`` says of parameters and of lengths of phases, by full key."""
+    values: dict[str, Any] = {}
+    keys: dict[str, str] = {}
+    for key, text in request.settings.items():
+        full, parameter = find_key(key, components, phases, request.name)
+        if full in keys:
+            raise HarnessError(f"--set {keys[full]} and --set {key} name the same parameter: give one of them.")
+        keys[full] = key
+        values[full] = parameter.read(text, full)
+    return values
+
+
+def _phases(hasher: Component, recipe: Recipe, request: MethodRequest) -> tuple[Phase, ...]:
+    """The phases that the hasher goes through, before ``--set``; none for one that is fitted in one step."""
     assert isinstance(hasher, HasherDeclaration)
     if Need.EPOCHS not in hasher.offers:
         return ()
     phases = recipe.phases or hasher.phases
     if not phases:
         raise CombinationError(
-            f"hasher {hasher.name!r} trains in epochs, and neither it nor method {method!r} names a phase."
+            f"hasher {hasher.name!r} trains in epochs, and neither it nor method {request.name!r} names a phase."
         )
-    return phases
+    return _divided(phases, request)
+
+
+def _divided(phases: tuple[Phase, ...], request: MethodRequest) -> tuple[Phase, ...]:
+    return phases if request.epochs is None else divide_epochs(phases, request.epochs)
+
+
+def _length_key(phase: Phase) -> str:
+    """The key of ``--set`` that gives the length of a phase."""
+    return f"phase.{phase.name}.epochs"
+
+
+def _learners(recipe: Recipe, own_roles: set[str], needs: Need) -> int:
+    """Two if a component asks for it, as a detector that co-teaches does with any hasher. What the recipe itself says
+    holds for its own hasher and detector: with another one in place there may be nothing to exchange.
+    """
+    if Need.TWO_LEARNERS in needs:
+        return 2
+    return recipe.learners if {"hasher", "detector"} <= own_roles else 1
 
 
 def divide_epochs(phases: tuple[Phase, ...], total: int) -> tuple[Phase, ...]:
@@ -271,9 +265,7 @@ def parameters_by_key(components: Mapping[str, Component], phases: tuple[Phase, 
         for parameter in component.parameters
     }
     for phase in phases:
-        known[f"phase.{phase.name}.epochs"] = Parameter(
-            "epochs", phase.epochs, f"Epochs of phase {phase.name}.", minimum=0
-        )
+        known[_length_key(phase)] = Parameter("epochs", phase.epochs, f"Epochs of phase {phase.name}.", minimum=0)
     return known
 
 
@@ -295,7 +287,7 @@ def _needs(components: Mapping[str, Component], values: Mapping[str, Any], phase
     needs = NOTHING
     for role, component in components.items():
         own = {key.removeprefix(role + "."): value for key, value in values.items() if key.startswith(role + ".")}
-        needs |= component.needs | needs_of_values(component.parameters, {**defaults(component.parameters), **own})
+        needs |= component.needs | needs_of_values(component.parameters, own)
     if any(phase.pairs == "trusted" and phase.epochs for phase in phases):
         needs |= Need.TRUSTED
     return needs

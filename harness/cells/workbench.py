@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.cells.backbones import MODALITIES, backbones_of, notes_on, refuse_backbones
-from harness.cells.cell import CORE_VERSIONS, DEFAULT_TRUSTED, Cell, CellRequest
+from harness.cells.backbones import backbones_of, notes_on, refuse_backbones
+from harness.cells.cell import CORE_VERSIONS, DEFAULT_TRUSTED, Cell
 from harness.cells.checks import check_numbers, check_plan_against
 from harness.cells.compatibility import DataFacts, check_combination, granted_beyond_the_wall
 from harness.cells.methods import ResolvedMethod, resolve_method
+from harness.cells.request import MODALITIES, CellRequest
 from harness.data.assemble import DataProtocol, check_plan, trusted_rows
 from harness.data.broken import without_broken
 from harness.data.cards import DatasetCard
@@ -36,7 +37,7 @@ from harness.data.table import FeatureTable
 from harness.errors import HarnessError
 from harness.noise.index_file import INDEX_FILE
 from harness.noise.plan import NoisePlan, read_plan
-from harness.plugin.declarations import ProtocolDeclaration
+from harness.plugin.declarations import Component, ProtocolDeclaration
 from harness.plugin.loading import Registry
 from harness.runtime.context import choose_device
 from harness.runtime.precision import AUTO, FP32, check_precision, resolve_precision
@@ -180,7 +181,6 @@ class Workbench:
         data = self.prepare_data(request)
         check_combination(method, data.offered)
         precision = self._precision(request, method)
-        source, protocol = data.source, data.protocol
         facts = {
             "row": method.row,
             "method": method.name,
@@ -196,8 +196,23 @@ class Workbench:
             "precision": precision,
             "precisions": sorted(method.precisions),
         }
-        left_out = {*NOT_IN_THE_HASH, *(["relevance"] if request.relevance == "label" else [])}
-        identity = {
+        identity = self._identity(facts, method, data)
+        # The command that repeats the cell names what auto was, where there is a choice.
+        request = replace(request, precision=AUTO if method.precisions == {FP32} else precision)
+        return Job(request, Cell(facts, identity), method, data)
+
+    def _identity(self, facts: Mapping[str, Any], method: ResolvedMethod, data: DataJob) -> dict[str, Any]:
+        """Everything that determines the result, from which the hash is made: the facts that are chosen, and the data
+        and the code behind them.
+        """
+        source, protocol = data.source, data.protocol
+        # Records of label relevance are older than the choice.
+        left_out = {*NOT_IN_THE_HASH, *(["relevance"] if facts["relevance"] == "label" else [])}
+        sources = {role: self._source_hash(component) for role, component in method.components.items()}
+        sources["protocol"] = self._source_hash(protocol.noise)
+        encoders = {"image": source.image, "text": source.text}
+        sources |= {modality: choice.source for modality, choice in encoders.items() if choice is not None}
+        return {
             **{key: value for key, value in facts.items() if key not in left_out},
             "phases": [[phase.name, phase.pairs, phase.trust, phase.epochs, phase.restart] for phase in method.phases],
             "learners": method.learners,
@@ -205,32 +220,18 @@ class Workbench:
             "split": hashlib.sha256(data.split.tobytes()).hexdigest()[:16],
             "plan": None if protocol.plan is None else protocol.plan.fingerprint,
             "protocol_version": protocol.noise.version,
-            "sources": {
-                **{role: self._source_hash(component) for role, component in method.components.items()},
-                "protocol": self._source_hash(protocol.noise),
-                **{
-                    modality: choice.source
-                    for modality, choice in (("image", source.image), ("text", source.text))
-                    if choice is not None
-                },
-            },
+            "sources": sources,
             "versions": CORE_VERSIONS,
         }
-        # The command that repeats the cell names what auto was, where there is a choice.
-        request = replace(request, precision=AUTO if method.precisions == {FP32} else precision)
-        return Job(request, Cell(facts, identity), method, data)
 
     def _precision(self, request: CellRequest, method: ResolvedMethod) -> str:
-        """What the cell is computed in. Nothing is asked of torch where the answer is fp32 anyway."""
+        """What the cell is computed in; torch is not imported where that is fp32 whatever the device can do."""
         check_precision(request.precision)
         if request.precision == FP32 or (request.precision == AUTO and method.precisions == {FP32}):
             return FP32
         return resolve_precision(request.precision, method.precisions, choose_device(self.device))
 
-    def _source_hash(self, component: object) -> str:
-        from harness.plugin.declarations import Component
-
-        assert isinstance(component, Component)
+    def _source_hash(self, component: Component) -> str:
         key = component.kind, component.name
         if key not in self._hashes:  # once: a file that is edited later is not what this process has loaded
             self._hashes[key] = self.registry.source_hash(component)
@@ -278,62 +279,74 @@ class Workbench:
         key = (request.dataset, _absolute(request.data_root), request.skip_broken)
         if key not in self._read:
             data = read_dataset(self.registry, card, request.data_root, complete=not request.skip_broken)
-            raw = isinstance(data, RawDataset) and request.skip_broken
-            self._read[key] = without_broken(data) if raw else (data, ())
+            self._read[key] = (
+                without_broken(data) if isinstance(data, RawDataset) and request.skip_broken else (data, ())
+            )
         return self._read[key]
 
     def _protocol(
         self, request: CellRequest, source: DataSource, train: NDArray[np.int64], notes: list[str]
     ) -> DataProtocol:
         """Noise protocol, rate and plan: what was asked for, what the data bring, or the defaults."""
-        plan = None
-        if request.noise_plan is not None:
-            if request.noise_plan.suffix == ".npy":
-                index_file: ProtocolDeclaration = self.registry.get("protocol", INDEX_FILE)
-                plan = plan_of_index_file(
-                    request.noise_plan, request.noise, source, train, index_file, trusted=_given_trusted(request),
-                    data_seed=request.data_seed,
-                )  # fmt: skip
-            else:
-                if request.noise_plan not in self._plans:
-                    self._plans[request.noise_plan] = read_plan(request.noise_plan)
-                plan = self._plans[request.noise_plan]
+        plan = self._plan(request, source, train)
+        if plan is None:
+            declaration = _drawing_protocol(self.registry, request, source)
+            drawn = 0.0 if request.noise is None else request.noise
+            rate = drawn if declaration.takes_rate else None
+        else:
             check_plan_against(request, plan)
-            declaration: ProtocolDeclaration = self.registry.get("protocol", plan.protocol)
+            declaration, rate = self.registry.get("protocol", plan.protocol), plan.rate
             if declaration.version != plan.protocol_version:
                 notes.append(
                     f"the noise plan was drawn by version {plan.protocol_version} of protocol {plan.protocol}; this is "
                     f"{declaration.version}"
                 )
-            return DataProtocol(
-                declaration, plan.rate, _given_trusted(request), request.data_seed, request.standardise, plan
-            )
-        name = request.protocol or ("given" if source.brings_noise and request.noise is None else "derangement")
-        declaration = self.registry.get("protocol", name)
-        rate: float | None = 0.0 if request.noise is None else request.noise
-        if not declaration.takes_rate:
-            if request.noise:
-                raise HarnessError(
-                    f"protocol {name!r} takes the noise as it is in the data: leave out --noise {request.noise:g}."
-                )
-            rate = None
-        elif source.brings_noise:
-            raise HarnessError(
-                f"the data {source.name!r} say themselves which pairs are wrong (array or column 'wrong'): use "
-                "--protocol given and leave out --noise, or remove it."
-            )
-        if declaration.edits_captions and (source.raw is None or source.text is None):
-            who = repr(source.name) if request.features is None else "--features"
-            raise HarnessError(
-                f"protocol {name!r} changes words of captions, and {who} has their features only: use it with raw "
-                "captions (--dataset)."
-            )
-        if declaration.edits_captions and request.text_views:
-            raise HarnessError(
-                f"protocol {name!r} changes words of captions, and augmented captions are made from the unchanged "
-                "ones: leave out --text-views."
-            )
-        return DataProtocol(declaration, rate, _given_trusted(request), request.data_seed, request.standardise)
+        return DataProtocol(declaration, rate, _given_trusted(request), request.data_seed, request.standardise, plan)
+
+    def _plan(self, request: CellRequest, source: DataSource, train: NDArray[np.int64]) -> NoisePlan | None:
+        """The noise plan that was asked for, read once; None where one is to be drawn."""
+        file = request.noise_plan
+        if file is None:
+            return None
+        if file.suffix == ".npy":
+            return plan_of_index_file(
+                file, request.noise, source, train, self.registry.get("protocol", INDEX_FILE),
+                trusted=_given_trusted(request), data_seed=request.data_seed,
+            )  # fmt: skip
+        if file not in self._plans:
+            self._plans[file] = read_plan(file)
+        return self._plans[file]
+
+
+def _drawing_protocol(registry: Registry, request: CellRequest, source: DataSource) -> ProtocolDeclaration:
+    """The protocol that draws a plan, and fits what was asked for and what the data bring.
+
+    Raises:
+        HarnessError: It does not.
+    """
+    name = request.protocol or ("given" if source.brings_noise and request.noise is None else "derangement")
+    declaration: ProtocolDeclaration = registry.get("protocol", name)
+    if not declaration.takes_rate and request.noise:
+        raise HarnessError(
+            f"protocol {name!r} takes the noise as it is in the data: leave out --noise {request.noise:g}."
+        )
+    if declaration.takes_rate and source.brings_noise:
+        raise HarnessError(
+            f"the data {source.name!r} say themselves which pairs are wrong (array or column 'wrong'): use "
+            "--protocol given and leave out --noise, or remove it."
+        )
+    if declaration.edits_captions and (source.raw is None or source.text is None):
+        who = repr(source.name) if request.features is None else "--features"
+        raise HarnessError(
+            f"protocol {name!r} changes words of captions, and {who} has their features only: use it with raw "
+            "captions (--dataset)."
+        )
+    if declaration.edits_captions and request.text_views:
+        raise HarnessError(
+            f"protocol {name!r} changes words of captions, and augmented captions are made from the unchanged "
+            "ones: leave out --text-views."
+        )
+    return declaration
 
 
 def _absolute(root: Path | None) -> Path | None:

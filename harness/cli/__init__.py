@@ -12,7 +12,7 @@ import sys
 
 import click
 
-from harness.text import shortened
+from harness.text import one_line, without_long_words
 
 VERBS = {
     "run": ("harness.cli.running.run", "Train, evaluate, record and tabulate one cell or a grid of cells."),
@@ -81,7 +81,7 @@ class _Notes(logging.Handler):
     """Library warnings of the harness, as one line each on standard error."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        click.echo(f"note: {record.getMessage()}", err=True, color=True)
+        click.echo(f"note: {one_line(record.getMessage())}", err=True, color=True)
 
 
 def main() -> None:
@@ -130,7 +130,7 @@ def _exit_code(words: list[str]) -> int:
         click.echo("Stopped.", err=True)
         return 130
     except click.ClickException as error:
-        error.message = shortened(error.message)
+        error.message = without_long_words(error.message)
         error.show()
         return error.exit_code
     except click.exceptions.Exit as exit_request:
@@ -156,9 +156,9 @@ def _report(error: BaseException) -> int:
     if isinstance(error, SystemExit) and not sentence:  # click's own, after a pipe was closed
         return error.code if isinstance(error.code, int) else 1
     if sentence:
-        click.echo(f"Error: {shortened(sentence)}", err=True, color=True)
+        click.echo(f"Error: {without_long_words(one_line(sentence))}", err=True, color=True)
         return 2
-    text = shortened(text_of(error))
+    text = without_long_words(one_line(text_of(error)))
     click.echo(
         f"Internal error ({type(error).__name__}): {text} - set HARNESS_DEBUG=1 to see where, and please report it.",
         err=True,

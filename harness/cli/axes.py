@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from harness import comma_lists
 from harness.errors import HarnessError
-from harness.quantities import DIGITS
-from harness.wording import shortened
-
-LONGEST_RANGE = 100_000
-"""More is a slip of the keyboard."""
-
-_RANGE = re.compile(rf"^(\d{{1,{DIGITS}}})-(\d{{1,{DIGITS}}})$")
+from harness.quantities import comma_split, range_of
+from harness.text import shortened
 
 
 def texts(values: Iterable[str], option: str = "") -> list[str]:
@@ -24,10 +17,10 @@ def texts(values: Iterable[str], option: str = "") -> list[str]:
         HarnessError: There are values, and all are empty (an unset variable of a script).
     """
     values = tuple(values)
-    found = list(dict.fromkeys(part for value in values for part in comma_lists.split(value)))
-    if values and not found:
+    parts = list(dict.fromkeys(part for value in values for part in comma_split(value)))
+    if values and not parts:
         raise HarnessError(f"{option or 'an option'} has an empty value: give one, or leave the option out.")
-    return found
+    return parts
 
 
 def numbers(option: str, values: Iterable[str], kind: Callable[[str], Any]) -> list[Any]:
@@ -44,21 +37,17 @@ def numbers(option: str, values: Iterable[str], kind: Callable[[str], Any]) -> l
     Raises:
         HarnessError: Something is no number.
     """
-    found: list[Any] = []
+    chosen: list[Any] = []
     for text in texts(values, option):
-        span = _RANGE.match(text) if kind is int else None
-        if span:
-            first, last = int(span[1]), int(span[2])
-            if last - first >= LONGEST_RANGE:
-                raise HarnessError(
-                    f"{option} {text}: the range has {last - first + 1} values; at most {LONGEST_RANGE}."
-                )
-            if last < first:
-                raise HarnessError(f"{option} {text}: the range runs backwards; write {last}-{first}.")
-            found.extend(range(first, last + 1))
+        try:
+            span = range_of(text) if kind is int else None
+        except ValueError as error:
+            raise HarnessError(f"{option} {text}: the range {error}.") from None
+        if span is not None:
+            chosen.extend(span)
             continue
         try:
-            found.append(kind(text))
+            chosen.append(kind(text))
         except ValueError:
             expected = (
                 "whole numbers, comma lists or ranges such as 0-4"
@@ -66,7 +55,7 @@ def numbers(option: str, values: Iterable[str], kind: Callable[[str], Any]) -> l
                 else "numbers or comma lists such as 0.2,0.4"
             )
             raise HarnessError(f"{option} {shortened(text)}: expected {expected}.") from None
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(chosen))
 
 
 def settings(values: Iterable[str]) -> dict[str, list[str]]:
@@ -75,12 +64,12 @@ def settings(values: Iterable[str]) -> dict[str, list[str]]:
     Raises:
         HarnessError: An entry has no ``=``, no key or no value.
     """
-    found: dict[str, list[str]] = {}
+    by_key: dict[str, list[str]] = {}
     for entry in values:
         key, equals, text = entry.partition("=")
         parts = texts([text]) if text.strip(" ,") else []
         if not equals or not key.strip() or not parts:
             raise HarnessError(f"--set {entry}: expected KEY=VALUE, for example --set detector.weights=cubed.")
-        known = found.setdefault(key.strip(), [])
+        known = by_key.setdefault(key.strip(), [])
         known.extend(part for part in parts if part not in known)
-    return found
+    return by_key

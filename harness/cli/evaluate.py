@@ -77,18 +77,16 @@ def command(
     database_image_codes, database_text_codes, query_labels, database_labels, query_ids, database_ids.
     """
 
-    from harness.cells.cell import content_hash
     from harness.cells.checks import check_shares_and_seeds
     from harness.cli.running.requests import metric_ids_of
-    from harness.execution.runner import evaluation_arrays
+    from harness.execution.results import evaluated_record, evaluation_arrays
     from harness.files.npz import read_npz
     from harness.plugin.loading import load_registry
     from harness.plugin.metric_ids import metrics_with
-    from harness.records.schema import RunRecord, facts_of
+    from harness.records.schema import facts_of
     from harness.records.store import RunStore
-    from harness.records.verdict import verdict, violation_notes
     from harness.retrieval.code_file import ARRAYS, code_table
-    from harness.retrieval.evaluate import definitions, evaluate, failure_notes
+    from harness.retrieval.evaluate import evaluate
     from harness.runtime.environment import environment
 
     started = datetime.now(UTC)
@@ -115,38 +113,25 @@ def command(
     blocks = _query_blocks(arrays, frame, table)
     store.check_writable()
     evaluation = evaluate(table, declared)
-    status, error = verdict(evaluation.violations)
-    record = RunRecord(
-        hash=content_hash(identity),
-        status=status,
-        cell=cell_facts,
-        metrics={**evaluation.metrics, "detector": {}, "noise": {"requested": facts["noise"]}},
-        metric_definitions=definitions(declared),
-        queries=evaluation.queries,
-        identity=identity,
+    record = evaluated_record(
+        evaluation,
+        declared,
+        identity,
+        cell_facts,
+        others={"detector": {}, "noise": {"requested": facts["noise"]}},
+        notes=[f"codes of another program, read from {codes}"],
         plan=frame["plan"] if frame else None,
-        notes=[
-            f"codes of another program, read from {codes}",
-            *evaluation.remarks,
-            *failure_notes(evaluation),
-            *violation_notes(evaluation.violations),
-        ],
-        timings={},
-        cost={},
         environment=environment(None),
-        started=started.isoformat(timespec="milliseconds"),
-        finished=datetime.now(UTC).isoformat(timespec="milliseconds"),
-        command="",
-        error=error,
+        started=started,
     )
     folder = store.write(record, {**evaluation_arrays(table, evaluation), **blocks})
     for remark in evaluation.remarks:
         click.echo(f"note: {remark}", err=True)
-    if error is not None:
-        click.echo(f"{status}: {error.message}", err=True)
+    if record.error is not None:
+        click.echo(f"{record.status}: {record.error.message}", err=True)
     if as_json:
         print_json([record.to_json()])
-        ctx.exit(0 if error is None else 1)
+        ctx.exit(0 if record.error is None else 1)
     from harness.report.frame import records_frame
     from harness.report.tables import comparison_tables, render
 
@@ -154,7 +139,7 @@ def command(
         for shown in comparison_tables(records_frame([record]), metric, limited=True):
             click.echo(render(shown) + "\n")
     click.echo(f"record in {folder}")
-    ctx.exit(0 if error is None else 1)
+    ctx.exit(0 if record.error is None else 1)
 
 
 def _frame(cell: str, store: Any) -> dict[str, Any]:

@@ -42,21 +42,9 @@ def command(name: str, plugins: tuple[Path, ...], as_json: bool) -> None:
 
 
 def _describe(declaration: Any, registry: Registry) -> dict[str, Any]:
-    from harness.plugin.declarations import (
-        BackboneDeclaration,
-        Component,
-        DatasetDeclaration,
-        HasherDeclaration,
-        MethodDeclaration,
-        MetricDeclaration,
-        ProtocolDeclaration,
-        PublishedDeclaration,
-    )
+    from harness.plugin.declarations import DatasetDeclaration, MethodDeclaration, PublishedDeclaration
 
-    facts: dict[str, Any] = {
-        "kind": declaration.kind, "name": declaration.name, "summary": declaration.summary, "paper": declaration.paper,
-        "plugin": declaration.plugin, "file": str(declaration.file or ""),
-    }  # fmt: skip
+    facts: dict[str, Any] = declaration.described()
     if isinstance(declaration, MethodDeclaration):
         facts.update(_method_facts(declaration, registry))
     elif isinstance(declaration, PublishedDeclaration):
@@ -74,33 +62,13 @@ def _describe(declaration: Any, registry: Registry) -> dict[str, Any]:
         facts.update(
             read_card(declaration.card).model_dump(exclude={"name", "paper"}), paper=read_card(declaration.card).paper
         )
-    elif isinstance(declaration, Component):
-        facts["needs"] = list(declaration.needs.names)
-        if declaration.kind in ("hasher", "detector", "objective"):
-            facts["precisions"] = list(declaration.precisions)
-        facts["parameters"] = [_parameter(parameter, parameter.default) for parameter in declaration.parameters]
-        if isinstance(declaration, HasherDeclaration):
-            facts.update(
-                offers=list(declaration.offers.names),
-                weighs_pairs=declaration.uses_weights,
-                takes_objective=declaration.takes_objective,
-            )
-        elif isinstance(declaration, BackboneDeclaration):
-            facts.update(
-                modality=declaration.modality, weights=declaration.weights, shared_space=declaration.shared_space
-            )
-        elif isinstance(declaration, MetricDeclaration):
-            facts.update(
-                ids=list(declaration.ids), definition=declaration.definition, empty_query=declaration.empty_query
-            )
-        elif isinstance(declaration, ProtocolDeclaration):
-            facts.update(version=declaration.version, uses_labels=declaration.labels, takes_rate=declaration.takes_rate)
     return facts
 
 
 def _method_facts(declaration: Any, registry: Registry) -> dict[str, Any]:
     """The recipe with every parameter at the method's own default."""
-    from harness.cells.methods import MethodRequest, resolve_method
+    from harness.cells.methods import resolve_method
+    from harness.cells.request import MethodRequest
 
     resolved = resolve_method(registry, MethodRequest(declaration.name))
     known = {
@@ -119,7 +87,7 @@ def _method_facts(declaration: Any, registry: Registry) -> dict[str, Any]:
         "presets": {"described": {}, **{name: dict(values) for name, values in declaration.recipe.presets.items()}},
         "needs": list(resolved.needs.names),
         "published": _published(declaration.name, registry),
-        "parameters": [_parameter(parameter, resolved.parameters[key], key) for key, parameter in known.items()],
+        "parameters": [parameter.described(resolved.parameters[key], key) for key, parameter in known.items()],
     }
 
 
@@ -140,17 +108,6 @@ def _published(method: str, registry: Registry) -> list[dict[str, Any]]:
         }
         for (name, printed, metric, dataset, preset), numbers in found.items()
     ]  # fmt: skip
-
-
-def _parameter(parameter: Any, default: Any, key: str = "") -> dict[str, Any]:
-    needs = {str(value): list(need.names) for value, need in parameter.needs.items()}
-    facts = {
-        "name": key or parameter.name,
-        "type": parameter.type_name,
-        "default": default,
-        "meaning": parameter.meaning,
-    }
-    return {**facts, "needs": needs} if needs else facts
 
 
 def _lines(key: str, value: Any) -> list[str]:

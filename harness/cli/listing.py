@@ -9,7 +9,7 @@ import click
 
 from harness.cli.json_output import print_json
 from harness.cli.options import JSON, PLUGIN
-from harness.wording import counted
+from harness.text import counted
 
 LISTED = (
     "methods", "detectors", "hashers", "objectives", "backbones", "datasets", "readers", "metrics", "protocols",

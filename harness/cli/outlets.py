@@ -44,13 +44,15 @@ class Outlet:
             raise AttributeError(name)
         return getattr(self.stream, name)
 
-    def write(self, text: str) -> int:
-        """Write a text.
+    def write(self, text: str | bytes) -> int:
+        """Write a text, or one in UTF-8.
 
         Raises:
             HarnessError: It cannot be written, and the stream is needed.
             BrokenPipeError: The reader of a needed stream has gone (``harness list methods | head``).
         """
+        if isinstance(text, bytes):  # click's shell completion
+            text = text.decode("utf-8", "backslashreplace")
         if not isinstance(text, str):
             raise TypeError(f"expected text, not {type(text).__name__}")
         # A carriage return that begins what is written is a library's progress bar drawn anew; it hides nothing.

@@ -82,7 +82,7 @@ def check(
     logger.setLevel(logging.ERROR)
     from harness.errors import HarnessError
     from harness.testing import bound_checks, subjects_of
-    from harness.testing.report import failures, printed, summary, told
+    from harness.testing.outcomes import failures, printed, summary, told
 
     chosen: dict[str, str] = {}
     for setting in settings:

@@ -122,7 +122,7 @@ def _print(metric: str, parts: list[BlockScores], found: list[Ranking], notes: l
 def _shown(metric: str, part: BlockScores, one: Ranking, style: str) -> str:
     from tabulate import tabulate
 
-    from harness.wording import counted
+    from harness.text import counted
 
     title = f"average ranks by {metric}{', ' + part.part if part.part else ''}, {counted(len(one.blocks), 'block')}"
     lines = [

@@ -9,7 +9,7 @@ import click
 
 from harness.cli.json_output import print_json
 from harness.cli.options import JSON, PLUGIN, RESULTS
-from harness.wording import counted
+from harness.text import counted
 
 if TYPE_CHECKING:
     from harness.records.store import StoredRun

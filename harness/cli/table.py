@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.options import PLUGIN, RESULTS, results_option
-from harness.wording import counted
+from harness.text import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,7 +77,7 @@ def command(
     from harness.cli.running.requests import metric_ids_of
     from harness.plugin.loading import load_registry
     from harness.report.tables.output import WITHOUT_RANKS, print_tables, style_of
-    from harness.report.tables.refusals import refusals
+    from harness.report.tables.reasons import refusals
     from harness.report.tables.request import TableRequest
 
     style = style_of(style, output, FORMATS)

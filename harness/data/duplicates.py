@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.data.splits import DATABASE, QUERY, UNUSED
-from harness.wording import counted
+from harness.text import counted
 
 Ints = NDArray[np.int64]
 

@@ -30,6 +30,16 @@ def check_numbers(array: NDArray, what: str) -> None:
         raise HarnessError(f"{what} has NaN or infinite values in {len(rows)} rows, the first is row {rows[0]}.")
 
 
+def holds_integers(array: NDArray) -> bool:
+    """Whether all values are whole numbers that int64 holds, in whatever type they are written."""
+    if array.dtype.kind == "f":
+        with np.errstate(over="ignore"):  # float16 does not reach the bound
+            return bool((np.isfinite(array) & (array == np.round(array)) & (np.abs(array) < 2.0**63)).all())
+    if array.dtype.kind == "u":
+        return bool((array <= np.iinfo(np.int64).max).all())
+    return array.dtype.kind in "ib"
+
+
 def check_rows(where: str, arrays: Mapping[str, NDArray], item: str = "item") -> None:
     """Check that all have one row for each item.
 

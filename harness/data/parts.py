@@ -27,7 +27,7 @@ from harness.data.splits import (
 )
 from harness.data.table import FeatureTable
 from harness.errors import HarnessError, unknown_name
-from harness.wording import counted
+from harness.text import counted
 
 RELEVANCE = ("label", "instance")
 """A shared label; or an item's own partners."""

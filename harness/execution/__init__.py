@@ -3,15 +3,6 @@
 The contract with engines is re-exported here.
 """
 
-from harness.execution.engine import (
-    FINISH_RUNNING,
-    GO_ON,
-    STOP_NOW,
-    Ended,
-    Executor,
-    How,
-    Session,
-    Task,
-)
+from harness.execution.engine import FINISH_RUNNING, GO_ON, STOP_NOW, Ended, Executor, How, Session, Task
 
 __all__ = ["FINISH_RUNNING", "GO_ON", "STOP_NOW", "Ended", "Executor", "How", "Session", "Task"]

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from harness.errors import HarnessError, cut, text_of, what_and_where
 from harness.execution.cell_log import CellLog
-from harness.execution.runner import Outcome, make_record, run_job
+from harness.execution.results import CellResult
+from harness.execution.runner import failed_record, run_job
 from harness.plugin.declarations import MetricDeclaration
 from harness.records.schema import Failure, RunRecord, Status
 from harness.runtime.context import Progress, ignore_progress
@@ -41,10 +42,10 @@ def attempt(
     placed: Mapping[str, str] | None = None,
     log: CellLog | None = None,
     stopped: Callable[[], bool] = lambda: True,
-) -> Outcome:
+) -> CellResult:
     """Run a cell; an error becomes a failed record.
 
-    The caller stores the outcome, and tells the trackers (``trackers.run_finished(record, folder)``) when it is
+    The caller stores the result, and tells the trackers (``trackers.run_finished(record, folder)``) when it is
     stored: nothing that a tracker does may come between a result and the disk.
 
     Args:
@@ -80,29 +81,29 @@ def attempt(
     try:
         with log.listening(), applied(settings) as device:
             surroundings = environment(device)
-            outcome = run_job(job, metrics, device, listen)
-        record = outcome.record.model_copy(update={"started": started.isoformat(timespec="milliseconds")})
+            result = run_job(job, metrics, device, listen)
+        record = result.record.model_copy(update={"started": started.isoformat(timespec="milliseconds")})
         record = _with_facts(record, number, settings, placed, surroundings)
         if record.error is not None:
             log.add(f"{record.status}: {record.error.message}")
-        return Outcome(record, outcome.arrays, outcome.model, log.lines)
+        return CellResult(record, result.arrays, result.model, log.lines)
     except BaseException as error:  # a component that calls sys.exit must not end the grid
         if isinstance(error, KeyboardInterrupt) and stopped():
             raise
         failure, status = failure_of(error, settings)
         log.add(f"{status}: {failure.message}")
         failure = failure.model_copy(update={"log": log.tail()})
-        record = make_record(job, status=status, started=started, error=failure)
+        record = failed_record(job, status, failure, started)
         record = _with_facts(record, number, settings, placed, surroundings or environment(None))
         lines = [*log.lines, *failure.traceback]
     _let_go_of_memory()
-    return Outcome(record, log=lines)
+    return CellResult(record, log=lines)
 
 
 def failed_without_a_word(
     job: Job, status: Status, kind: str, reason: str, tail: list[str], settings: RunSettings, started: datetime,
     number: int = 1, worker: str = "",
-) -> Outcome:  # fmt: skip
+) -> CellResult:  # fmt: skip
     """What to store for a cell whose worker is gone and could not say what happened.
 
     Args:
@@ -117,22 +118,24 @@ def failed_without_a_word(
         worker: The name of its worker, where it is known.
     """
     failure = Failure(kind=kind, message=reason, traceback=[], log=tail)
-    record = make_record(job, status=status, started=started, error=failure)
+    record = failed_record(job, status, failure, started)
     placed = {"worker": worker} if worker else None
     record = _with_facts(record, number, settings, placed, environment(None))
-    return Outcome(record, log=[*tail, f"{status}: {reason}"])
+    return CellResult(record, log=[*tail, f"{status}: {reason}"])
 
 
 def failure_of(error: BaseException, settings: RunSettings) -> tuple[Failure, Status]:
     """What a record says of an error, and the status that follows from it."""
     out_of_memory = _is_out_of_memory(error)
+    tail: list[str] = []
     if isinstance(error, HarnessError):
-        tail, message = [], text_of(error)
+        message = text_of(error)
     elif settings.deterministic and _is_nondeterminism(error):
-        tail, message = [], _nondeterminism(error)
+        message = _nondeterminism(error)
     else:
-        tail, message = traceback.format_exception(error), what_and_where(error)
-        tail = [cut(line) for line in "".join(tail).splitlines()[-TRACEBACK_LINES:]]
+        message = what_and_where(error)
+        lines = "".join(traceback.format_exception(error)).splitlines()
+        tail = [cut(line) for line in lines[-TRACEBACK_LINES:]]
     failure = Failure(kind=type(error).__name__, message=message, traceback=tail)
     return failure, "oom" if out_of_memory else "failed"
 

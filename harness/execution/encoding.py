@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +19,7 @@ from harness.runtime.context import RunContext
 from harness.runtime.cost import latency
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
 PROBE_ROWS = 8
@@ -174,17 +176,21 @@ def latencies(data: CellData, hasher: Hasher, run: RunContext) -> dict[str, floa
     """Modality to median seconds of encoding one query that comes alone, from raw features to its packed code."""
     import torch
 
-    found: dict[str, float | None] = {}
+    medians: dict[str, float | None] = {}
     for modality, function in (("image", hasher.encode_image), ("text", hasher.encode_text)):
         item, standardiser = _features(data, modality, data.queries[:1])
-
-        def encode_one(raw: NDArray[np.float32], function=function, standardiser=standardiser) -> NDArray[np.uint8]:
-            values = function(torch.from_numpy(standardiser(raw)).to(run.device))
-            return pack(values.float().cpu().numpy())
-
         with torch.no_grad():
-            found[modality] = latency(encode_one, item)
-    return found
+            medians[modality] = latency(partial(_encode_one, function, standardiser, run.device), item)
+    return medians
+
+
+def _encode_one(
+    function: Callable[[Tensor], Tensor], standardiser: Standardiser, device: torch.device, raw: NDArray[np.float32]
+) -> NDArray[np.uint8]:
+    """(1, ceil(n_bits / 8)) packed code of (1, d) raw features."""
+    import torch
+
+    return pack(function(torch.from_numpy(standardiser(raw)).to(device)).float().cpu().numpy())
 
 
 def _features(data: CellData, modality: str, images: NDArray[np.int64]) -> tuple[NDArray[np.float32], Standardiser]:

@@ -32,11 +32,14 @@ class Task:
         hash: Content hash of the cell.
         title: One line for people.
         text: What :func:`harness.execution.worker.run_task` is given.
+        run_here: For executors that are ``in_process``: runs the cell as the sweep has prepared it. It takes and gives
+            what run_task does, but for the text. None where the task has travelled as text.
     """
 
     hash: str
     title: str
     text: str
+    run_here: Callable[..., str] | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -108,9 +111,9 @@ class Session:
 class Executor(Protocol):
     """Runs tasks through an engine. Its parameters are keyword arguments of its class (``--executor-option``).
 
-    Optional attribute ``in_process``: True where cells run in the very thread that iterates. Then progress comes
-    through :attr:`Session.progressed`, and the second Ctrl-C raises KeyboardInterrupt in the middle of a cell. Optional
-    method ``slots(session) -> int``: cells at a time, for the estimated time of a sweep.
+    Optional attribute ``in_process``: True where cells run in the very thread that iterates. Then :attr:`Task.run_here`
+    runs them, progress comes through :attr:`Session.progressed`, and the second Ctrl-C raises KeyboardInterrupt in the
+    middle of a cell. Optional method ``slots(session) -> int``: cells at a time, for the estimated time of a sweep.
     """
 
     def run(self, tasks: Sequence[Task], session: Session) -> Iterator[Ended]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness.wording import counted
+from harness.text import counted
 
 
 @dataclass(frozen=True)

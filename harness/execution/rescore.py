@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from harness.errors import HarnessError
-from harness.execution.runner import evaluation_arrays
+from harness.execution.results import evaluation_arrays
 from harness.files.npz import read_npz
 from harness.plugin.declarations import MetricDeclaration
-from harness.records.run_files import array_bytes, read_files
-from harness.records.run_paths import run_place
+from harness.records.plausible import NOTE as NOT_VALID
+from harness.records.plausible import verdict, violation_notes
+from harness.records.run_files import array_bytes, read_files, run_place
 from harness.records.schema import RunRecord
 from harness.records.store import RunStore, StoredRun, record_bytes
-from harness.records.verdict import NOTE as NOT_VALID
-from harness.records.verdict import verdict, violation_notes
 from harness.retrieval.code_file import stored_table
 from harness.retrieval.evaluate import DIRECTIONS, Evaluation, definitions, evaluate, failure_notes, failure_prefix
 

@@ -23,22 +23,21 @@ from harness.data.assemble import CellData, assemble, training_pairs
 from harness.data.query_blocks import query_blocks
 from harness.errors import HarnessError
 from harness.execution.encoding import code_table, latencies
+from harness.execution.results import CellResult, evaluated_record, evaluation_arrays, make_record
 from harness.noise.plan import class_changed, realised_rates
 from harness.noise.scores import detector_scores
 from harness.plugin.declarations import MetricDeclaration
 from harness.plugin.interfaces import Hasher, Need, PairTrust, TrainingPairs
-from harness.records.schema import CellFacts, Failure, RunRecord
-from harness.records.verdict import verdict, violation_notes
+from harness.records.schema import CellFacts, Failure, RunRecord, Status
 from harness.retrieval.codes import CodeTable
-from harness.retrieval.evaluate import Evaluation, definitions, evaluate, failure_notes
-from harness.retrieval.sanity import means_not_finite
+from harness.retrieval.evaluate import Evaluation, evaluate
 from harness.runtime.context import Progress, RunContext, ignore_progress
 from harness.runtime.cost import Meter, learned_numbers
 from harness.runtime.precision import float32_products
 from harness.runtime.seeding import OwnRandomness, global_randomness
+from harness.text import CANNOT_WEIGH, counted
 from harness.training.loop import Curves, train
 from harness.training.team import Team, outside, refuse_outside, trust_of_shape
-from harness.wording import CANNOT_WEIGH, counted
 
 if TYPE_CHECKING:
     import torch
@@ -63,23 +62,6 @@ class Fitted:
     parameters: dict[str, int | None] = field(default_factory=dict)
 
 
-@dataclass
-class Outcome:
-    """What a cell leaves behind.
-
-    Attributes:
-        record: The record.
-        arrays: For ``arrays.npz``.
-        model: For ``model.safetensors``.
-        log: Lines for ``log.txt``.
-    """
-
-    record: RunRecord
-    arrays: dict[str, NDArray] | None = None
-    model: dict[str, Any] | None = None
-    log: list[str] = field(default_factory=list)
-
-
 def fit_method(method: ResolvedMethod, pairs: TrainingPairs, run: RunContext, meter: Meter | None = None) -> Fitted:
     """Fit detector and hasher on the training pairs, and on nothing else.
 
@@ -95,13 +77,30 @@ def fit_method(method: ResolvedMethod, pairs: TrainingPairs, run: RunContext, me
     Raises:
         HarnessError: A component broke its contract.
     """
+    meter, declared = meter or Meter(run.device), method.hasher
     with float32_products(run.precision):
-        return _fit_method(method, pairs, run, meter or Meter(run.device))
+        teams = _teams(method, pairs, run, meter)
+        first = teams[0]
+        if Need.EPOCHS in declared.offers:
+            watch = bool(method.needs & (Need.EPOCHS | Need.PAIR_LOSSES))
+            with meter.phase("training"), global_randomness(run.seed, "training"):
+                curves = train(teams, pairs, method.phases, watch=watch)
+        else:
+            curves = Curves()
+            _fit_at_once(first, declared.name, pairs, run, meter)
+    notes = []
+    if first.selects and (first.trust.weight <= 0.5).any():
+        kept = int((first.trust.weight > 0.5).sum())
+        notes.append(
+            f"hasher {declared.name} {CANNOT_WEIGH}: it was fitted on the {kept} of {len(pairs)} pairs with a weight "
+            "above 0.5"
+        )
+    return Fitted(first.learner, first.trust, curves, notes, _parameters(teams))
 
 
-def _fit_method(method: ResolvedMethod, pairs: TrainingPairs, run: RunContext, meter: Meter) -> Fitted:
+def _teams(method: ResolvedMethod, pairs: TrainingPairs, run: RunContext, meter: Meter) -> list[Team]:
+    """Detectors that have looked at the pairs, and hashers that are not fitted yet: one of each, or two to co-teach."""
     teams = []
-    notes: list[str] = []
     detector_name = method.components["detector"].name
     for number in range(method.learners):
         member = replace(run, member=f"learner-{number}/" if number else "")
@@ -115,33 +114,21 @@ def _fit_method(method: ResolvedMethod, pairs: TrainingPairs, run: RunContext, m
         own = OwnRandomness(run.seed, f"{member.member}training") if number else None
         selects = not method.hasher.uses_weights
         teams.append(Team(hasher, detector, trust, member, detector_name, objective, selects, own))
-    first = teams[0]
-    declared = method.hasher
-    if Need.EPOCHS in declared.offers:
-        watch = bool(method.needs & (Need.EPOCHS | Need.PAIR_LOSSES))
-        with meter.phase("training"), global_randomness(run.seed, "training"):
-            curves = train(teams, pairs, method.phases, watch=watch)
-        if not declared.uses_weights and (first.trust.weight <= 0.5).any():
-            notes.append(_selection_note(declared.name, int((first.trust.weight > 0.5).sum()), len(pairs)))
-    else:
-        kept, weight = pairs, first.trust
-        if not declared.uses_weights and (weight.weight <= 0.5).any():
-            chosen = weight.weight > 0.5
-            if not chosen.any():
-                raise HarnessError(f"hasher {declared.name!r} cannot weigh pairs, and no pair has a weight above 0.5.")
-            kept, weight = _select(pairs, chosen), weight.at(chosen)
-            notes.append(_selection_note(declared.name, len(kept), len(pairs)))
-        curves = Curves()
-        run.report(phase="fit", epoch=0, epochs=1)
-        with meter.phase("training"), global_randomness(run.seed, "training"):
-            first.learner.fit(kept, weight, run)
-        run.report(phase="fit", epoch=1, epochs=1)
-    return Fitted(first.learner, first.trust, curves, notes, _parameters(teams))
+    return teams
 
 
-def _selection_note(hasher: str, kept: int, n: int) -> str:
-    """A remark where pairs were selected instead of weighed."""
-    return f"hasher {hasher} {CANNOT_WEIGH}: it was fitted on the {kept} of {n} pairs with a weight above 0.5"
+def _fit_at_once(team: Team, hasher_name: str, pairs: TrainingPairs, run: RunContext, meter: Meter) -> None:
+    """Fit a hasher that has no epochs, on the trusted pairs alone if it cannot weigh them."""
+    trust = team.trust
+    if team.selects and (trust.weight <= 0.5).any():
+        chosen = trust.weight > 0.5
+        if not chosen.any():
+            raise HarnessError(f"hasher {hasher_name!r} cannot weigh pairs, and no pair has a weight above 0.5.")
+        pairs, trust = _select(pairs, chosen), trust.at(chosen)
+    run.report(phase="fit", epoch=0, epochs=1)
+    with meter.phase("training"), global_randomness(run.seed, "training"):
+        team.learner.fit(pairs, trust, run)
+    run.report(phase="fit", epoch=1, epochs=1)
 
 
 def _parameters(teams: Sequence[Team]) -> dict[str, int | None]:
@@ -186,7 +173,7 @@ def run_job(
     metrics: list[MetricDeclaration],
     device: torch.device,
     listener: Callable[[Progress], None] = ignore_progress,
-) -> Outcome:
+) -> CellResult:
     """Run a cell.
 
     Args:
@@ -225,8 +212,7 @@ def run_job(
     trust = np.empty(len(data.plan), dtype=np.float32)
     trust[data.order] = fitted.trust.weight.cpu().numpy()
     changed = class_changed(data.plan, table.caption_image, table.label_matrix)
-    values: dict[str, Any] = {
-        **evaluation.metrics,
+    others = {
         "detector": detector_scores(trust, data.plan.wrong, changed, data.plan.trusted),
         "noise": realised_rates(data.plan, table.caption_image, table.label_matrix, table.captions),
     }
@@ -241,31 +227,20 @@ def run_job(
         "trust": trust,
         **data.plan.arrays(),
     }
-    violations = [*evaluation.violations, *means_not_finite(values)]
-    status, error = verdict(violations)
-    record = make_record(
-        job,
-        status=status,
-        error=error,
-        metrics=values,
-        metric_definitions=definitions(metrics),
-        queries=evaluation.queries,
+    record = evaluated_record(
+        evaluation,
+        metrics,
+        job.cell.identity,
+        _facts(job, revisions),
+        others=others,
+        notes=[*job.notes, *fitted.notes, *_noise_notes(data), *_query_notes(evaluation)],
         plan=data.plan.fingerprint,
-        notes=[
-            *job.notes,
-            *fitted.notes,
-            *_noise_notes(data),
-            *_query_notes(evaluation),
-            *evaluation.remarks,
-            *failure_notes(evaluation),
-            *violation_notes(violations),
-        ],
         timings={key: round(value, 6) for key, value in meter.seconds.items()},
         cost=cost,
         started=started,
-        revisions=revisions,
+        command=command_of(job.request),
     )
-    return Outcome(record, arrays, model)
+    return CellResult(record, arrays, model)
 
 
 def _sizes_and_speeds(fitted: Fitted, codes: CodeTable, evaluation: Evaluation, meter: Meter) -> dict[str, Any]:
@@ -294,21 +269,6 @@ def _query_notes(evaluation: Evaluation) -> list[str]:
         return []
     missing = "; map and most other metrics are not defined" if without == total else ""
     return [f"{without} of {counted(total, 'query', 'queries')} have no relevant item in the database{missing}"]
-
-
-def evaluation_arrays(codes: CodeTable, evaluation: Evaluation) -> dict[str, NDArray]:
-    """Codes, ids and labels under the names that ``harness evaluate --codes`` reads, per-query values and curves."""
-    arrays: dict[str, NDArray] = {"n_bits": np.array(codes.n_bits)}
-    for part, modalities in (("query", codes.query), ("database", codes.database)):
-        for modality, packed in modalities.items():
-            arrays[f"{part}_{modality}_codes"] = packed
-    arrays["query_labels"], arrays["database_labels"] = codes.query_labels, codes.database_labels
-    arrays["query_ids"], arrays["database_ids"] = codes.query_ids, codes.database_ids
-    if codes.partners is not None:
-        arrays["relevant_pairs"] = codes.partners["i2t"]
-    for prefix, named in (("per_query", evaluation.per_query), ("curve", evaluation.curves)):
-        arrays.update({f"{prefix}_{name.replace('/', '_')}": array for name, array in named.items()})
-    return arrays
 
 
 def _curve_arrays(curves: Curves, data: CellData) -> dict[str, NDArray]:
@@ -351,32 +311,12 @@ def _model(hasher: Hasher, data: CellData) -> dict[str, Any] | None:
     return model
 
 
-def make_record(
-    job: Job,
-    *,
-    started: datetime,
-    error: Failure | None = None,
-    revisions: Mapping[str, str] | None = None,
-    **content: Any,
-) -> RunRecord:
-    """A record of a job; what is left out stays empty."""
-    empty: dict[str, Any] = {
-        "metrics": {},
-        "metric_definitions": {},
-        "queries": {},
-        "plan": None,
-        "notes": list(job.notes),
-        "timings": {},
-        "cost": {},
-        "environment": {},
-    }
-    return RunRecord(
-        hash=job.cell.hash,
-        cell=CellFacts(**job.cell.facts, revisions=dict(revisions or {})),
-        identity=dict(job.cell.identity),
-        started=started.isoformat(timespec="milliseconds"),
-        finished=datetime.now(UTC).isoformat(timespec="milliseconds"),
-        command=command_of(job.request),
-        error=error,
-        **{**empty, **content},
-    )
+def failed_record(job: Job, status: Status, error: Failure, started: datetime) -> RunRecord:
+    """The record of a cell that has no numbers."""
+    said = {"notes": list(job.notes), "command": command_of(job.request)}
+    return make_record(job.cell.identity, _facts(job), status, error, started, **said)
+
+
+def _facts(job: Job, revisions: Mapping[str, str] | None = None) -> CellFacts:
+    """What the record says was run."""
+    return CellFacts(**job.cell.facts, revisions=dict(revisions or {}))

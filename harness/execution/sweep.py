@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Protocol
 
-from harness.cells.cell import CellRequest
 from harness.cells.command import command_of
+from harness.cells.request import CellRequest
 from harness.cells.workbench import Job, Workbench
 from harness.errors import CombinationError, HarnessError, UnsavedError
 from harness.execution import STOP_NOW, Ended, Executor, Session, Task
 from harness.execution.attempt import failed_without_a_word
-from harness.execution.standing import Standing
+from harness.execution.cells_to_run import Standing, to_run
 from harness.execution.sweep_state import SweepState
-from harness.execution.worker import Assignment, Reply, adopt
-from harness.records.ends import End, ends_of
+from harness.execution.worker import Assignment, Reply, Worker
+from harness.records.index import End
 from harness.records.schema import RunRecord, Status
 from harness.records.store import RunStore
 from harness.runtime.context import Progress
@@ -28,6 +29,10 @@ from harness.runtime.settings import RunSettings
 
 CARRIED = ("HARNESS_CACHE", "HARNESS_DATA", "HARNESS_PLUGINS_DIR", "HARNESS_PLUGINS", "HARNESS_DEBUG")
 """Environment variables that mean the same on every machine of a shared file system."""
+
+DIED: tuple[Status, str] = ("failed", "WorkerDied")
+FAILURES: Mapping[str, tuple[Status, str]] = {"timeout": ("timeout", "Timeout"), "memory": ("oom", "MemoryLimit")}
+"""How a task ended without a word, to the status and the kind of failure in its record; otherwise :data:`DIED`."""
 
 
 class Listener(Protocol):
@@ -108,7 +113,7 @@ class Result:
         unfinished: Cells without a record: the sweep was stopped.
     """
 
-    statuses: dict[str, Status] = field(default_factory=dict)
+    statuses: dict[str, str] = field(default_factory=dict)
     unfinished: list[Job] = field(default_factory=list)
 
     @property
@@ -146,28 +151,6 @@ def prepare_all(workbench: Workbench, requests: Sequence[CellRequest]) -> tuple[
     return list(jobs.values()), refused
 
 
-def ends_of_jobs(jobs: Sequence[Job], store: RunStore) -> dict[str, End]:
-    """Hash to end of those cells that have a record."""
-    return ends_of(store.results, [job.cell.place for job in jobs])
-
-
-def to_run(jobs: Sequence[Job], ends: Mapping[str, End], standing: Standing) -> list[Job]:
-    """The cells that have no standing record: those without one first, as a failed cell may take long to fail again.
-
-    Args:
-        jobs: The cells.
-        ends: From :func:`ends_of_jobs`.
-        standing: Which records stand.
-    """
-    missing = [job for job in jobs if job.cell.hash not in ends]
-    again = [
-        job
-        for job in jobs
-        if (end := ends.get(job.cell.hash)) is not None and not standing.holds(end.status, end.finished)
-    ]
-    return missing + again
-
-
 def run_sweep(sweep: Sweep, listener: Listener) -> Result:
     """Run the cells that have no standing record.
 
@@ -186,14 +169,29 @@ def run_sweep(sweep: Sweep, listener: Listener) -> Result:
         KeyboardInterrupt: The second Ctrl-C, while cells ran in this very process.
     """
     listener.grid_started(sweep.jobs, sweep.refused)
-    run = _Run(sweep, listener)
-    run.keep_standing()
-    run.run_pending()
-    return run.result
+    ledger = _Ledger(sweep, listener)
+    ledger.keep_standing()
+    session = replace(sweep.session, progressed=listener.progressed, began=ledger.began)
+    with closing(ledger.worker):
+        try:
+            with no_child_left(listener.noted):
+                for tasks in ledger.rounds():
+                    ended_tasks = sweep.executor.run(tasks, session)
+                    try:
+                        for ended in ended_tasks:
+                            ledger.settle(ended)
+                    finally:
+                        if hasattr(ended_tasks, "close"):
+                            ended_tasks.close()
+        except KeyboardInterrupt:
+            if sweep.session.stopping() < STOP_NOW:  # not the user: a component raised it
+                raise
+            ledger.stopped()
+    return ledger.result
 
 
-class _Run:
-    """One pass through a sweep."""
+class _Ledger:
+    """What became of each cell of a sweep so far."""
 
     def __init__(self, sweep: Sweep, listener: Listener) -> None:
         self.sweep, self.listener = sweep, listener
@@ -201,9 +199,11 @@ class _Run:
         self.number = {cell_hash: at for at, cell_hash in enumerate(self.by_hash, start=1)}
         self.result = Result()
         self.again: list[Job] = []
-        self.began = datetime.now(UTC)
+        self.start = datetime.now(UTC)
         self.handed_out: dict[str, tuple[datetime, str]] = {}
         self.attempt = 1
+        plugins = sweep.jobs[0].request.plugins if sweep.jobs else ()
+        self.worker = Worker(sweep.workbench, plugins, sweep.settings.trackers)
 
     def keep_standing(self) -> None:
         """Cells that need not run are finished at once."""
@@ -214,72 +214,50 @@ class _Run:
                 self.listener.cell_kept(job, self.sweep.ends[cell_hash])
         self.listener.pending(len(pending))
 
-    def run_pending(self) -> None:
-        """Run what is left, then once more, one by one, what ran out of GPU memory."""
-        if not self.sweep.pending:
-            return
-        adopt(self.sweep.workbench, self.sweep.pending[0].request.plugins)
-        try:
-            with no_child_left(self.listener.noted):
-                self._run_pending()
-        except KeyboardInterrupt:
-            if self.sweep.session.stopping() < STOP_NOW:  # not the user: a component raised it
-                raise
-            self._stopped()
-
-    def _run_pending(self) -> None:
-        self._pass([self._task(job) for job in self.sweep.pending])
+    def rounds(self) -> Iterator[list[Task]]:
+        """What is left, then once more, one by one, what ran out of GPU memory."""
+        if self.sweep.pending:
+            yield [self._task(job) for job in self.sweep.pending]
         self.attempt = 2
         for job in self.again:
             if self.sweep.session.stopping():
                 self._finished(job, self._stored(job))
                 continue
             self.listener.noted(f"{job.cell.title} ran out of GPU memory and is tried again alone")
-            self._pass([self._task(job)])
+            yield [self._task(job)]
 
     def _task(self, job: Job) -> Task:
         sweep = self.sweep
-        return Assignment(
-            command=command_of(job.request),
-            hash=job.cell.hash,
-            title=job.cell.title,
-            results=sweep.store.results.absolute(),
-            standing=sweep.standing,
-            settings=sweep.settings,
-            metrics=sweep.metrics,
-            state=None if sweep.state is None else sweep.state.workers.absolute(),
-            attempt=self.attempt,
-        ).task()
+        state = None if sweep.state is None else sweep.state.workers.absolute()
+        assignment = Assignment(
+            command_of(job.request), job.cell.hash, job.cell.title, sweep.store.results.absolute(), sweep.standing,
+            sweep.settings, sweep.metrics, state, self.attempt,
+        )  # fmt: skip
+        return assignment.task(partial(self.worker.run_cell, job, assignment))
 
-    def _stopped(self) -> None:
+    def began(self, task: Task, worker: str) -> None:
+        """A task was handed to a worker."""
+        self.handed_out[task.hash] = datetime.now(UTC), worker
+        self.listener.cell_started(self.number[task.hash], len(self.by_hash), self.by_hash[task.hash])
+
+    def stopped(self) -> None:
         """The second Ctrl-C came at a moment when no executor could take it: settle what it could not say."""
         told = {*self.result.statuses, *(job.cell.hash for job in self.result.unfinished)}
         for job in self.sweep.pending:
             if job.cell.hash not in told:
-                self._settle(Ended(self._task(job), "stopped"))
+                self.settle(Ended(self._task(job), "stopped"))
 
-    def _pass(self, tasks: list[Task]) -> None:
-        session = replace(self.sweep.session, progressed=self.listener.progressed, began=self._began)
-        ended_tasks: Iterator[Ended] = self.sweep.executor.run(tasks, session)
-        try:
-            for ended in ended_tasks:
-                if not isinstance(ended, Ended):
-                    raise HarnessError(
-                        f"the executor gives {type(ended).__name__} where its contract asks for Ended "
-                        "(harness/execution.py)."
-                    )
-                self._settle(ended)
-        finally:
-            close = getattr(ended_tasks, "close", None)
-            if close is not None:
-                close()
+    def settle(self, ended: Ended) -> None:
+        """A task has ended: its record is there, or is made here for a worker that can make none.
 
-    def _began(self, task: Task, worker: str) -> None:
-        self.handed_out[task.hash] = datetime.now(UTC), worker
-        self.listener.cell_started(self.number[task.hash], len(self.by_hash), self.by_hash[task.hash])
-
-    def _settle(self, ended: Ended) -> None:
-        """A task has ended: its record is there, or is made here for a worker that can make none."""
+        Raises:
+            UnsavedError: The record could not be saved, or is gone.
+            HarnessError: The executor gives something else.
+        """
+        if not isinstance(ended, Ended):
+            raise HarnessError(
+                f"the executor gives {type(ended).__name__} where its contract asks for Ended (harness/execution.py)."
+            )
         job = self.by_hash[ended.task.hash]
         if ended.how == "finished":
             reply = Reply.read(ended.reply)
@@ -296,28 +274,27 @@ class _Run:
             self._finished(job, self._stored(job))
             return
         stored = self.sweep.store.find(*job.cell.place)
-        began, _ = self.handed_out.get(job.cell.hash, (self.began, ""))
+        began, _ = self.handed_out.get(job.cell.hash, (self.start, ""))
         if stored is not None and datetime.fromisoformat(stored.record.finished) >= began - timedelta(milliseconds=1):
             self._finished(job, stored.record)  # its worker died after the record was written
         elif ended.how == "stopped":
             self.result.unfinished.append(job)
         else:
-            status: Status = {"timeout": "timeout", "memory": "oom"}.get(ended.how, "failed")  # type: ignore[assignment]
-            kind = {"timeout": "Timeout", "memory": "MemoryLimit"}.get(ended.how, "WorkerDied")
+            status, kind = FAILURES.get(ended.how, DIED)
             self._finished(job, self._failure(job, status, kind, ended.reason, ended))
 
     def _failure(self, job: Job, status: Status, kind: str, reason: str, ended: Ended) -> RunRecord:
         """The record of a cell whose worker could not write one, stored."""
         tail = [] if self.sweep.state is None else self.sweep.state.tail_of(job.cell.hash)
-        began, worker = self.handed_out.get(job.cell.hash, (self.began, ""))
-        outcome = failed_without_a_word(
+        began, worker = self.handed_out.get(job.cell.hash, (self.start, ""))
+        failed = failed_without_a_word(
             job, status, kind, reason, [*tail, *ended.log], self.sweep.settings, began, self.attempt, worker
         )
         try:
-            self.sweep.store.write(outcome.record, log_lines=outcome.log)
+            self.sweep.store.write(failed.record, log_lines=failed.log)
         except HarnessError as error:
             raise UnsavedError(str(error)) from error
-        return outcome.record
+        return failed.record
 
     def _stored(self, job: Job) -> RunRecord:
         stored = self.sweep.store.find(*job.cell.place)
@@ -336,10 +313,10 @@ class _Run:
 def carried_environment() -> dict[str, str]:
     """What workers on other machines must know, with absolute paths."""
     # An empty HARNESS_PLUGINS says something, too: no plugins of others.
-    found = {
+    carried = {
         name: os.environ[name]
         for name in CARRIED
         if os.environ.get(name) or (name == "HARNESS_PLUGINS" and name in os.environ)
     }
     folders = ("HARNESS_CACHE", "HARNESS_DATA", "HARNESS_PLUGINS_DIR")
-    return {name: str(Path(value).absolute()) if name in folders else value for name, value in found.items()}
+    return {name: str(Path(value).absolute()) if name in folders else value for name, value in carried.items()}

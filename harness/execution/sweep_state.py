@@ -134,15 +134,15 @@ class SweepState:
 
     def invocations(self) -> list[Invocation]:
         """The commands that worked on it, oldest first; files that cannot be read or true are passed over."""
-        found = []
+        commands = []
         for path in (self.folder / "invocations").glob("*.json"):
             try:
                 said = read_json_as(path, Invocation)
             except (OSError, ValueError):
                 continue
             if 0 <= said.started < LATEST:
-                found.append(said)
-        return sorted(found, key=lambda invocation: (invocation.number, invocation.started))
+                commands.append(said)
+        return sorted(commands, key=lambda invocation: (invocation.number, invocation.started))
 
     def running(self) -> list[WorkerState]:
         """Workers that work on a cell now."""

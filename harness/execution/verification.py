@@ -159,15 +159,15 @@ def verify(stored: StoredRun, device: str | None = None, data_root: Path | None 
     registry = load_registry(request.plugins)
     job = Workbench(registry, settings.device).prepare(request)
     before = _values(record)
-    outcome = attempt(job, _metrics(registry, before), settings)
-    now = outcome.record
-    if outcome.arrays is None:
+    result = attempt(job, _metrics(registry, before), settings)
+    now = result.record
+    if result.arrays is None:
         message = now.error.message if now.error else "it made no codes"
         raise HarnessError(
             f"run {record.hash} cannot be repeated: its cell ends with status {now.status} now: {message}"
         )
-    after, arrays_now = _values(now), outcome.arrays
-    tensors_now = _contents(model_bytes(outcome.model))
+    after, arrays_now = _values(now), result.arrays
+    tensors_now = _contents(model_bytes(result.model))
     both = [name for name in before if name in after]
     differing = [MetricDifference(name, before[name], after[name]) for name in both if before[name] != after[name]]
     return Verification(
@@ -223,7 +223,7 @@ def _settings(record: RunRecord, device: str | None) -> RunSettings:
 
 def _metrics(registry: Registry, stored: Mapping[str, Any]) -> list[MetricDeclaration]:
     """All registered metrics, and those that the record has with other cutoffs (`harness score --metric map@15`)."""
-    known = []
+    known: list[str] = []
     for metric_id in dict.fromkeys(name.partition("/")[2] for name in stored if name.partition("/")[0] in DIRECTIONS):
         with contextlib.suppress(HarnessError):  # of a plugin that is not here: told as not computed
             known += declared_metric(registry, metric_id).ids
@@ -284,7 +284,7 @@ def _same_program(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
 
 def _compare(before: Mapping[str, NDArray], after: Mapping[str, NDArray], n_bits: int) -> list[CodeDifference]:
     """Codes by part and modality; arrays are (items, bytes) uint8, unused bits 0."""
-    found = []
+    compared = []
     for part in ("query", "database"):
         for modality in ("image", "text"):
             old, new = (arrays.get(f"{part}_{modality}_codes") for arrays in (before, after))
@@ -292,16 +292,16 @@ def _compare(before: Mapping[str, NDArray], after: Mapping[str, NDArray], n_bits
                 continue
             ids = [arrays.get(f"{part}_ids") for arrays in (before, after)]
             if old.shape != new.shape or not np.array_equal(ids[0], ids[1]):  # type: ignore[arg-type]
-                found.append(CodeDifference(part, modality, len(old), 1.0, 1.0))
+                compared.append(CodeDifference(part, modality, len(old), 1.0, 1.0))
                 continue
             bits = np.unpackbits(old ^ new, axis=1).sum(axis=1)
             items = max(len(old), 1)
-            found.append(
+            compared.append(
                 CodeDifference(
                     part, modality, len(old), float((bits > 0).sum() / items), float(bits.sum() / (items * n_bits))
                 )
             )
-    return found
+    return compared
 
 
 def changed_circumstances(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
@@ -314,22 +314,22 @@ def changed_circumstances(before: Mapping[str, Any], after: Mapping[str, Any]) -
     Returns:
         One phrase for each difference: "torch 2.12.0 -> 2.13.0". What one of them does not say is left out.
     """
-    found = [
+    changes = [
         f"{name} {before[name]} -> {after[name]}"
         for name in CIRCUMSTANCES
         if name in before and name in after and before[name] != after[name]
     ]
     old, new = (entries(environment.get("versions")) for environment in (before, after))
-    found += [
+    changes += [
         f"{name} {version or 'not installed'} -> {new[name] or 'not installed'}"
         for name, version in old.items()
         if name in new and new[name] != version
     ]
     old, new = (entries(environment.get("settings")) for environment in (before, after))
     if "deterministic" in old and "deterministic" in new and old["deterministic"] != new["deterministic"]:
-        found.append(f"deterministic {old['deterministic']} -> {new['deterministic']}")
+        changes.append(f"deterministic {old['deterministic']} -> {new['deterministic']}")
     old, new = (entries(environment.get("git")) for environment in (before, after))
     for key in ("commit", "diff"):
         if old and new and old.get(key) != new.get(key):
-            found.append(f"{'commit' if key == 'commit' else 'uncommitted changes'} of the harness")
-    return found
+            changes.append(f"{'commit' if key == 'commit' else 'uncommitted changes'} of the harness")
+    return changes

@@ -1,7 +1,8 @@
 """Runs one cell of a sweep, wherever an executor calls it: in this process, a pool's, a Slurm job's or a Ray task's.
 
-What goes in and out is text. The worker prepares the cell from the command that repeats it, makes sure that it is the
-cell that was planned, leaves it alone if somebody finished it meanwhile, and writes the record itself.
+In the process of the sweep the prepared cell is run as it is. What goes into another process and comes out is text: the
+worker there prepares the cell from the command that repeats it, and makes sure that it is the cell that was planned.
+Everywhere :meth:`Worker.run_cell` leaves it alone if somebody finished it meanwhile, and writes the record itself.
 """
 
 from __future__ import annotations
@@ -12,19 +13,22 @@ import os
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
+from functools import cache
 from pathlib import Path
 
 from harness.cells.command import request_of
+from harness.cells.request import CellRequest
 from harness.cells.workbench import Job, Workbench
 from harness.errors import HarnessError, text_of
-from harness.execution import Task
 from harness.execution.attempt import attempt, of_a_gpu
 from harness.execution.cell_log import CellLog
-from harness.execution.standing import Standing
-from harness.execution.trackers.group import Trackers, open_trackers
+from harness.execution.cells_to_run import Standing
+from harness.execution.engine import Task
+from harness.execution.trackers.group import Trackers, choose_trackers
 from harness.execution.worker_state import Reporter
-from harness.plugin.loading import Registry, failure_of_plugin, load_registry
+from harness.plugin.loading import failure_of_plugin, load_registry
 from harness.plugin.metric_ids import metrics_with
+from harness.records.schema import RunRecord
 from harness.records.store import RunStore
 from harness.runtime.context import Progress, ignore_progress
 from harness.runtime.settings import RunSettings
@@ -56,10 +60,16 @@ class Assignment:
     state: Path | None = None
     attempt: int = 1
 
-    def task(self) -> Task:
-        """The task that an executor is given."""
+    def leaves_alone(self, record: RunRecord) -> bool:
+        """Whether the cell is not run, because of the record that it has by now."""
+        if self.attempt > 1:  # it ran out of memory here, which made a record; another sweep may have finished it
+            return record.status == "ok"
+        return self.standing.holds(record.status, record.finished)
+
+    def task(self, run_here: Callable[..., str] | None = None) -> Task:
+        """The task that an executor is given, with its ``run_here``."""
         content = {**asdict(self), "results": str(self.results), "state": self.state and str(self.state)}
-        return Task(self.hash, self.title, json.dumps(content))
+        return Task(self.hash, self.title, json.dumps(content), run_here)
 
     @classmethod
     def read(cls, text: str) -> Assignment:
@@ -103,30 +113,91 @@ class Reply:
         return cls(**{**content, "notes": tuple(content["notes"])})
 
 
-_workbenches: dict[tuple[tuple[Path, ...], str], Workbench] = {}
-_trackers: dict[tuple[tuple[str, ...], tuple[Path, ...]], Trackers] = {}
-"""Of this process; they end with it."""
+class Worker:
+    """Runs cells in this process, with what they share: data and plugins are read once, and trackers hear of all cells.
+
+    Args:
+        workbench: What is loaded.
+        plugins: Files named with ``--plugin``.
+        trackers: As in :class:`harness.runtime.settings.RunSettings`; their processes begin with the first cell.
+    """
+
+    def __init__(self, workbench: Workbench, plugins: tuple[Path, ...], trackers: tuple[str, ...]) -> None:
+        self.workbench = workbench
+        self._trackers: Trackers | None = None
+        self._open = lambda: Trackers(choose_trackers(workbench.registry, trackers), plugins)
+
+    def close(self) -> None:
+        """Let the trackers finish what they were told."""
+        if self._trackers is not None:
+            self._trackers.close()
+            self._trackers = None
+
+    def prepare(self, request: CellRequest, planned: str) -> Job:
+        """A cell of the sweep, prepared here; ``planned`` is its hash where the sweep was begun.
+
+        Raises:
+            HarnessError: It cannot be prepared, or is another cell than the planned one.
+        """
+        job = self.workbench.prepare(request)
+        if job.cell.hash != planned:
+            raise HarnessError(
+                f"the worker finds cell {job.cell.hash} where {planned} was planned: data, code or libraries "
+                "differ between the two, or were changed since the sweep began; start it again."
+            )
+        return job
+
+    def run_cell(
+        self,
+        job: Job,
+        assignment: Assignment,
+        placed: Mapping[str, str],
+        progressed: Callable[[Progress], None] = ignore_progress,
+        stopped: Callable[[], bool] = lambda: True,
+    ) -> str:
+        """Run a prepared cell as its assignment says, and write its record, unless somebody finished it meanwhile.
+
+        The other arguments, what is returned and what is raised are those of :func:`run_task`.
+        """
+        store = RunStore(assignment.results)
+        try:
+            stored = store.find(*job.cell.place)
+        except HarnessError as error:
+            return Reply(refused=str(error)).text()
+        if stored is not None and assignment.leaves_alone(stored.record):
+            return Reply().text()
+        metrics = metrics_with(self.workbench.registry, assignment.metrics)
+        self._trackers = trackers = self._trackers or self._open()
+        log = CellLog()
+        with ExitStack() as stack:
+            listen = progressed
+            if assignment.state is not None:
+                reporter = stack.enter_context(Reporter(assignment.state, placed, job.cell.hash, job.cell.title, log))
+
+                def listen(progress: Progress) -> None:
+                    reporter.progressed(progress)
+                    progressed(progress)
+
+            result = attempt(
+                job, metrics, assignment.settings, trackers, listen, number=assignment.attempt, placed=placed, log=log,
+                stopped=stopped,
+            )  # fmt: skip
+            try:
+                folder = store.write(result.record, result.arrays, result.model, result.log)
+            except HarnessError as error:
+                return Reply(unsaved=str(error)).text()
+        record = result.record
+        trackers.run_finished(record, folder)
+        retry = record.error is not None and of_a_gpu(record.error) and assignment.attempt == 1
+        return Reply(retry=retry, notes=tuple(record.notes[len(job.notes) :])).text()
 
 
-def adopt(workbench: Workbench, plugins: tuple[Path, ...]) -> None:
-    """Let cells that are run in this very process use what is loaded already."""
-    _workbenches[tuple(file.absolute() for file in plugins), workbench.device] = workbench
-
-
-def close_trackers() -> None:
-    """Let the trackers of this process finish what they were told; also called when the process ends."""
-    for key in list(_trackers):
-        _trackers.pop(key).close()
-
-
-atexit.register(close_trackers)
-
-
-def _trackers_of(assignment: Assignment, job: Job, registry: Registry) -> Trackers:
-    key = assignment.settings.trackers, job.request.plugins
-    if key not in _trackers:
-        _trackers[key] = open_trackers(registry, *key)
-    return _trackers[key]
+@cache
+def _worker_of_process(plugins: tuple[Path, ...], device: str, trackers: tuple[str, ...]) -> Worker:
+    """What runs the cells of a process that is not the sweep's, and ends with it."""
+    worker = Worker(Workbench(load_registry(plugins), device, shared=True), plugins, trackers)
+    atexit.register(worker.close)
+    return worker
 
 
 def run_task(
@@ -135,7 +206,7 @@ def run_task(
     progressed: Callable[[Progress], None] = ignore_progress,
     stopped: Callable[[], bool] = lambda: True,
 ) -> str:
-    """Run one cell and write its record.
+    """Run one cell from its text, and write its record.
 
     Args:
         text: :attr:`harness.execution.Task.text`.
@@ -151,18 +222,14 @@ def run_task(
     """
     placed = placed or {}
     assignment = Assignment.read(text)
+    settings = assignment.settings
     if placed.get("device"):
-        assignment = replace(assignment, settings=replace(assignment.settings, device=placed["device"]))
-    store = RunStore(assignment.results)
+        settings = replace(settings, device=placed["device"])
+        assignment = replace(assignment, settings=settings)
     try:
-        job = _prepared(assignment)
-        stored = store.find(*job.cell.place)
-        if stored is not None and (
-            assignment.standing.holds(stored.record.status, stored.record.finished)
-            if assignment.attempt == 1
-            else stored.record.status == "ok"  # another sweep finished what ran out of memory here
-        ):
-            return Reply().text()
+        request = request_of(assignment.command)
+        worker = _worker_of_process(request.plugins, settings.device, settings.trackers)
+        job = worker.prepare(request, assignment.hash)
     except HarnessError as error:
         return Reply(refused=str(error)).text()
     except BaseException as error:
@@ -172,65 +239,4 @@ def run_task(
             raise
         what = failure_of_plugin(error) or f"Internal error ({type(error).__name__}): {text_of(error)}"
         return Reply(refused=f"{what}, while the cell was prepared").text()
-    return _run(job, assignment, store, placed, progressed, stopped).text()
-
-
-def _prepared(assignment: Assignment) -> Job:
-    """The planned cell, prepared here.
-
-    Raises:
-        HarnessError: It cannot be prepared, or is another cell than the planned one.
-    """
-    request = request_of(assignment.command)
-    key = request.plugins, assignment.settings.device
-    if key not in _workbenches:
-        _workbenches[key] = Workbench(load_registry(request.plugins), assignment.settings.device, shared=True)
-    job = _workbenches[key].prepare(request)
-    if job.cell.hash != assignment.hash:
-        raise HarnessError(
-            f"the worker finds cell {job.cell.hash} where {assignment.hash} was planned: data, code or libraries "
-            "differ between the two, or were changed since the sweep began; start it again."
-        )
-    return job
-
-
-def _run(
-    job: Job,
-    assignment: Assignment,
-    store: RunStore,
-    placed: Mapping[str, str],
-    progressed: Callable[[Progress], None],
-    stopped: Callable[[], bool],
-) -> Reply:
-    registry = _workbenches[job.request.plugins, assignment.settings.device].registry
-    metrics = metrics_with(registry, assignment.metrics)
-    trackers = _trackers_of(assignment, job, registry)
-    log = CellLog()
-    with ExitStack() as stack:
-        listen = progressed
-        if assignment.state is not None:
-            reporter = stack.enter_context(Reporter(assignment.state, placed, job.cell.hash, job.cell.title, log))
-
-            def listen(progress: Progress) -> None:
-                reporter.progressed(progress)
-                progressed(progress)
-
-        outcome = attempt(
-            job,
-            metrics,
-            assignment.settings,
-            trackers,
-            listen,
-            number=assignment.attempt,
-            placed=placed,
-            log=log,
-            stopped=stopped,
-        )
-        try:
-            folder = store.write(outcome.record, outcome.arrays, outcome.model, outcome.log)
-        except HarnessError as error:
-            return Reply(unsaved=str(error))
-    record = outcome.record
-    trackers.run_finished(record, folder)
-    retry = record.error is not None and of_a_gpu(record.error) and assignment.attempt == 1
-    return Reply(retry=retry, notes=tuple(record.notes[len(job.notes) :]))
+    return worker.run_cell(job, assignment, placed, progressed, stopped)

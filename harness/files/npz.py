@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from harness.errors import HarnessError
 from harness.files.looks_like import CUT, looks_like
 from harness.files.paths import other_kind
+from harness.text import shown
 
 LONGEST_HEADER = 10_000
 """Bytes of the header of an array; numpy's own bound, below which its parser cannot be led too deep."""
@@ -53,8 +54,8 @@ def read_npz(
             name = file.removesuffix(".npy")
             if wanted(name):
                 if name == file:
-                    raise HarnessError(f"{where} is no npz file of arrays: {name!r} is none.")
-                arrays[name] = _member(packed, member, f"{where}: array {name!r}", path.stat().st_size)
+                    raise HarnessError(f"{where} is no npz file of arrays: {shown(name)} is none.")
+                arrays[name] = _member(packed, member, f"{where}: array {shown(name)}", path.stat().st_size)
         return arrays
 
 

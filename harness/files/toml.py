@@ -15,13 +15,16 @@ from typing import Any
 
 from harness.errors import HarnessError
 from harness.files.whole import read_text_file
-from harness.text import printable
+from harness.text import one_line, printable, shortened
 
 DEEPEST = 20
 """Tables and lists within each other; a plan needs five."""
 
 MOST_DOTS = 300
 """In a line. The parser takes minutes for a name of 20,000 parts."""
+
+LONGEST_NAME = 100
+"""Characters of a key or of the name of a table."""
 
 _MOST_WORK = 500_000
 """Characters that are parsed to find one line; the parser takes about half a second for them."""
@@ -43,7 +46,8 @@ def read_toml(path: Path, what: str) -> tuple[str, dict[str, Any]]:
 
     Raises:
         HarnessError: It cannot be read, is no TOML (the message names line and column), or holds what no file of ours
-            needs: tables and lists nested beyond :data:`DEEPEST`, larger numbers, control characters.
+            needs: tables and lists nested beyond :data:`DEEPEST`, names longer than :data:`LONGEST_NAME`, larger
+            numbers, control characters.
     """
     text = read_text_file(path, f"{what} {path}")
     for number, line in enumerate(text.split("\n"), start=1):
@@ -69,7 +73,7 @@ def read_toml(path: Path, what: str) -> tuple[str, dict[str, Any]]:
         keys, why = unwanted
         at = line_of(text, keys)
         where = f", line {at}" if at else ""
-        raise HarnessError(f"{what} {path}{where}: key {printable('.'.join(map(str, keys)))!r}: {why}.")
+        raise HarnessError(f"{what} {path}{where}: key {shortened(printable('.'.join(map(str, keys))))!r}: {why}.")
     return text, content
 
 
@@ -81,9 +85,12 @@ def _unwanted(content: Mapping[str, Any]) -> tuple[tuple[Key, ...], str] | None:
         if len(keys) > DEEPEST:
             return keys[:1], f"lists or tables are nested more than {DEEPEST} deep"
         if isinstance(value, dict):
-            odd = next((key for key in value if printable(key) != key), None)
+            odd = next((key for key in value if not key or one_line(key) != key), None)
             if odd is not None:
-                return (*keys, odd), "a name holds control characters"
+                return (*keys, odd), "a name is empty, or holds control characters or blanks that nobody sees"
+            long = next((key for key in value if len(key) > LONGEST_NAME), None)
+            if long is not None:
+                return (*keys, long), f"a name has more than {LONGEST_NAME} characters"
             left += [((*keys, key), part) for key, part in value.items()]
         elif isinstance(value, list):
             left += [((*keys, at), part) for at, part in enumerate(value)]

@@ -18,6 +18,7 @@ from typing import IO
 
 from harness.errors import HarnessError
 from harness.files.paths import relative_parts
+from harness.text import shortened
 
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 """Endings of names of archives that are unpacked here."""
@@ -141,8 +142,8 @@ def _zip_members(archive: Path) -> Iterator[_Member]:
             if member.flag_bits & 1:
                 raise ArchiveError(f"{archive.name} is encrypted: unpack it by hand.")
         for member in members:
-            read = None if member.is_dir() else partial(opened.open, member)
-            yield _Member(member.filename, member.file_size, read)
+            is_folder = member.filename.endswith("/")  # is_dir() fails on an empty name before Python 3.12
+            yield _Member(member.filename, member.file_size, None if is_folder else partial(opened.open, member))
 
 
 class _TarInfo(tarfile.TarInfo):
@@ -193,7 +194,9 @@ def _write(
             place.mkdir(parents=True, exist_ok=True)
             continue
         if member.size > shutil.disk_usage(folder).free:
-            raise HarnessError(f"{archive.name}: {member.name} needs {member.size} bytes, more than the disk has free.")
+            raise HarnessError(
+                f"{archive.name}: {shortened(member.name)} needs {member.size} bytes, more than the disk has free."
+            )
         place.parent.mkdir(parents=True, exist_ok=True)
         with member.open() as source, place.open("wb") as target:  # type: ignore[union-attr]
             while piece := source.read(PIECE):  # what a header says of the size is not believed
@@ -220,4 +223,4 @@ def _kind(link: bool) -> str:
 
 
 def _holds(archive: Path, name: str, what: str) -> str:
-    return f"{archive.name} holds {what} ({name!r}): it is refused, and nothing of it was kept."
+    return f"{archive.name} holds {what} ({shortened(name)!r}): it is refused, and nothing of it was kept."

@@ -22,6 +22,7 @@ from harness.plugin.declarations import ProtocolDeclaration
 from harness.plugin.interfaces import PairsToCorrupt
 from harness.quantities import LARGEST_INTEGER
 from harness.runtime.seeding import numpy_generator
+from harness.text import shown
 
 FORMAT = 1
 OTHER_THAN_INTEGERS = {"trusted": ("b", "bool"), "wrong": ("b", "bool"), "replaced": ("U", "strings")}
@@ -249,7 +250,7 @@ def _header(path: Path, stored: NDArray) -> _Header:
     except ValueError:
         raise HarnessError(f"--noise-plan {path}: its header is damaged.") from None
     if content["format"] != FORMAT:
-        raise HarnessError(f"--noise-plan {path} has format {content['format']}; this version reads {FORMAT}.")
+        raise HarnessError(f"--noise-plan {path} has format {shown(content['format'])}; this version reads {FORMAT}.")
     missing = set(_Header.model_fields) - set(content)
     if missing:
         raise HarnessError(f"--noise-plan {path}: its header lacks {', '.join(sorted(missing))}.")
@@ -258,7 +259,7 @@ def _header(path: Path, stored: NDArray) -> _Header:
     except ValidationError as error:
         first = error.errors()[0]
         raise HarnessError(
-            f"--noise-plan {path}: its header is damaged at {first['loc'][0]!r}: {first['msg']}."
+            f"--noise-plan {path}: its header is damaged at {shown(first['loc'][0])}: {first['msg']}."
         ) from error
 
 

@@ -41,6 +41,13 @@ class Declaration:
     plugin: str = ""
     file: Path | None = None
 
+    def described(self) -> dict[str, Any]:
+        """What ``harness info`` shows of it, by name; plain values, lists and tables."""
+        return {
+            "kind": self.kind, "name": self.name, "summary": self.summary, "paper": self.paper, "plugin": self.plugin,
+            "file": str(self.file or ""),
+        }  # fmt: skip
+
 
 @dataclass(frozen=True)
 class MethodDeclaration(Declaration):
@@ -99,6 +106,13 @@ class Component(Declaration):
             ) from error
         return loaded
 
+    def described(self) -> dict[str, Any]:
+        """As for every declaration, and needs, number formats and parameters."""
+        facts = {**super().described(), "needs": list(self.needs.names)}
+        if self.kind in ("hasher", "detector", "objective"):
+            facts["precisions"] = list(self.precisions)
+        return {**facts, "parameters": [parameter.described() for parameter in self.parameters]}
+
 
 @dataclass(frozen=True)
 class HasherDeclaration(Component):
@@ -113,6 +127,13 @@ class HasherDeclaration(Component):
     def handed(self) -> tuple[str, ...]:
         """The objective, for a hasher whose loss can be chosen."""
         return ("objective",) if self.takes_objective else ()
+
+    def described(self) -> dict[str, Any]:
+        """As for every component, and what a detector may count on."""
+        return {
+            **super().described(), "offers": list(self.offers.names), "weighs_pairs": self.uses_weights,
+            "takes_objective": self.takes_objective,
+        }  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -137,6 +158,11 @@ class BackboneDeclaration(Component):
         }
         return tuple(name for name, there in chosen.items() if there)
 
+    def described(self) -> dict[str, Any]:
+        """As for every component, and what it encodes."""
+        own = {"modality": self.modality, "weights": self.weights, "shared_space": self.shared_space}
+        return {**super().described(), **own}
+
 
 @dataclass(frozen=True)
 class MetricDeclaration(Component):
@@ -152,6 +178,11 @@ class MetricDeclaration(Component):
         """The metric ids that it yields."""
         return tuple(self.name if cutoff is None else f"{self.name}@{cutoff}" for cutoff in self.cutoffs)
 
+    def described(self) -> dict[str, Any]:
+        """As for every component, and what it measures."""
+        own = {"ids": list(self.ids), "definition": self.definition, "empty_query": self.empty_query}
+        return {**super().described(), **own}
+
 
 @dataclass(frozen=True)
 class ProtocolDeclaration(Component):
@@ -162,6 +193,11 @@ class ProtocolDeclaration(Component):
     takes_rate: bool = True
     touches_trusted: bool = False
     edits_captions: bool = False
+
+    def described(self) -> dict[str, Any]:
+        """As for every component, and what it draws from."""
+        own = {"version": self.version, "uses_labels": self.labels, "takes_rate": self.takes_rate}
+        return {**super().described(), **own}
 
 
 @dataclass(frozen=True)

@@ -196,21 +196,24 @@ class RegisterMetric(Protocol):
         """
 
 
-class RegisterTracker(Protocol):
-    """The function handed to :func:`register_trackers`."""
+class RegisterEngine(Protocol):
+    """The function handed to :func:`register_executors` and :func:`register_trackers`."""
 
     def __call__(
         self, name: str, target: Any, *, summary: str, paper: str = "", parameters: Iterable[Parameter] | None = None
     ) -> None:
-        """Register a tracker (:class:`harness.execution.trackers.interface.Tracker`).
+        """Register an executor (:class:`harness.execution.Executor`) or a tracker.
+
+        The contract of trackers is :class:`harness.execution.trackers.interface.Tracker`.
 
         Args:
-            name: Name for ``--tracker NAME``.
+            name: Name for ``--executor NAME`` or ``--tracker NAME``.
             target: Class, or ``"module:Class"``.
             summary: One line.
-            paper: Reference.
-            parameters: Its parameters, written ``--tracker NAME:PARAMETER=VALUE,...``; None reads them from the keyword
-                arguments of the class (then it is imported).
+            paper: Reference, for example the address of the engine.
+            parameters: Its parameters, written ``--executor-option NAME=VALUE`` or
+                ``--tracker NAME:PARAMETER=VALUE,...``; None reads them from the keyword arguments of the class (then it
+                is imported).
         """
 
 
@@ -243,29 +246,6 @@ class RegisterProtocol(Protocol):
             touches_trusted: True if trusted pairs may become wrong after the trusted phase.
             edits_captions: True if it changes words of captions; it then works on raw captions only, finds them in
                 ``pairs.captions``, and returns a second thing: for each row the text that stands there, or None.
-        """
-
-
-class RegisterExecutor(Protocol):
-    """The function handed to :func:`register_executors`."""
-
-    def __call__(
-        self,
-        name: str,
-        target: Any,
-        *,
-        summary: str,
-        paper: str = "",
-        parameters: Iterable[Parameter] | None = None,
-    ) -> None:
-        """Register an executor (:class:`harness.execution.Executor`).
-
-        Args:
-            name: Name on the command line (``--executor``).
-            target: Class, or ``"module:Class"``.
-            summary: One line.
-            paper: Reference, for example the address of the engine.
-            parameters: Its parameters (``--executor-option NAME=VALUE``); None reads them from the class.
         """
 
 
@@ -342,12 +322,12 @@ def register_protocols(register: RegisterProtocol) -> None:
 
 
 @hookspec
-def register_executors(register: RegisterExecutor) -> None:
+def register_executors(register: RegisterEngine) -> None:
     """Register executors, which run the cells of a sweep through an engine."""
 
 
 @hookspec
-def register_trackers(register: RegisterTracker) -> None:
+def register_trackers(register: RegisterEngine) -> None:
     """Register trackers, which hear of runs: start, epochs, record."""
 
 

@@ -68,9 +68,9 @@ def load_registry(plugin_files: Iterable[Path] = (), environment: Mapping[str, s
     registry = Registry()
     manager = pluggy.PluginManager("harness")
     manager.add_hookspecs(hookspecs)
-    found = [*_installed(), *_in_folder(environment.get("HARNESS_PLUGINS_DIR", ""))]
-    chosen = _chosen(found, environment.get("HARNESS_PLUGINS"))
-    for candidate in found:
+    candidates = [*_installed(), *_in_folder(environment.get("HARNESS_PLUGINS_DIR", ""))]
+    chosen = _chosen(candidates, environment.get("HARNESS_PLUGINS"))
+    for candidate in candidates:
         if candidate.name in chosen:
             _load_one(registry, manager, candidate)
         else:
@@ -112,17 +112,17 @@ class _Candidate:
 
 def _installed() -> list[_Candidate]:
     """Plugins behind entry points."""
-    found = []
+    candidates = []
     for entry_point in sorted(metadata.entry_points(group=ENTRY_POINT_GROUP), key=_own_first):
         distribution = entry_point.dist
         version = distribution.version if distribution else ""
         origin = f"{distribution.name} {version}" if distribution else "entry point"
         ours = not _own_first(entry_point)[0]
         package = entry_point.module.partition(".")[0]
-        found.append(
+        candidates.append(
             _Candidate(entry_point.name, origin, entry_point.load, version=version, package=package, ours=ours)
         )
-    return found
+    return candidates
 
 
 def _in_folder(folder: str) -> list[_Candidate]:
@@ -138,7 +138,7 @@ def _loose(file: Path) -> _Candidate:
     return _Candidate(file.stem, str(file), partial(import_file, file), file)
 
 
-def _chosen(found: Iterable[_Candidate], choice: str | None) -> set[str]:
+def _chosen(candidates: Iterable[_Candidate], choice: str | None) -> set[str]:
     """Names of the plugins to load.
 
     ``HARNESS_PLUGINS=a,b`` loads our own plugins and of the others a and b alone; empty none of the others; a name with
@@ -147,8 +147,8 @@ def _chosen(found: Iterable[_Candidate], choice: str | None) -> set[str]:
     Raises:
         HarnessError: It names a plugin that nobody has.
     """
-    found = list(found)
-    names = {candidate.name for candidate in found}
+    candidates = list(candidates)
+    names = {candidate.name for candidate in candidates}
     if choice is None:
         return names
     words = [word.strip() for word in choice.split(",") if word.strip()]
@@ -158,7 +158,7 @@ def _chosen(found: Iterable[_Candidate], choice: str | None) -> set[str]:
     wanted = {word for word in words if not word.startswith("-")}
     left_out = {word.removeprefix("-") for word in words if word.startswith("-")}
     if not words or wanted:
-        names = wanted | {candidate.name for candidate in found if candidate.ours}
+        names = wanted | {candidate.name for candidate in candidates if candidate.ours}
     return names - left_out
 
 
@@ -289,15 +289,15 @@ def _register_all(registry: Registry, manager: pluggy.PluginManager, plugin: Any
     Returns:
         Whether it has any hook.
     """
-    found = False
+    has_hooks = False
     common = {"plugin": name, "file": file}
     for hook_name, register in _register_functions(registry, common).items():
         implementations = getattr(manager.hook, hook_name).get_hookimpls()
         for implementation in implementations:
             if implementation.plugin is plugin:
-                found = True
+                has_hooks = True
                 implementation.function(register)
-    return found
+    return has_hooks
 
 
 def _register_functions(registry: Registry, common: dict[str, Any]) -> dict[str, Callable[..., None]]:
@@ -356,12 +356,12 @@ def _register_functions(registry: Registry, common: dict[str, Any]) -> dict[str,
 
 def _checked_precisions(name: str, precisions: Any) -> tuple[str, ...]:
     """fp32, which everything must offer, and others that exist."""
-    found = (precisions,) if isinstance(precisions, str) else tuple(precisions)
-    if FP32 not in found or not set(found) <= set(PRECISIONS):
+    offered = (precisions,) if isinstance(precisions, str) else tuple(precisions)
+    if FP32 not in offered or not set(offered) <= set(PRECISIONS):
         raise HarnessError(
             f"{name!r}: precisions must be some of {', '.join(PRECISIONS)}, fp32 among them, not {precisions!r}."
         )
-    return found
+    return offered
 
 
 def _checked_bounds(name: str, bounds: Any) -> tuple[float, float] | None:

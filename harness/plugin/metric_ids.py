@@ -5,15 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from harness.errors import HarnessError, unknown_name
 from harness.plugin.declarations import MetricDeclaration
+from harness.plugin.registry import Registry
 from harness.quantities import DIGITS
-from harness.wording import shortened
-
-if TYPE_CHECKING:
-    from harness.plugin.loading import Registry
+from harness.text import shortened
 
 LARGEST_CUTOFF = 1_000_000
 """More is a slip of the keyboard."""
@@ -68,11 +65,11 @@ def metrics_with(registry: Registry, metric_ids: Sequence[str]) -> list[MetricDe
     Raises:
         HarnessError: An id is unknown.
     """
-    found: list[MetricDeclaration] = list(registry.all("metric"))  # type: ignore[arg-type]
-    known = {known for metric in found for known in metric.ids}
+    metrics: list[MetricDeclaration] = list(registry.all("metric"))  # type: ignore[arg-type]
+    known = {known for metric in metrics for known in metric.ids}
     for metric_id in dict.fromkeys(metric_ids):
         metric = declared_metric(registry, metric_id)
         if not known.intersection(metric.ids):
-            found.append(metric)
+            metrics.append(metric)
             known.update(metric.ids)
-    return found
+    return metrics

@@ -11,7 +11,7 @@ from typing import Any
 from harness.errors import HarnessError, unknown_name
 from harness.plugin.interfaces import NOTHING, Need
 from harness.quantities import LARGEST_INTEGER
-from harness.wording import shortened
+from harness.text import shortened
 
 Value = bool | int | float | str
 
@@ -62,6 +62,15 @@ class Parameter:
         if self.maximum is not None:
             limits.append(f"<= {self.maximum:g}")
         return type(self.default).__name__ + (f" {', '.join(limits)}" if limits else "")
+
+    def described(self, default: Value | None = None, key: str = "") -> dict[str, Any]:
+        """What ``harness info`` shows of it; ``default`` and ``key`` are those of a method."""
+        facts = {
+            "name": key or self.name, "type": self.type_name, "default": self.default if default is None else default,
+            "meaning": self.meaning,
+        }  # fmt: skip
+        needs = {str(value): list(need.names) for value, need in self.needs.items()}
+        return {**facts, "needs": needs} if needs else facts
 
     def read(self, text: Any, where: str) -> Value:
         """Turn what a user wrote into a checked value.
@@ -155,10 +164,11 @@ def parameters_from_signature(target: type, handed: Collection[str] = ()) -> tup
     Raises:
         HarnessError: An argument has no default of type bool, int, float or str.
     """
-    if target.__init__ is object.__init__:
+    initialise = inspect.getattr_static(target, "__init__")
+    if initialise is object.__init__:
         return ()
-    found = []
-    for argument in list(inspect.signature(target.__init__).parameters.values())[1:]:
+    parameters = []
+    for argument in list(inspect.signature(initialise).parameters.values())[1:]:
         if argument.name in handed or argument.kind in (argument.VAR_KEYWORD, argument.VAR_POSITIONAL):
             continue
         if not isinstance(argument.default, bool | int | float | str):
@@ -166,8 +176,8 @@ def parameters_from_signature(target: type, handed: Collection[str] = ()) -> tup
                 f"{target.__name__}.__init__: argument {argument.name!r} needs a default of type bool, int, float or "
                 "str, or declare it with parameters=(Parameter(...),)."
             )
-        found.append(Parameter(argument.name, argument.default))
-    return tuple(found)
+        parameters.append(Parameter(argument.name, argument.default))
+    return tuple(parameters)
 
 
 def defaults(parameters: Iterable[Parameter]) -> dict[str, Value]:

@@ -61,17 +61,17 @@ class Registry:
     """Everything that the loaded plugins registered, by kind and name."""
 
     def __init__(self) -> None:
-        self._found: dict[str, dict[str, Declaration]] = {kind: {} for kind in KINDS}
+        self._declarations: dict[str, dict[str, Declaration]] = {kind: {} for kind in KINDS}
         self.plugins: list[PluginState] = []
         self._same_results: dict[str, dict[str, str]] = {}
 
     def all(self, kind: str) -> list[Declaration]:
         """The declarations of a kind ("hasher"), sorted by name."""
-        return [self._found[kind][name] for name in sorted(self._found[kind])]
+        return [self._declarations[kind][name] for name in sorted(self._declarations[kind])]
 
     def names(self, kind: str) -> list[str]:
         """The names registered for a kind, sorted."""
-        return sorted(self._found[kind])
+        return sorted(self._declarations[kind])
 
     def get(self, kind: str, name: str) -> Any:
         """The declaration of that kind and name.
@@ -79,14 +79,14 @@ class Registry:
         Raises:
             HarnessError: There is none; near names are suggested, and plugins that failed to load are named.
         """
-        if name in self._found[kind]:
-            return self._found[kind][name]
+        if name in self._declarations[kind]:
+            return self._declarations[kind][name]
         broken = [state for state in self.plugins if state.error]
         remark = ""
         if broken:
             listed = "; ".join(f"{state.name} ({state.error.rstrip('.')})" for state in broken)
             remark = f"Plugins that failed to load: {listed}."
-        raise unknown_name(kind, name, self._found[kind], remark)
+        raise unknown_name(kind, name, self._declarations[kind], remark)
 
     def backbone(self, name: str, modality: str) -> tuple[BackboneDeclaration, str]:
         """The backbone that ``name`` or ``FAMILY/MODEL`` means, and the model ("" where it is no family).
@@ -95,8 +95,8 @@ class Registry:
             HarnessError: Unknown, of the other modality, or a family without a model.
         """
         family, _, model = name.partition("/")
-        found = self._found["backbone"]
-        declaration = found.get(name) or found.get(family)
+        by_name = self._declarations["backbone"]
+        declaration = by_name.get(name) or by_name.get(family)
         if declaration is None:
             self.get("backbone", family)
         assert isinstance(declaration, BackboneDeclaration)
@@ -112,11 +112,11 @@ class Registry:
 
     def matching(self, name: str) -> list[Declaration]:
         """Declarations of every kind with that name."""
-        return [found[name] for found in self._found.values() if name in found]
+        return [by_name[name] for by_name in self._declarations.values() if name in by_name]
 
     def all_names(self) -> list[str]:
         """Every name of every kind, sorted."""
-        return sorted({name for found in self._found.values() for name in found})
+        return sorted({name for by_name in self._declarations.values() for name in by_name})
 
     def add(self, declaration: Declaration) -> None:
         """Add a declaration.
@@ -125,19 +125,19 @@ class Registry:
             HarnessError: The name is taken, and the message names both files; or a fact is of another type.
         """
         _check_types(declaration)
-        taken = self._found[declaration.kind].get(declaration.name)
+        taken = self._declarations[declaration.kind].get(declaration.name)
         if taken is not None:
             raise HarnessError(
                 f"{declaration.kind} {declaration.name!r} is registered twice: by {taken.file or taken.plugin} and by "
                 f"{declaration.file or declaration.plugin}; the first one stands."
             )
-        self._found[declaration.kind][declaration.name] = declaration
+        self._declarations[declaration.kind][declaration.name] = declaration
 
     def remove_plugin(self, plugin: str) -> None:
         """Forget what a plugin registered before it failed."""
-        for found in self._found.values():
-            for name in [name for name, declaration in found.items() if declaration.plugin == plugin]:
-                del found[name]
+        for by_name in self._declarations.values():
+            for name in [name for name, declaration in by_name.items() if declaration.plugin == plugin]:
+                del by_name[name]
         self._same_results.pop(plugin, None)
 
     def add_same_results(self, plugin: str, same_results: Mapping[str, str]) -> None:
@@ -171,7 +171,8 @@ def _check_types(declaration: Declaration) -> None:
         for fact in fields(thing):
             value = getattr(thing, fact.name)
             default = fact.default_factory() if fact.default_factory is not MISSING else fact.default
-            wanted: Any = {tuple: (list, tuple), dict: Mapping}.get(type(default), type(default))
+            wanted: Any = (list, tuple) if isinstance(default, tuple) else type(default)
+            wanted = Mapping if isinstance(default, dict) else wanted
             if default is not MISSING and default is not None and not isinstance(value, wanted):
                 raise HarnessError(
                     f"{title}: {fact.name} must be of type {type(default).__name__}, not {type(value).__name__}."

@@ -102,24 +102,26 @@ def hash_of_component(
     if start is None:
         return "unknown"
     folder = component.file.parent if component.file is not None and start.startswith(LOOSE_PREFIX) else None
-    found: dict[str, str] = {}
+    digests: dict[str, str] = {}
     waiting = [start]
     while waiting:
         name = waiting.pop()
         path = _beside(folder, name) or _path_of(name) or (component.file if name == start else None)
-        if name in found or path is None:
+        if name in digests or path is None:
             continue
-        found[name] = hash_of_file(path)
+        digests[name] = hash_of_file(path)
         imports = _imports(_parse(path), name, path)
         waiting.extend(
             imported
             for imported in imports
             if imported.partition(".")[0] in roots or imported.startswith(SHARED) or _beside(folder, imported)
         )
-    if not found:
+    if not digests:
         return "unknown"
     # A loose file's module name holds a hash of its path, which must not make a difference.
-    parts = [f"{'file' if name.startswith(LOOSE_PREFIX) else name}={digest}" for name, digest in sorted(found.items())]
+    parts = [
+        f"{'file' if name.startswith(LOOSE_PREFIX) else name}={digest}" for name, digest in sorted(digests.items())
+    ]
     digest = hashlib.sha256(" ".join(parts).encode()).hexdigest()[:16]
     return same_results.get(digest, digest)
 

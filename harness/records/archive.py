@@ -20,8 +20,7 @@ from typing import IO
 
 from harness.errors import HarnessError
 from harness.files.unpack import Limits, unpack
-from harness.records.run_files import read_files
-from harness.records.run_paths import FILES, run_folder
+from harness.records.run_files import FILES, read_files, run_folder
 
 TAR = (".tar.gz", ".tgz")
 ZIP = (".zip",)

@@ -28,18 +28,18 @@ def contradictions(record: RunRecord, folder: Path) -> list[str]:
     Returns:
         One phrase for each contradiction.
     """
-    found = []
+    phrases = []
     if folder.name != record.hash:
-        found.append(f"the hash is {record.hash}, and the folder is called {folder.name}")
+        phrases.append(f"the hash is {record.hash}, and the folder is called {folder.name}")
     try:
         hashed = content_hash(record.identity)
     except ValueError:
         hashed = "none, for it holds numbers that are not finite"
     if hashed != record.hash:
-        found.append(f"the hash is {record.hash}, and that of the identity is {hashed}")
+        phrases.append(f"the hash is {record.hash}, and that of the identity is {hashed}")
     facts = record.cell.model_dump(mode="json")
     identity = {name: value for name, value in record.identity.items() if name in facts and name not in NOT_THE_FACT}
-    return found + [
+    return phrases + [
         f"{name} is {told(facts[name])}, and in the identity {told(value)}"
         for name, value in identity.items()
         if facts[name] != value

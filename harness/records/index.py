@@ -23,7 +23,8 @@ from typing import Any
 
 from harness.errors import HarnessError
 from harness.files.whole import clear_beside, read_plain_file, temporary_for
-from harness.records.index_tables import KINDS, add, changes, forget, is_whole, make, quoted
+from harness.records.index_tables import COLUMN_TYPES, add, changes, forget, is_whole, make, quoted
+from harness.records.store import RunStore
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +36,9 @@ LARGEST_BYTES = 2**30
 
 STEPS_BETWEEN_LOOKS = 100_000
 """Instructions of SQLite's machine, a few milliseconds, between two looks at whether the user has pressed Ctrl-C."""
+
+FEW = 40
+"""Up to so many cells their records are read one by one, which needs no index."""
 
 _ORDER = "replace(folder, '/', char(1))"
 """The order of the folders, name by name, as the walk has it."""
@@ -138,9 +142,48 @@ def open_index(results: Path, *, in_memory: bool = False) -> Iterator[RunIndex]:
         connection.close()
 
 
+@dataclass(frozen=True)
+class End:
+    """What is known of a cell's record without reading the whole of it.
+
+    Attributes:
+        status: Its status.
+        finished: When (ISO 8601).
+        error: What went wrong, or "".
+    """
+
+    status: str
+    finished: str
+    error: str = ""
+
+
+def ends_of(results: Path, cells: Sequence[tuple[str, str, str]]) -> dict[str, End]:
+    """Hash to end of those cells that have a record.
+
+    Args:
+        results: The results folder; it need not exist.
+        cells: Method, data set and hash of each.
+    """
+    store = RunStore(results)
+    if not store.runs.is_dir():
+        return {}
+    if len(cells) > FEW:
+        wanted = {cell_hash for _, _, cell_hash in cells}
+        with open_index(results) as index:
+            rows = index.rows(["hash", "status", "finished", "error"])
+        return {row[0]: End(row[1], row[2], row[3] or "") for row in rows if row[0] in wanted}
+    ends = {}
+    for method, dataset, cell_hash in cells:
+        stored = store.find(method, dataset, cell_hash)
+        if stored is not None:
+            error = stored.record.error
+            ends[cell_hash] = End(stored.record.status, stored.record.finished, error.message if error else "")
+    return ends
+
+
 def _columns(connection: sqlite3.Connection) -> tuple[dict[str, type], list[str]]:
     """Columns that a record has that is there now, with what they hold; and which of them are metrics."""
-    kinds: dict[str, type] = dict(KINDS)
+    kinds: dict[str, type] = dict(COLUMN_TYPES)
     metrics = []
     used: set[int] = set()
     for (columns,) in connection.execute(

@@ -44,7 +44,7 @@ MORE_FACTS = {
 }
 """Columns beside :data:`harness.records.facts.FACTS`; ``folder`` is the run folder below ``runs``."""
 
-KINDS = {**FACTS, **MORE_FACTS}
+COLUMN_TYPES = {**FACTS, **MORE_FACTS}
 """Columns that every index has, and what they hold."""
 
 MOST_COLUMNS = 1900
@@ -68,9 +68,9 @@ def make(connection: sqlite3.Connection) -> None:
     )
     connection.execute("CREATE TABLE columns (number INTEGER PRIMARY KEY, name TEXT, metric INTEGER)")
     connection.execute("CREATE TABLE shapes (number INTEGER PRIMARY KEY, columns TEXT UNIQUE)")
-    declared = ", ".join(f"{quoted(name)} {_TYPES[kind]}" for name, kind in KINDS.items())
+    declared = ", ".join(f"{quoted(name)} {_TYPES[kind]}" for name, kind in COLUMN_TYPES.items())
     connection.execute(f"CREATE TABLE runs ({declared}, UNIQUE (folder))")
-    connection.executemany("INSERT INTO columns VALUES (?, ?, 0)", enumerate(KINDS))
+    connection.executemany("INSERT INTO columns VALUES (?, ?, 0)", enumerate(COLUMN_TYPES))
     connection.execute(f"PRAGMA user_version = {VERSION}")
 
 
@@ -114,7 +114,7 @@ def add(connection: sqlite3.Connection, runs: Path, changed: list[Seen]) -> None
     """Read records into the tables."""
     table = _Table(connection)
     for start in range(0, len(changed), _BATCH):
-        files = []
+        files: list[tuple[str, str, str, int | None]] = []
         for seen in changed[start : start + _BATCH]:
             folder = runs / seen.folder
             try:
@@ -155,7 +155,7 @@ class _Table:
             The number of its shape: which columns it has, be they empty.
         """
         known = {**facts(record), **_more_facts(record), "folder": folder}
-        row: list[Any] = [_stored(known[name]) for name in KINDS]
+        row: list[Any] = [_stored(known[name]) for name in COLUMN_TYPES]
         row += [None] * (len(self._names) - len(row))
         numbers: dict[str, Any] = {"timings": record.timings, "cost": _flat(record.cost), **record.metrics}
         for group, values in numbers.items():
@@ -187,10 +187,12 @@ class _Table:
         return self._shapes[key]
 
     def _place(self, group: str, name: str) -> int | None:
-        """A column for a new number; none where there are too many, or one that SQLite cannot tell from it."""
+        """A column for a new number; none where there are too many, one that SQLite cannot tell from it, or a name
+        that SQLite does not take (NUL).
+        """
         column = f"{group}/{name}"
         place = None
-        if column.lower() not in self._lowered and len(self._names) < MOST_COLUMNS:
+        if column.isprintable() and column.lower() not in self._lowered and len(self._names) < MOST_COLUMNS:
             place = len(self._names)
             self._names.append(column)
             self._lowered.add(column.lower())
@@ -214,10 +216,10 @@ _NO_METRICS = ("cost", "timings")
 
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested values under one name each: ``encode_seconds/alone``."""
-    found: dict[str, Any] = {}
+    flat: dict[str, Any] = {}
     for name, value in values.items():
-        found.update(_flat(value, f"{prefix}{name}/") if isinstance(value, dict) else {f"{prefix}{name}": value})
-    return found
+        flat.update(_flat(value, f"{prefix}{name}/") if isinstance(value, dict) else {f"{prefix}{name}": value})
+    return flat
 
 
 def _more_facts(record: RunRecord) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import filecmp
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,14 +10,11 @@ from typing import TYPE_CHECKING
 
 from harness.errors import HarnessError
 from harness.records.index import open_index
-from harness.records.run_files import read_files
-from harness.records.run_paths import FILES, HASH, run_folder, run_place
-from harness.records.store import RunStore
+from harness.records.run_files import FILES, read_files, run_folder, run_place
+from harness.records.store import RunStore, read_record
 
 if TYPE_CHECKING:
     import numpy as np
-
-log = logging.getLogger(__name__)
 
 COLUMNS = ("folder", "hash", "status", "method", "dataset", "limit", "data", "noise_plan")
 
@@ -105,7 +101,7 @@ def merge(sources: Sequence[tuple[str, Path]], destination: Path, *, dry_run: bo
         if source.resolve() == destination.resolve():
             raise HarnessError(f"{shown} is the destination itself; name the folders whose runs it shall take in.")
     standing = {known.folder: known for known in _known(str(destination), destination)}
-    arriving = [_in_place(_known(shown, source)) for shown, source in sources]
+    arriving = [_known(shown, source) for shown, source in sources]
     _check_data(list(standing.values()), arriving)
     _check_plans(list(standing.values()), arriving)
     store = RunStore(destination)
@@ -131,26 +127,8 @@ def _known(shown: str, results: Path) -> list[_Known]:
     return [_Known(results, shown, *row) for row in zip(*columns.values(), strict=True)]
 
 
-def _in_place(records: list[_Known]) -> list[_Known]:
-    """Those that lie under their own hash; the others are left out with a note."""
-    found = []
-    for record in records:
-        if HASH.fullmatch(record.hash) and record.folder.endswith(f"/{record.hash}"):
-            found.append(record)
-        else:
-            log.warning(
-                "%s: runs/%s is left out: its record has the hash %.80r; expected the 12 hex digits of its folder",
-                record.shown,
-                record.folder,
-                record.hash,
-            )
-    return found
-
-
 def _is_another_run(store: RunStore, record: _Known) -> bool:
     """Whether a run lies in its place that the index leaves out, because its hash is another one."""
-    from harness.records.store import read_record
-
     try:
         return read_record(run_folder(store.runs, record.place) / "record.json").hash != record.hash
     except (OSError, ValueError):
@@ -219,8 +197,6 @@ def _same_codes(one: Path, other: Path) -> bool:
     paths = (one / "arrays.npz", other / "arrays.npz")
     there = [path.is_file() for path in paths]
     if not any(there):
-        from harness.records.store import read_record
-
         metrics = [read_record(folder / "record.json").metrics for folder in (one, other)]
         return metrics[0] == metrics[1]
     if not all(there):

@@ -1,22 +1,55 @@
-"""Numbers that a finished run cannot have: a record that holds one is named and left out, and enters no table."""
+"""Numbers that a finished run cannot have.
+
+A run whose numbers break what must hold of any codes is written as ``invalid`` (:func:`verdict`). A record that is read
+and holds a number which cannot be is named and left out, and enters no table (:func:`implausible`).
+"""
 
 from __future__ import annotations
 
 import contextlib
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from harness.records.schema import RunRecord
+from harness.records.schema import Failure, RunRecord, Status
 
 SHARES = ("detector", "noise")
 """Groups of metrics whose numbers are all shares; they may hold a text, the reason why there is none."""
 
 ROUNDING = 1e-6
 """A mean of many values may pass a bound by this."""
+
+KIND = "InvariantViolation"
+"""Stands in the place of an exception's name."""
+
+NOTE = "not valid: "
+"""How the remarks about violations begin."""
+
+TOLD = 10
+"""Violations that are told; one mistake often breaks many invariants."""
+
+
+def verdict(violations: Sequence[str]) -> tuple[Status, Failure | None]:
+    """Status and error of a record that has numbers.
+
+    Args:
+        violations: One sentence each, without the final stop.
+
+    Returns:
+        "ok" and nothing, or "invalid" and the first violation.
+    """
+    if not violations:
+        return "ok", None
+    more = f"; {len(violations) - 1} more, see the notes of the record" if len(violations) > 1 else ""
+    return "invalid", Failure(kind=KIND, message=f"{violations[0]}{more}.", traceback=[])
+
+
+def violation_notes(violations: Sequence[str]) -> list[str]:
+    """Remarks for the record, the first few violations."""
+    more = [f"{NOTE}{len(violations) - TOLD} more violations"] if len(violations) > TOLD else []
+    return [f"{NOTE}{sentence}" for sentence in violations[:TOLD]] + more
 
 
 def implausible(record: RunRecord) -> str | None:

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from harness.cells.cell import CellRequest
 from harness.cells.command import request_of
 from harness.cells.identity import differences
+from harness.cells.request import CellRequest
 from harness.errors import HarnessError
 from harness.records.schema import RunRecord
 
@@ -65,7 +65,7 @@ def changed_since(record: RunRecord, cell_hash: str, identity: Mapping[str, Any]
     """
     if cell_hash == record.hash:
         return None
-    found = differences(record.identity, identity)
+    changed = differences(record.identity, identity)
     # A record written under an older layout of the identity may differ in form alone.
-    reason = "; ".join(found) if found else "the layout of its identity"
+    reason = "; ".join(changed) if changed else "the layout of its identity"
     return f"the cell of run {record.hash} is now {cell_hash}: what differs is {reason}."

@@ -1,7 +1,8 @@
-"""The layout of ``record.json``, checked when it is written and when it is read."""
+"""The layout of ``record.json``, checked when it is written and read; older layouts are brought to this one."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -10,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, 
 from harness.cells.cell import MOST_BITS, SCHEMA
 from harness.errors import HarnessError
 from harness.quantities import LARGEST_INTEGER
-from harness.records.migrations import migrated
+from harness.text import shown
 
 
 def _moment(text: str) -> str:
@@ -136,6 +137,40 @@ def record_from_json(content: dict[str, Any]) -> RunRecord:
         return RunRecord.model_validate({"schema_": content.pop("schema"), **content})
     except ValidationError as error:
         raise ValueError(first_mistake(error)) from error
+
+
+def _from_1(content: dict[str, Any]) -> dict[str, Any]:
+    """Schema 2 added what a cell cost."""
+    return {**content, "cost": {}}
+
+
+_STEPS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _from_1}
+"""Schema to the step that leaves it."""
+
+
+def migrated(content: dict[str, Any]) -> dict[str, Any]:
+    """A record in the layout of this version.
+
+    Args:
+        content: ``record.json`` as read.
+
+    Returns:
+        A new dictionary whose ``schema`` is :data:`harness.cells.cell.SCHEMA`.
+
+    Raises:
+        ValueError: The schema is missing, no number, or newer than this program.
+    """
+    schema = content.get("schema")
+    if type(schema) is not int or schema < 1:
+        raise ValueError(f"schema {shown(schema)} is no schema of a record")
+    if schema > SCHEMA:
+        raise ValueError(
+            f"schema {shown(schema)} is newer than this program, which knows up to {SCHEMA}: update the harness"
+        )
+    content = dict(content)
+    for step in range(schema, SCHEMA):
+        content = {**_STEPS[step](content), "schema": step + 1}
+    return content
 
 
 def facts_of(content: dict[str, Any], where: str) -> CellFacts:

@@ -22,9 +22,9 @@ from harness.errors import HarnessError
 from harness.files.json_text import json_text
 from harness.files.whole import read_plain_file, temporary_for
 from harness.records.leftovers import clear_aside, is_near, put_back, remove_abandoned, step_aside
-from harness.records.run_files import array_bytes, model_bytes, sync_folder, write_file
-from harness.records.run_paths import run_folder, run_place
+from harness.records.run_files import array_bytes, model_bytes, run_folder, run_place, sync_folder, write_file
 from harness.records.walk import walk
+from harness.text import shortened
 
 if TYPE_CHECKING:
     import numpy as np
@@ -88,12 +88,12 @@ class RunStore:
         """Where the run of a cell belongs.
 
         Raises:
-            HarnessError: As :func:`harness.records.run_paths.run_place` and ``run_folder``.
+            HarnessError: As :func:`harness.records.run_files.run_place` and ``run_folder``.
         """
         return run_folder(self.runs, run_place(method, dataset, cell_hash))
 
     def find(self, method: str, dataset: str, cell_hash: str) -> StoredRun | None:
-        """The stored run of a cell, or None. For many cells see :func:`harness.records.ends.ends_of`."""
+        """The stored run of a cell, or None. For many cells see :func:`harness.records.index.ends_of`."""
         folder = self.folder(method, dataset, cell_hash)
         absent = 0
         for _ in range(LOOKS):
@@ -132,22 +132,22 @@ class RunStore:
         for candidate in (path / "record.json", path):
             if candidate.name == "record.json" and candidate.is_file():
                 return _looked_up(candidate)
-        found = (
+        folders = (
             [seen.folder for seen in walk(self.runs) if seen.folder.rpartition("/")[2].startswith(name.lower())]
             if _is_hash(name)
             else []
         )
-        if not found:
+        if not folders:
             raise HarnessError(
                 f"no run {name!r} in {self.runs}: give a run folder or the beginning of a hash (three digits or more), "
                 "as `harness table --runs` lists them."
             )
-        if len(found) > 1:
-            hashes = sorted(folder.rpartition("/")[2] for folder in found)
-            raise HarnessError(
-                f"{name!r} begins the hashes of {len(found)} runs: {', '.join(hashes[:5])}; give more digits."
-            )
-        return _looked_up(self.runs / found[0] / "record.json")
+        if len(folders) > 1:
+            hashes = sorted({folder.rpartition("/")[2] for folder in folders})
+            which = ", ".join(hashes[:5]) if len(hashes) > 1 else ", ".join(sorted(folders)[:5])
+            hint = "give more digits" if len(hashes) > 1 else f"name one by its folder in {self.runs}"
+            raise HarnessError(f"{name!r} begins the hashes of {len(folders)} runs: {which}; {hint}.")
+        return _looked_up(self.runs / folders[0] / "record.json")
 
     def write(
         self,
@@ -307,9 +307,9 @@ def _looked_up(path: Path) -> StoredRun:
 
 
 def short(error: Exception) -> str:
-    """An error's message on one line."""
+    """An error's message on one line, which is not long."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return " ".join(lines[:3])
+    return shortened(" ".join(lines[:3]), 300)
 
 
 def _is_hash(name: str) -> bool:

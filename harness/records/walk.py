@@ -49,22 +49,22 @@ def walk(runs: Path) -> Iterator[Seen]:
 def signature_of(path: str | Path) -> tuple[int, int, int, int] | None:
     """See :class:`Seen`, of the link itself where it leads nowhere; None where there is no such file."""
     try:
-        found = os.stat(path)  # noqa: PTH116 - ten thousand times: a Path costs more than the call
+        status = os.stat(path)  # noqa: PTH116 - ten thousand times: a Path costs more than the call
     except OSError:
         try:
-            found = os.lstat(path)
+            status = os.lstat(path)
         except OSError:
             return None
-    return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino
+    return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino
 
 
 def _visible(folder: str | Path) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(folder) as entries:
-            found = [entry for entry in entries if not entry.name.startswith(".")]
+            visible = [entry for entry in entries if not entry.name.startswith(".")]
     except OSError:
         return []
-    return sorted(found, key=lambda entry: entry.name)
+    return sorted(visible, key=lambda entry: entry.name)
 
 
 def _names(folder: str) -> list[str]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from harness.errors import HarnessError, unknown_name
 from harness.records.index_tables import quoted
-from harness.wording import shortened
+from harness.text import shortened
 
 _TOKEN = re.compile(
     r"""\s*(?:
@@ -174,7 +174,7 @@ class _Parser:
 
 
 def _tokens(text: str) -> list[_Token]:
-    found, position = [], 0
+    tokens, position = [], 0
     text = text.rstrip()
     while position < len(text):
         match = _TOKEN.match(text, position)
@@ -183,8 +183,8 @@ def _tokens(text: str) -> list[_Token]:
                 f"--where {shortened(text)!r}: cannot be read from {text[position:].strip()[:20]!r} on; {EXAMPLE}."
             )
         said = match["text"]
-        found.append(_Token(said[1:-1], True) if said else _Token(match["sign"] or match["word"]))
+        tokens.append(_Token(said[1:-1], True) if said else _Token(match["sign"] or match["word"]))
         position = match.end()
-    if not found:
+    if not tokens:
         raise HarnessError(f"--where is empty; {EXAMPLE}.")
-    return found
+    return tokens

@@ -16,16 +16,16 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from harness.cells.methods import DEFAULT_PRESET, MethodRequest, resolve_method
+from harness.cells.methods import resolve_method
+from harness.cells.request import DEFAULT_PRESET, MethodRequest
 from harness.errors import HarnessError, unknown_name
 from harness.files.toml import Key, line_of, read_toml
 from harness.plugin.metric_ids import declared_metric
+from harness.records.facts import DIRECTIONS
 
 if TYPE_CHECKING:
     from harness.plugin.declarations import PublishedDeclaration
     from harness.plugin.loading import Registry
-
-DIRECTIONS = ("i2t", "t2i", "i2i", "t2t")
 
 _NUMBER = re.compile(r"\d*\.?\d+")
 
@@ -272,7 +272,7 @@ def _read_table(file: _File, content: PublishedFile, facts: Facts, at: int, name
                     trusted=facts.trusted,
                     split=facts.split,
                     features=facts.features,
-                    backbones=MappingProxyType(dict(facts.backbones)),
+                    backbones=MappingProxyType(dict(facts.backbones.items())),
                     method=method,
                     corresponds_to=its.corresponds_to if its else "",
                     preset=its.preset if its else DEFAULT_PRESET,
@@ -312,15 +312,15 @@ def load_published(registry: Registry, problems: list[str] | None = None) -> lis
     Raises:
         HarnessError: A file is wrong, and there is no ``problems``.
     """
-    found: list[PublishedNumber] = []
+    numbers: list[PublishedNumber] = []
     for declaration in registry.all("published"):
         try:
-            found += numbers_of(registry, declaration)  # type: ignore[arg-type]
+            numbers += numbers_of(registry, declaration)  # type: ignore[arg-type]
         except HarnessError as error:
             if problems is None:
                 raise
             problems.append(str(error))
-    return found
+    return numbers
 
 
 def numbers_of(registry: Registry, declaration: PublishedDeclaration) -> list[PublishedNumber]:

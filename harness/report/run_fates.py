@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from harness.report.frame import SETTING
-from harness.wording import counted
+from harness.text import counted
 
 EARLIER_CODE = "earlier code"
 REPEATED = "repeated"
@@ -65,7 +65,7 @@ def superseded(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _contradictions(twins: pd.DataFrame, same: list[str], columns: Sequence[str]) -> list[str]:
-    found = []
+    sentences = []
     numbers = [column for column in columns if column in twins and not column.startswith(("cost/", "timings/"))]
     for _, group in twins.groupby(same, dropna=False, sort=False):
         differing = [column for column in numbers if group[column].nunique(dropna=False) > 1]
@@ -75,12 +75,12 @@ def _contradictions(twins: pd.DataFrame, same: list[str], columns: Sequence[str]
                 f"{one} {value:.6g}" for one, value in zip(group["hash"], group[differing[0]], strict=True)
             )
             noise = "as given" if pd.isna(shown["noise"]) else f"{shown['noise']:g}"
-            found.append(
+            sentences.append(
                 f"contradiction: {counted(len(group), 'run')} of {shown['row']} on {shown['dataset']}, noise {noise}, "
                 f"seed {shown['seed']}, data seed {shown['data_seed']} differ in {differing[0]} ({hashes}); "
                 "the latest counts."
             )
-    return found
+    return sentences
 
 
 def _beside_each_precision(frame: pd.DataFrame) -> pd.DataFrame:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.data.matrices import classes_of_column
+from harness.data.matrices import classes_of_column, holds_integers
 from harness.errors import HarnessError
 from harness.retrieval.codes import CodeTable, pack_checked
 
@@ -58,18 +58,7 @@ def code_table(
 def _table(
     arrays: Mapping[str, NDArray], where: str, labels: Mapping[str, Mapping[int, NDArray]] | None = None
 ) -> CodeTable:
-    said = _said_bits(arrays, where)
-    n_bits = said
-    packed: dict[str, dict[str, NDArray[np.uint8]]] = {part: {} for part in PARTS}
-    for part in PARTS:
-        for modality in MODALITIES:
-            name = next((name for name in (f"{part}_{modality}_codes", f"{part}_{modality}") if name in arrays), None)
-            if name is None:
-                continue
-            codes, width = _packed(arrays[name], said, f"{where}: {name}")
-            if n_bits is not None and width != n_bits:
-                raise HarnessError(f"{where}: {name} has {width} bits, the others {n_bits}.")
-            n_bits, packed[part][modality] = width, codes
+    packed, n_bits = _codes(arrays, PARTS, where)
     for part in PARTS:
         if not packed[part]:
             raise HarnessError(f"{where}: no codes of the {part}: expected {part}_image_codes or {part}_text_codes.")
@@ -79,7 +68,6 @@ def _table(
                 f"{where}: {part} has {lengths['image']} image codes and {lengths['text']} caption codes; row i must "
                 "be one pair."
             )
-    assert n_bits is not None
     labels_and_ids = {
         part: _labels_and_ids(
             arrays, part, len(next(iter(packed[part].values()))), where, None if labels is None else labels[part]
@@ -120,12 +108,11 @@ def stored_table(arrays: Mapping[str, NDArray], where: str) -> CodeTable:
     """
     if "relevant_pairs" not in arrays:
         return _table(arrays, where)
-    names = [f"query_{modality}_codes" for modality in ("image", "text")]
-    missing = [name for name in (*names, "n_bits", "query_labels", "query_ids") if name not in arrays]
+    missing = [name for name in ("query_image_codes", "query_text_codes", "query_ids", "n_bits") if name not in arrays]
     if missing:
         raise HarnessError(f"{where}: {', '.join(missing)} missing.")
-    n_bits, pairs = _said_bits(arrays, where), arrays["relevant_pairs"]
-    codes = {name.split("_")[1]: _packed(arrays[name], n_bits, f"{where}: {name}")[0] for name in names}
+    packed, n_bits = _codes(arrays, ["query"], where)
+    codes, pairs = packed["query"], arrays["relevant_pairs"]
     if pairs.ndim != 2 or len(pairs) != 2 or pairs.dtype.kind not in "iu" or not pairs.size or pairs.min() < 0:
         raise HarnessError(f"{where}: relevant_pairs must be (2, n) places, not {pairs.dtype} {pairs.shape}.")
     for row, modality in zip(pairs, codes, strict=True):
@@ -133,9 +120,26 @@ def stored_table(arrays: Mapping[str, NDArray], where: str) -> CodeTable:
             raise HarnessError(
                 f"{where}: relevant_pairs names {modality} {row.max()}, and there are {len(codes[modality])}."
             )
-    assert n_bits is not None
-    labels, ids = arrays["query_labels"], arrays["query_ids"]
+    labels, ids = _labels_and_ids(arrays, "query", len(codes["image"]), where, None)
     return CodeTable(n_bits, codes, codes, labels, labels, ids, ids, {"i2t": pairs, "t2i": pairs[::-1]})
+
+
+def _codes(
+    arrays: Mapping[str, NDArray], parts: Sequence[str], where: str
+) -> tuple[dict[str, dict[str, NDArray[np.uint8]]], int]:
+    """Packed codes by part and modality, of those that are there, and their one length in bits."""
+    said = n_bits = _said_bits(arrays, where)
+    packed: dict[str, dict[str, NDArray[np.uint8]]] = {part: {} for part in parts}
+    for part in parts:
+        for modality in MODALITIES:
+            name = next((name for name in (f"{part}_{modality}_codes", f"{part}_{modality}") if name in arrays), None)
+            if name is None:
+                continue
+            codes, width = _packed(arrays[name], said, f"{where}: {name}")
+            if n_bits is not None and width != n_bits:
+                raise HarnessError(f"{where}: {name} has {width} bits, the others {n_bits}.")
+            n_bits, packed[part][modality] = width, codes
+    return packed, n_bits or 0
 
 
 def _said_bits(arrays: Mapping[str, NDArray], where: str) -> int | None:
@@ -172,7 +176,7 @@ def _labels_and_ids(
     arrays: Mapping[str, NDArray], part: str, n: int, where: str, labels: Mapping[int, NDArray] | None
 ) -> tuple[NDArray, NDArray[np.int64]]:
     ids = arrays.get(f"{part}_ids")
-    if ids is not None and (ids.shape != (n,) or ids.dtype.kind not in "iu"):
+    if ids is not None and (ids.shape != (n,) or ids.dtype.kind not in "iu" or not holds_integers(ids)):
         raise HarnessError(f"{where}: {part}_ids must be ({n},) integers, not {ids.dtype} {ids.shape}.")
     if ids is not None and len(np.unique(ids)) < n:
         raise HarnessError(f"{where}: {part}_ids names some items twice.")
@@ -202,7 +206,7 @@ def _labels_and_ids(
     if own.ndim == 2 and not np.isin(own, (0, 1)).all():
         raise HarnessError(f"{where}: {part}_labels of shape {own.shape} must be 0 or 1, one column for each class.")
     if own.ndim == 1:
-        if own.dtype.kind == "f" and not (np.isfinite(own).all() and (own == np.round(own)).all()):
+        if not holds_integers(own):
             raise HarnessError(f"{where}: {part}_labels must be whole numbers, one class for each item.")
         own = own.astype(np.int64)
     return own, np.arange(n, dtype=np.int64) if ids is None else ids.astype(np.int64)

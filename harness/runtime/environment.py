@@ -39,13 +39,13 @@ def versions() -> dict[str, str]:
     """
     from harness.version import __version__
 
-    found = {"python": platform.python_version(), "harness": __version__}
+    known = {"python": platform.python_version(), "harness": __version__}
     for library in LIBRARIES:
         try:
-            found[library] = _version_of(metadata.distribution(library))
+            known[library] = _version_of(metadata.distribution(library))
         except metadata.PackageNotFoundError:
-            found[library] = ""
-    return found
+            known[library] = ""
+    return known
 
 
 def _version_of(distribution: metadata.Distribution) -> str:
@@ -63,11 +63,11 @@ def _version_of(distribution: metadata.Distribution) -> str:
 @lru_cache(maxsize=1)
 def lock() -> str:
     """Fingerprint of every installed distribution: 16 hexadecimal digits of SHA-256 over sorted ``name==version``."""
-    found = {
+    installed = {
         f"{re.sub(r'[-_.]+', '-', distribution.metadata['Name'] or '').lower()}=={distribution.version}"
         for distribution in metadata.distributions()
     }
-    return hashlib.sha256("\n".join(sorted(found)).encode()).hexdigest()[:16]
+    return hashlib.sha256("\n".join(sorted(installed)).encode()).hexdigest()[:16]
 
 
 @lru_cache(maxsize=1)

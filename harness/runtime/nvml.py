@@ -81,7 +81,7 @@ def _uuid(device: torch.device) -> str:
     """
     import torch
 
-    found = str(getattr(torch.cuda.get_device_properties(device), "uuid", ""))
-    if not found:
+    uuid = str(getattr(torch.cuda.get_device_properties(device), "uuid", ""))
+    if not uuid:
         raise NoGpuCounter("no energy counter: torch does not say which GPU it uses")
-    return found if found.startswith(("GPU-", "MIG-")) else f"GPU-{found}"
+    return uuid if uuid.startswith(("GPU-", "MIG-")) else f"GPU-{uuid}"

@@ -56,7 +56,7 @@ def _settings() -> list[tuple[Callable[[], Any], Callable[[Any], object]]]:
     """How each setting is read, and how it is put back."""
     import numpy as np
 
-    found: list[tuple[Callable[[], Any], Callable[[Any], object]]] = [
+    settings: list[tuple[Callable[[], Any], Callable[[Any], object]]] = [
         (sys.getrecursionlimit, sys.setrecursionlimit),
         (os.getcwd, os.chdir),
         (_umask, os.umask),
@@ -72,8 +72,8 @@ def _settings() -> list[tuple[Callable[[], Any], Callable[[Any], object]]]:
     ]
     if hasattr(signal, "setitimer"):
         clock = signal.ITIMER_REAL
-        found.append((lambda: signal.getitimer(clock), lambda value: signal.setitimer(clock, *value)))
-    return found
+        settings.append((lambda: signal.getitimer(clock), lambda value: signal.setitimer(clock, *value)))
+    return settings
 
 
 def _umask() -> int:

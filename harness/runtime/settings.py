@@ -107,7 +107,8 @@ def _threads(number: int) -> Iterator[None]:
     before = numba.get_num_threads()  # starts numba's pool, which meddles with OpenMP's threads: so it comes first
     with environment_set(dict.fromkeys(POOLS, str(number))), threadpool_limits(limits=number):
         torch.set_num_threads(number)
-        numba.set_num_threads(min(number, numba.config.NUMBA_NUM_THREADS))  # the pool never grows beyond its start
+        most = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]  # numba sets it when it is imported
+        numba.set_num_threads(min(number, most))  # the pool never grows beyond its start
         try:
             yield
         finally:

@@ -25,7 +25,6 @@ from harness.testing import (  # noqa: F401
     checks_evaluation,
     checks_hashers,
     checks_objective,
-    checks_published,
     checks_registration,
     checks_sizes,
     checks_training,
@@ -35,9 +34,9 @@ from harness.testing.outcomes import (
     CHECKS,
     Check,
     CheckFailed,
+    CheckOutcome,
     CheckSkipped,
     CheckWarning,
-    Outcome,
     run_check,
 )
 from harness.testing.subject import Subject, parts_of, subjects_in, subjects_of
@@ -47,9 +46,9 @@ __all__ = [
     "BoundCheck",
     "Check",
     "CheckFailed",
+    "CheckOutcome",
     "CheckSkipped",
     "CheckWarning",
-    "Outcome",
     "Subject",
     "bound_checks",
     "checks_for",
@@ -61,7 +60,7 @@ __all__ = [
 
 _ORDER = (
     "checks_registration", "checks_training", "checks_hashers", "checks_wall", "checks_sizes", "checks_objective",
-    "checks_data", "checks_published", "checks_evaluation", "checks_engines",
+    "checks_data", "checks_evaluation", "checks_engines",
 )  # fmt: skip
 
 
@@ -81,12 +80,12 @@ def checks_for(subject: Subject, *, slow: bool = True, only: Sequence[str] = ())
     for name in only:
         if name not in {known.name for known in CHECKS}:
             raise unknown_name("check", name, {known.name for known in CHECKS})
-    found = [
+    applicable = [
         asked
         for asked in CHECKS
         if subject.kind in asked.kinds and (slow or not asked.slow) and (not only or asked.name in only)
     ]
-    return sorted(found, key=lambda asked: _ORDER.index(asked.ask.__module__.rpartition(".")[2]))
+    return sorted(applicable, key=lambda asked: _ORDER.index(asked.ask.__module__.rpartition(".")[2]))
 
 
 @dataclass(frozen=True)
@@ -106,21 +105,23 @@ class BoundCheck:
     def __str__(self) -> str:
         return f"{self.subject}: {self.check.name}"
 
-    def outcome(self) -> Outcome:
+    def outcome(self) -> CheckOutcome:
         """Ask, once where others stand on it; skipped where one of those it stands on failed."""
-        kept = self.subject.memory
-        if self.check.foundation and ("outcome", self.check.name) in kept:
-            found: Outcome = kept["outcome", self.check.name]
-            return found
+        kept, place = self.subject.memory, f"outcome of {self.check.name}"
+        if self.check.foundation and place in kept:
+            known: CheckOutcome = kept[place]
+            return known
         broken = next((base for base in self.stands_on if base.outcome().status == "failed"), None)
         if broken is None:
-            found = run_check(self.check, self.subject)
+            outcome = run_check(self.check, self.subject)
         else:
             of_part = "" if broken.subject is self.subject else f" of {broken.subject}"
-            found = Outcome(str(self.subject), self.check.name, "skipped", f"{broken.check.name}{of_part} failed")
+            outcome = CheckOutcome(
+                str(self.subject), self.check.name, "skipped", f"{broken.check.name}{of_part} failed"
+            )
         if self.check.foundation:
-            kept["outcome", self.check.name] = found
-        return found
+            kept[place] = outcome
+        return outcome
 
     def __call__(self) -> None:
         """Ask, in a test.
@@ -129,29 +130,29 @@ class BoundCheck:
             CheckFailed: The contract is broken.
             Exception: pytest's own for a check that does not apply.
         """
-        found = self.outcome()
-        if found.status == "failed":
-            raise CheckFailed(f"{self}: {found.reason}", found.hint)
-        if found.status == "skipped":
+        outcome = self.outcome()
+        if outcome.status == "failed":
+            raise CheckFailed(f"{self}: {outcome.reason}", outcome.hint)
+        if outcome.status == "skipped":
             import pytest
 
-            pytest.skip(found.reason)
+            pytest.skip(outcome.reason)
 
 
 def bound_checks(subjects: Iterable[Subject], *, slow: bool = True, only: Sequence[str] = ()) -> Iterator[BoundCheck]:
     """All checks of some subjects: each stands on the foundations before it, a method on those of its parts as well."""
     subjects = list(subjects)
     foundations: dict[tuple[str, str], list[BoundCheck]] = {}
-    found = []
+    bound = []
     for subject in sorted(subjects, key=lambda subject: subject.kind == "method"):
         own: list[BoundCheck] = []
         of_parts = [base for part in parts_of(subject) for base in foundations.get(part, ())]
         for asked in checks_for(subject, slow=slow, only=only):
             # A method's own registration and recipe can be looked at whatever its parts are like.
-            found.append(BoundCheck(asked, subject, (*own, *(of_parts if own else ()))))
-            own += [found[-1]] if asked.foundation else []
+            bound.append(BoundCheck(asked, subject, (*own, *(of_parts if own else ()))))
+            own += [bound[-1]] if asked.foundation else []
         foundations[subject.kind, subject.name] = own
-    yield from found
+    yield from bound
 
 
 def parametrize_with_checks(

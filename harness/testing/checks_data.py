@@ -1,4 +1,4 @@
-"""Checks of backbones and datasets."""
+"""Checks of backbones, datasets and published numbers."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from harness.data.cards import read_card
 from harness.data.features.sources import backbone_choice, read_dataset
 from harness.data.raw import RawDataset
 from harness.errors import HarnessError
+from harness.report.published import numbers_of
 from harness.runtime.context import RunContext
 from harness.runtime.seeding import frozen_global_randomness, global_randomness
-from harness.testing.outcomes import CheckFailed, CheckSkipped, check
+from harness.testing.outcomes import CheckFailed, CheckSkipped, CheckWarning, check
 from harness.testing.subject import Subject
 from harness.testing.trials import BITS, CPU
 
@@ -201,3 +202,24 @@ def check_reads_the_same_again(subject: Subject) -> None:
         raise CheckFailed("fingerprints must be strings that are not empty.")
     if len(few) > 1 and len(set(first)) == 1:
         raise CheckFailed("all images have the same fingerprint: changed images would come from the cache unchanged.")
+
+
+@check("published", hint="docs/published.md shows the layout of the file.")
+def check_published_numbers(subject: Subject) -> str:
+    """The file is read, its metrics are registered, and its methods are known by the presets and parameters named."""
+    registry = subject.registry
+    try:
+        numbers = numbers_of(registry, subject.declaration)
+    except HarnessError as error:
+        raise CheckFailed(str(error)) from error
+    missing = sorted({one.corresponds_to for one in numbers} - {"", *registry.names("method")})
+    if missing:
+        raise CheckWarning(f"nothing of ours can stand beside: no method is called {', '.join(missing)} here")
+    for kind, names in (
+        ("dataset", {one.dataset for one in numbers}),
+        ("protocol", {one.protocol for one in numbers} - {""}),
+    ):
+        unknown = sorted(names - set(registry.names(kind)))
+        if unknown:
+            raise CheckWarning(f"no {kind} of that name is registered here: {', '.join(unknown)}")
+    return f"{len(numbers)} numbers of {len({one.method for one in numbers})} methods"

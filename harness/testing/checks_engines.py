@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.cells.cell import CellRequest
-from harness.cells.methods import MethodRequest, resolve_method
+from harness.cells.methods import resolve_method
+from harness.cells.request import CellRequest, MethodRequest
 from harness.errors import HarnessError
 from harness.execution import FINISH_RUNNING, Ended, Session, Task
 from harness.plugin.interfaces import Need
@@ -86,7 +86,7 @@ def _job(subject: Subject, folder: Path, seed: int = 0) -> Job:
 
 def _task(job: Job, folder: Path) -> Task:
     from harness.cells.command import command_of
-    from harness.execution.standing import Standing
+    from harness.execution.cells_to_run import Standing
     from harness.execution.worker import Assignment
     from harness.runtime.settings import RunSettings
 
@@ -189,8 +189,7 @@ def _executor(subject: Subject) -> Any:
 def check_hears_of_a_run(subject: Subject) -> None:
     """It hears of a run from start to record without a complaint, in a process and a folder of its own."""
     from harness.execution.attempt import attempt
-    from harness.execution.trackers.choice import choose_trackers
-    from harness.execution.trackers.group import Trackers
+    from harness.execution.trackers.group import Trackers, choose_trackers
     from harness.records.store import RunStore
     from harness.runtime.settings import RunSettings
 

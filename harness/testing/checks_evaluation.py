@@ -36,7 +36,7 @@ def _ordered(front: bool, queries: int = 3, items: int = 40, relevant: int = 10)
 def _values(subject: Subject, histogram: DistanceHistogram) -> dict[str, np.ndarray]:
     declaration = subject.declaration
     function = declaration.load()
-    found = {}
+    values_by_metric = {}
     for metric_id, cutoff in zip(declaration.ids, declaration.cutoffs, strict=True):
         values = function(histogram) if cutoff is None else function(histogram, cutoff)
         if not isinstance(values, np.ndarray) or values.shape != (len(histogram),):
@@ -44,8 +44,8 @@ def _values(subject: Subject, histogram: DistanceHistogram) -> dict[str, np.ndar
             raise CheckFailed(f"{metric_id} returned {what} for {len(histogram)} queries, not ({len(histogram)},).")
         if values.dtype != np.float64:
             raise CheckFailed(f"{metric_id} returned {values.dtype}, not float64.")
-        found[metric_id] = values
-    return found
+        values_by_metric[metric_id] = values
+    return values_by_metric
 
 
 @check("metric", hint="one float64 for each query: histogram.relevant[:, ...].sum(axis=1) / ...")
@@ -175,6 +175,8 @@ def check_noise_is_nested(subject: Subject) -> None:
         raise CheckSkipped("it draws nothing")
     _refused(subject)
     few, many = (_plan(subject, rate).wrong for rate in (0.2, 0.5))
+    assert few is not None
+    assert many is not None
     lost = int((few & ~many).sum())
     if lost:
         raise CheckWarning(

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from typing import Any
 
 from harness import HARNESS_API
-from harness.cells.methods import MethodRequest, resolve_method
+from harness.cells.methods import resolve_method
+from harness.cells.request import MethodRequest
 from harness.errors import HarnessError
 from harness.plugin.declarations import Component, HasherDeclaration, MetricDeclaration
 from harness.plugin.interfaces import Need
@@ -308,8 +309,6 @@ def _takes(function: Callable[..., Any], name: str, arguments: str, method: bool
 def _accepts_parameters(target: type, declaration: Component) -> None:
     names = {parameter.name: parameter.default for parameter in declaration.parameters}
     names.update(dict.fromkeys(declaration.handed, ""))
-    if target.__init__ is object.__init__ and not names:
-        return
     try:
         inspect.signature(target).bind(**names)
     except TypeError as error:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,7 +29,7 @@ def training_pairs_of() -> Callable[..., TrainingPairs]:
     """
 
     def make(
-        noise: float = 0.4, trusted: float = 0.3, granted: Need = NOTHING, seed: int = 0, **size: int
+        noise: float = 0.4, trusted: float = 0.3, granted: Need = NOTHING, seed: int = 0, **size: Any
     ) -> TrainingPairs:
         registry = load_registry()
         data = small_cell(registry, feature_arrays(Size(**size), seed), noise=noise, trusted=trusted)
@@ -47,7 +48,7 @@ def small_run() -> RunContext:
 def feature_file(tmp_path: Path) -> Callable[..., Path]:
     """``feature_file(n=100, d_image=24, d_text=20)``: a file for ``--features``."""
 
-    def write(seed: int = 0, **size: int) -> Path:
+    def write(seed: int = 0, **size: Any) -> Path:
         path = tmp_path / "features.npz"
         np.savez(path, **feature_arrays(Size(**size), seed))  # type: ignore[arg-type]
         return path

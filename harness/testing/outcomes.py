@@ -6,8 +6,13 @@ None or a remark, or raises one of the exceptions below; whatever else it raises
 
 from __future__ import annotations
 
+import contextlib
+import io
+import textwrap
 import time
-from collections.abc import Callable, Iterator
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
@@ -21,6 +26,9 @@ Status = Literal["ok", "warning", "failed", "skipped"]
 
 TRAINED = ("method", "hasher", "detector", "objective")
 """Kinds that take part in a training."""
+
+WIDTH = 110
+MARKS = {"ok": "ok     ", "warning": "warning", "failed": "FAILED ", "skipped": "skipped"}
 
 
 class CheckFailed(AssertionError):
@@ -86,7 +94,7 @@ def check(*kinds: str, hint: str = "", slow: bool = False, foundation: bool = Fa
 
 
 @dataclass(frozen=True)
-class Outcome:
+class CheckOutcome:
     """How a check ended.
 
     Attributes:
@@ -106,7 +114,7 @@ class Outcome:
     seconds: float = 0.0
 
 
-def run_check(asked: Check, subject: Subject) -> Outcome:
+def run_check(asked: Check, subject: Subject) -> CheckOutcome:
     """Ask, and turn whatever happens into an outcome."""
     start = time.perf_counter()
     status: Status = "ok"
@@ -128,7 +136,7 @@ def run_check(asked: Check, subject: Subject) -> Outcome:
         raise
     except BaseException as failure:  # a component that calls sys.exit must not end the report
         status, reason, hint = "failed", what_and_where(failure, subject.file), asked.hint
-    return Outcome(str(subject), asked.name, status, reason, hint, round(time.perf_counter() - start, 3))
+    return CheckOutcome(str(subject), asked.name, status, reason, hint, round(time.perf_counter() - start, 3))
 
 
 @contextmanager
@@ -142,3 +150,39 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """What a component prints or warns of while it is checked is not part of the report."""
+    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def printed(outcome: CheckOutcome, subject_before: str) -> list[str]:
+    """The lines of one outcome; the subject is named where it changes."""
+    lines = [outcome.subject] if outcome.subject != subject_before else []
+    first = f"  {MARKS[outcome.status]}  {outcome.check}"
+    text = f"{first}: {outcome.reason}" if outcome.reason else first
+    lines += textwrap.wrap(text, WIDTH, subsequent_indent=" " * 11, break_long_words=False, break_on_hyphens=False)
+    if outcome.hint:
+        lines += textwrap.wrap(
+            f"hint: {outcome.hint}", WIDTH, initial_indent=" " * 11, subsequent_indent=" " * 17,
+            break_long_words=False, break_on_hyphens=False,
+        )  # fmt: skip
+    return lines
+
+
+def failures(outcomes: Sequence[CheckOutcome]) -> int:
+    """How many failed."""
+    return sum(outcome.status == "failed" for outcome in outcomes)
+
+
+def summary(outcomes: Sequence[CheckOutcome]) -> str:
+    """One line: how many ended in which way, and how long it took."""
+    if not outcomes:
+        return "no check applies."
+    counts = Counter(outcome.status for outcome in outcomes)
+    parts = [f"{counts[status]} {status}" for status in ("ok", "warning", "failed", "skipped") if counts[status]]
+    return f"{', '.join(parts)}; {sum(outcome.seconds for outcome in outcomes):.1f} s"

@@ -5,6 +5,9 @@ They are made in memory and registered under names that begin with ``check.``, i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -42,10 +45,10 @@ class LinearLearner:
 
     smallest_batch = 2
 
-    def __init__(self, *, batch_size: int = 16, objective=None) -> None:
+    def __init__(self, *, batch_size: int = 16, objective: Any = None) -> None:
         self.batch_size, self.objective = batch_size, objective
 
-    def begin(self, pairs: TrainingPairs, phases, run: Run) -> None:
+    def begin(self, pairs: TrainingPairs, phases: Sequence[Phase], run: Run) -> None:
         """Make the maps."""
         self.image_map = torch.nn.Linear(pairs.image.shape[1], run.n_bits, device=run.device)
         self.text_map = torch.nn.Linear(pairs.text.shape[1], run.n_bits, device=run.device)

@@ -61,7 +61,7 @@ def feature_arrays(size: Size = USUAL, seed: int = 0, classes: int = 5) -> dict[
     image = latent @ random.normal(size=(8, size.d_image)) + random.normal(size=(n, size.d_image))
     text = latent[caption_image] @ random.normal(size=(8, size.d_text)) + random.normal(size=(2 * n, size.d_text))
     split = size.split or tuple(PATTERN[at % len(PATTERN)] for at in range(n))
-    arrays = {
+    arrays: dict[str, NDArray] = {
         "image": image.astype(np.float32),
         "text": text.astype(np.float32),
         "caption_image": caption_image,

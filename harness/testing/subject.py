@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness.cells.methods import DEFAULT_PRESET, ROLES, MethodRequest, ResolvedMethod, resolve_method
+from harness.cells.methods import ROLES, ResolvedMethod, resolve_method
+from harness.cells.request import DEFAULT_PRESET, MethodRequest
 from harness.errors import HarnessError, unknown_name
 from harness.files.paths import require_regular
 from harness.plugin.interfaces import Need, Phase, Recipe
@@ -109,8 +110,8 @@ def _recipe(subject: Subject) -> Recipe:
         objective = _first_objective(subject.registry) if declaration.takes_objective else None
         return Recipe(hasher=subject.name, detector=partners.EVEN, objective=objective)
     if subject.kind == "objective":
-        phases = (Phase("training", EPOCHS["objective"]),)
-        return Recipe(partners.LEARNER_WITH_OBJECTIVE, partners.EVEN, subject.name, phases)
+        training = (Phase("training", EPOCHS["objective"]),)
+        return Recipe(partners.LEARNER_WITH_OBJECTIVE, partners.EVEN, subject.name, training)
     watches = declaration.needs & (Need.EPOCHS | Need.PAIR_LOSSES | Need.TWO_LEARNERS)
     draws = _has_method(declaration, "weigh_batch")
     if not watches and not draws:
@@ -158,11 +159,11 @@ def subjects_of(
         state = next((state for state in registry.plugins if state.name == str(what)), None)
         if state is not None:
             return subjects_in(registry, [state], settings, tuple(plugins))
-        found = registry.matching(str(what))
-        if not found:
+        declarations = registry.matching(str(what))
+        if not declarations:
             names = [*registry.all_names(), *(state.name for state in registry.plugins)]
             raise unknown_name("plugin or name", str(what), names)
-        owners = {declaration.plugin for declaration in found}
+        owners = {declaration.plugin for declaration in declarations}
         states = [state for state in registry.plugins if state.name in owners]
         subjects = subjects_in(registry, states, settings, tuple(plugins))
         return [subject for subject in subjects if subject.kind == KIND_OF_PLUGIN or subject.name == str(what)]

@@ -124,15 +124,11 @@ def train(
     bits: int = BITS,
     seed: int = 0,
     change_arrays: Callable[[dict[str, np.ndarray]], None] | None = None,
-    change_data: Callable[[CellData], CellData] | None = None,
     change_pairs: Callable[[TrainingPairs], TrainingPairs] | None = None,
     device: torch.device = CPU,
     **recipe: Any,
 ) -> Trial:
-    """Train the subject.
-
-    The names of the variables are those of :mod:`harness.execution.runner`, so that a plugin which looks for them in
-    the frames above finds them here as well, and is found out.
+    """Train the subject. What a component finds in the frames above it is another matter: :mod:`checks_wall` asks that.
 
     Args:
         subject: A method, hasher, detector or objective.
@@ -143,8 +139,7 @@ def train(
         bits: Code length.
         seed: Training seed.
         change_arrays: Changes the feature file before anything is drawn from it.
-        change_data: Changes the cell's data afterwards.
-        change_pairs: Changes what the method sees of them.
+        change_pairs: Changes what the method sees of the data.
         device: Where to train.
         **recipe: Parts of the recipe that differ.
 
@@ -157,16 +152,12 @@ def train(
     if change_arrays is not None:
         change_arrays(arrays)
     data = small_cell(subject.registry, arrays, noise=noise, trusted=trusted)
-    if change_data is not None:
-        data = change_data(data)
-    table, plan = data.table, data.plan
+    plan = data.plan
     check_combination(method, DataFacts(len(plan), int(plan.trusted.sum()), True, plan.wrong is not None))
-    run = RunContext(bits, device, seed)
-    pairs = training_pairs(data, run.device, granted_beyond_the_wall(method))
+    pairs = training_pairs(data, device, granted_beyond_the_wall(method))
     if change_pairs is not None:
         pairs = change_pairs(pairs)
-    fitted = fit_method(method, pairs, run)
-    del table, plan
+    fitted = fit_method(method, pairs, RunContext(bits, device, seed))
     outputs = outputs_of(fitted.hasher, size.d_image, size.d_text, bits, device)
     if not bool(torch.isfinite(outputs).all()):
         raise CheckFailed("an encoder returned NaN or infinite numbers.", "guard divisions and logarithms.")
@@ -210,13 +201,13 @@ def watched_randomness() -> Iterator[list[tuple[str, dict[str, bytes]]]]:
     def watching(seed: int, stream: str) -> Iterator[None]:
         with global_randomness(seed, stream):
             yield
-            state = np.random.get_state()  # noqa: NPY002 - the point is the global state
+            state = np.random.get_state(legacy=False)["state"]  # noqa: NPY002 - the point is the global state
             ends.append(
                 (
                     stream,
                     {
                         "torch": torch.get_rng_state().numpy().tobytes(),
-                        "numpy": state[1].tobytes() + str(state[2]).encode(),  # type: ignore[union-attr]
+                        "numpy": state["key"].tobytes() + str(state["pos"]).encode(),
                         "random": repr(random.getstate()).encode(),
                     },
                 )

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from harness.errors import HarnessError
 from harness.plugin.interfaces import Phase, TrainingPairs
+from harness.text import counted
 from harness.training import batches
 from harness.training.team import Team, outside, refuse_outside
-from harness.wording import counted
 
 if TYPE_CHECKING:
     import torch

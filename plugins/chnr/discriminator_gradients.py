@@ -8,6 +8,9 @@ stay the same. With gates G1, G2, G3, weights W1, W2, W3 and last weights w, the
 The same descending products Y3 = G3 w, Y2 = G2 W3' Y3, Y1 = G1 W2' Y2 serve two ends: multiplied with dL/dlogit they
 are the backward pass of the cross-entropy, and one product further they are the gradient whose norm is penalised. So
 right, mismatched and mixed pairs pass every layer in one matrix product, and the penalty needs no double backward.
+
+Names: h1, h2, h3 are what the layers give, times their gates. y3, y2, y1 are the products above, and y0 = W1' y1 is the
+gradient by the input, of mixed pairs alone. Each is a matrix with a row for each pair (:class:`Rows`).
 """
 
 from __future__ import annotations
@@ -21,6 +24,29 @@ from torch.nn.functional import softplus
 
 COMBINATIONS = ((0, 0), (1, 1), (0, 1), (1, 0))
 """Image view and caption view of the four combinations, 0 the original and 1 the augmented one (paper, section 2.1)."""
+
+
+class Rows:
+    """Which pair each row of the matrices belongs to: blocks of b rows, first right, then mismatched, then mixed pairs.
+
+    Attributes:
+        b: Rows of a block, the batch size.
+        views: Image view and caption view of each of the four combinations; a missing view is replaced by the original.
+        counts: Each different entry of ``views`` to how often it is there, in the order of the blocks of right pairs.
+        right: Blocks of right pairs, one for each entry of ``counts``.
+        mismatched, mixed: Blocks of these pairs, one for each combination.
+        n_judged: Rows of right and mismatched pairs, which get a logit; mixed ones follow.
+        n: All rows.
+    """
+
+    def __init__(self, n_image_views: int, n_text_views: int, b: int) -> None:
+        self.b = b
+        self.views = [(min(i, n_image_views - 1), min(t, n_text_views - 1)) for i, t in COMBINATIONS]
+        self.counts = Counter(self.views)
+        n_right, n_views = len(self.counts), len(self.views)
+        self.n_judged, self.n = (n_right + n_views) * b, (n_right + 2 * n_views) * b
+        blocks = [slice(at, at + b) for at in range(0, self.n, b)]
+        self.right, self.mismatched, self.mixed = blocks[:n_right], blocks[n_right:-n_views], blocks[-n_views:]
 
 
 class DiscriminatorStep:
@@ -77,18 +103,19 @@ class DiscriminatorStep:
         # gates where before > 0, otherwise 0, in one pass.
         return torch.ops.aten.threshold_backward.grad_input(gates, before, 0, grad_input=gates)
 
-    def _counts_and_signs(self, counts: Sequence[int], n_right: int, b: int) -> tuple[Tensor, Tensor]:
+    def _counts_and_signs(self, rows: Rows) -> tuple[Tensor, Tensor]:
         """(n_judged,) how often each row counts in the mean, and -1 for right, 1 for mismatched pairs.
 
         Kept, because making a tensor from numbers would wait for the device at each step.
         """
-        key = (*counts, n_right, b)
+        key = (*rows.counts.values(), rows.b)
         if key not in self.constants:
             device = self.network.last.weight.device
-            signs = [-1.0] * n_right + [1.0] * (len(counts) - n_right)
+            counts = [*rows.counts.values(), *([1] * len(rows.mismatched))]
+            signs = [-1.0] * len(rows.right) + [1.0] * len(rows.mismatched)
             made = (torch.tensor(values, dtype=self.wide, device=device) for values in (counts, signs))
-            times, sign = (values.repeat_interleave(b) for values in made)
-            self.constants[key] = (times / b, sign)
+            times, sign = (values.repeat_interleave(rows.b) for values in made)
+            self.constants[key] = (times / rows.b, sign)
         return self.constants[key]
 
     @torch.no_grad()
@@ -105,35 +132,14 @@ class DiscriminatorStep:
         Returns:
             The loss, 0-d, left on the device.
         """
-        network, b, d = self.network, len(images[0]), self.network.last.in_features
-        d_image = images[0].shape[1]
-        pairs = [(min(i, len(images) - 1), min(t, len(texts) - 1)) for i, t in COMBINATIONS]
-        counts = Counter(pairs)  # right pairs, in order of first appearance
-        n_real, n_mix = len(counts) * b, len(pairs) * b
-        n_judged = n_real + n_mix  # right and mismatched pairs, which get a logit; mixed ones follow
-        n = n_judged + n_mix
-        blocks = [slice(at, at + b) for at in range(0, n, b)]
-        reals, fakes, mixed = blocks[: len(counts)], blocks[len(counts) :][:4], blocks[-4:]
+        network, d = self.network, self.network.last.in_features
+        rows = Rows(len(images), len(texts), len(images[0]))
+        b, n, n_judged = rows.b, rows.n, rows.n_judged
         weights = [layer.weight.to(self.dtype) for layer in network.layers]
         biases = [layer.bias.to(self.dtype) for layer in network.layers]
-        of_image, of_text = weights[0][:, :d_image], weights[0][:, d_image:]
 
-        # Up: activations h1, h2 and gates of all rows.
-        stacked_images, stacked_texts = _stacked(images), _stacked(texts)
-        from_image = (stacked_images @ of_image.T).split(b)
-        from_text = torch.addmm(biases[0], stacked_texts, of_text.T).split(b)
-        h1 = self._buffer("h1", n, d)
-        for (i, t), block in zip(counts, reals, strict=True):
-            torch.add(from_image[i], from_text[t], out=h1[block])
-        mixed_text = self._buffer("mixed-text", n_mix, texts[0].shape[1])
-        for place, ((i, t), block) in enumerate(zip(pairs, fakes, strict=True)):
-            torch.index_select(from_text[t], 0, partners[place], out=h1[block])
-            h1[block].add_(from_image[i])
-            other = texts[t][partners[place]]
-            torch.lerp(other, texts[t], mixes[place], out=mixed_text[place * b : (place + 1) * b])
-        torch.addmm(biases[0], mixed_text, of_text.T, out=h1[n_judged:])
-        for (i, _), block in zip(pairs, mixed, strict=True):
-            h1[block].add_(from_image[i])
+        # Up: activations and gates of all rows, and the logits of judged ones.
+        h1 = self._first_layer(rows, images, texts, partners, mixes, weights[0], biases[0])
         gates1 = self._gates("gates1", h1)
         h1.mul_(gates1)
         h2 = torch.addmm(biases[1], h1, weights[1].T, out=self._buffer("h2", n, d))
@@ -144,19 +150,20 @@ class DiscriminatorStep:
         h3[:n_judged].mul_(gates3[:n_judged])
         last = network.last.weight[0]
         logits = h3[:n_judged].to(self.wide) @ last + network.last.bias
-        times, sign = self._counts_and_signs([*counts.values(), *([1] * len(pairs))], len(counts), b)
+        times, sign = self._counts_and_signs(rows)
         loss = (times * softplus(sign * logits)).sum()
         slope = (times * sign * (sign * logits).sigmoid())[:, None]  # dL/dlogit
 
-        # Down: y3, y2, y1, and for mixed pairs the gradient by the input.
+        # Down: y3, y2, y1, and for mixed pairs the gradient by the input, whose norm is penalised.
         y3 = torch.mul(gates3, last.to(self.dtype), out=h3)
         y2 = torch.mm(y3, weights[2], out=self._buffer("y2", n, d)).mul_(gates2)
         y1 = torch.mm(y2, weights[1], out=self._buffer("y1", n, d)).mul_(gates1)
-        y0 = torch.mm(y1[n_judged:], weights[0], out=self._buffer("y0", n_mix, d))
+        y0 = torch.mm(y1[n_judged:], weights[0], out=self._buffer("y0", n - n_judged, d))
         norm = torch.linalg.vector_norm(y0, dim=1, keepdim=True, dtype=self.wide)
         loss += self.penalty * ((norm - 1) ** 2).sum() / b
 
-        # Up again for mixed pairs: dL/dy0, then through the layers; what multiplies the weights replaces h1 and h2.
+        # A weight's gradient is y of its output times, for judged pairs, slope and h of its input, and for mixed pairs
+        # what dL/dy0 becomes on the way up to it. These second factors now replace h1 and h2.
         d_y0 = y0.mul_((2 * self.penalty / b) * (1 - 1 / norm.clamp(min=1e-12)))
         narrow = slope.to(self.dtype)
         torch.mm(d_y0, weights[0].T, out=h1[n_judged:]).mul_(gates1[n_judged:])
@@ -164,7 +171,7 @@ class DiscriminatorStep:
         h1[:n_judged].mul_(narrow)
         h2[:n_judged].mul_(narrow)
 
-        # Gradients by the weights. dL/dW3 = w x product, so that dL/dw can be read off the same product.
+        # Last layer and third. dL/dW3 = w x product, so that dL/dw can be read off the same product.
         product = torch.mm(gates3.T, h2).to(self.wide)
         judged3 = gates3[:n_judged].T.mv(narrow[:, 0]).to(self.wide)
         _set(network.layers[2].weight, product * last[:, None])
@@ -172,24 +179,75 @@ class DiscriminatorStep:
         of_last = (product * network.layers[2].weight).sum(1) + judged3 * network.layers[2].bias
         _set(network.last.weight, of_last[None])
         _set(network.last.bias, slope.sum()[None])
+        # Second layer.
         _set(network.layers[1].weight, torch.mm(y2.T, h1))
         _set(network.layers[1].bias, y2[:n_judged].T.mv(narrow[:, 0]))
-        back = y1[:n_judged].mul_(narrow)
-        by_image = torch.zeros(len(images), b, d, dtype=self.wide, device=last.device)
-        by_text = torch.zeros(len(texts), b, d, dtype=self.wide, device=last.device)
-        for (i, t), block in zip(counts, reals, strict=True):
+        # First layer.
+        by_image, by_text = self._by_views(rows, y1[:n_judged].mul_(narrow), len(images), len(texts), partners)
+        _set(network.layers[0].bias, by_image.sum((0, 1)))
+        first = torch.mm(y1[n_judged:].T, d_y0).to(self.wide)
+        d_image = images[0].shape[1]
+        first[:, :d_image] += by_image.flatten(0, 1).to(self.dtype).T @ _stacked(images)
+        first[:, d_image:] += by_text.flatten(0, 1).to(self.dtype).T @ _stacked(texts)
+        _set(network.layers[0].weight, first)
+        return loss
+
+    def _first_layer(
+        self, rows: Rows, images: Sequence[Tensor], texts: Sequence[Tensor], partners: Tensor, mixes: Tensor,
+        weight: Tensor, bias: Tensor,
+    ) -> Tensor:  # fmt: skip
+        """(n, d) the first layer before its gates: its image half and its caption half, each computed once and added.
+
+        Args:
+            rows: What the rows are.
+            images, texts, partners, mixes: See :meth:`__call__`.
+            weight: (d, d_image + d_text), in the dtype of products.
+            bias: (d,), in the dtype of products.
+        """
+        d_image = images[0].shape[1]
+        of_image, of_text = weight[:, :d_image], weight[:, d_image:]
+        from_image = (_stacked(images) @ of_image.T).split(rows.b)
+        from_text = torch.addmm(bias, _stacked(texts), of_text.T).split(rows.b)
+        h1 = self._buffer("h1", rows.n, len(bias))
+        for (i, t), block in zip(rows.counts, rows.right, strict=True):
+            torch.add(from_image[i], from_text[t], out=h1[block])
+        mixed_text = self._buffer("mixed-text", rows.n - rows.n_judged, texts[0].shape[1])
+        mixed_parts = mixed_text.split(rows.b)
+        for place, ((i, t), block) in enumerate(zip(rows.views, rows.mismatched, strict=True)):
+            torch.index_select(from_text[t], 0, partners[place], out=h1[block])
+            h1[block].add_(from_image[i])
+            torch.lerp(texts[t][partners[place]], texts[t], mixes[place], out=mixed_parts[place])
+        torch.addmm(bias, mixed_text, of_text.T, out=h1[rows.n_judged :])
+        for (i, _), block in zip(rows.views, rows.mixed, strict=True):
+            h1[block].add_(from_image[i])
+        return h1
+
+    def _by_views(
+        self, rows: Rows, back: Tensor, n_image_views: int, n_text_views: int, partners: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """The way back through :meth:`_first_layer`: the sum of what comes to each image and to each caption.
+
+        Args:
+            rows: What the rows are.
+            back: (n_judged, d) dL/d(first layer before its gates).
+            n_image_views, n_text_views: Views there are.
+            partners: See :meth:`__call__`.
+
+        Returns:
+            (n_image_views, b, d) and (n_text_views, b, d).
+        """
+        by_image, by_text = (
+            torch.zeros(views, rows.b, back.shape[1], dtype=self.wide, device=back.device)
+            for views in (n_image_views, n_text_views)
+        )
+        for (i, t), block in zip(rows.counts, rows.right, strict=True):
             by_image[i] += back[block]
             by_text[t] += back[block]
-        for (i, t), block, partner in zip(pairs, fakes, partners, strict=True):
+        for (i, t), block, partner in zip(rows.views, rows.mismatched, partners, strict=True):
             by_image[i] += back[block]
             # Deterministic on CUDA too, unlike index_add_.
             by_text[t].index_put_((partner,), back[block].to(self.wide), accumulate=True)
-        _set(network.layers[0].bias, by_image.sum((0, 1)))
-        first = torch.mm(y1[n_judged:].T, d_y0).to(self.wide)
-        first[:, :d_image] += by_image.flatten(0, 1).to(self.dtype).T @ stacked_images
-        first[:, d_image:] += by_text.flatten(0, 1).to(self.dtype).T @ stacked_texts
-        _set(network.layers[0].weight, first)
-        return loss
+        return by_image, by_text
 
 
 def _stacked(views: Sequence[Tensor]) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 from harness.errors import HarnessError
 from harness.execution import STOP_NOW, Ended, Session, Task
@@ -41,8 +42,9 @@ class SerialExecutor:
                 yield from (Ended(left, "stopped") for left in tasks[at:])
                 return
             session.began(task, "0")
+            run = task.run_here or partial(run_task, task.text)
             try:
-                reply = run_task(task.text, placed, session.progressed, stopped=lambda: session.stopping() >= STOP_NOW)
+                reply = run(placed, session.progressed, stopped=lambda: session.stopping() >= STOP_NOW)
             except KeyboardInterrupt:  # the second Ctrl-C
                 yield from (Ended(left, "stopped") for left in tasks[at:])
                 return

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness import HarnessError
-from harness.wording import counted
+from harness.text import counted
 
 log = logging.getLogger(__name__)
 

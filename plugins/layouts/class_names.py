@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from harness import HarnessError
 from harness.errors import unknown_name
-from harness.wording import shown
+from harness.text import shown
 
 UNLABELLED = ("train", "class", "refuse")
 """Values of the card's parameter ``unlabelled``: images without a class train, but are no queries and no database

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from harness import HarnessError
 from harness.data.absent import names_in
 from harness.data.features.feature_file import table_from_arrays
-from harness.data.matrices import check_columns, check_numbers, check_rows, classes_of_column
+from harness.data.matrices import check_columns, check_numbers, check_rows, classes_of_column, holds_integers
 from harness.data.raw import ImageFiles, RawDataset
 from harness.data.table import FeatureTable
 from harness.files.paths import path_below, relative_parts
@@ -191,7 +191,7 @@ def _labels(array: NDArray, where: str) -> NDArray:
 
 def _classes(array: NDArray, where: str) -> NDArray[np.int64]:
     """Whole numbers."""
-    if array.dtype.kind not in "iubf" or not (np.isfinite(array) & (array == np.round(array))).all():
+    if not holds_integers(array):
         raise HarnessError(f"{where} must hold classes, a whole number for each item, not {array.dtype}.")
     return array.astype(np.int64)
 

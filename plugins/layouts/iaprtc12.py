@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from harness import HarnessError
 from harness.data.raw import ImageFiles, RawDataset
 from harness.data.table import FeatureTable
-from harness.wording import shown
+from harness.text import shown
 
 TEXTS = "annotations_complete_eng"
 REGIONS = ("saiapr_tc-12", "saiapr_tc12ok/benchmark/saiapr_tc-12", "benchmark/saiapr_tc-12")

@@ -11,7 +11,7 @@ from typing import Any
 from harness import HarnessError
 from harness.data.absent import names_in
 from harness.files.paths import relative_parts
-from harness.wording import counted, shown
+from harness.text import counted, shown
 
 log = logging.getLogger(__name__)
 

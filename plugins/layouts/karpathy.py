@@ -27,7 +27,7 @@ from harness_plugins.layouts.places import (
 from harness import HarnessError
 from harness.data.raw import ImageFiles, RawDataset
 from harness.errors import unknown_name
-from harness.wording import shown
+from harness.text import shown
 
 PARAMETERS = {"classes": "classcode", "unlabelled": "train"}
 """``classes``: where the class is: "classcode" (every entry has one), "file-name", or "any" (a class code if every

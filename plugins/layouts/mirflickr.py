@@ -26,7 +26,7 @@ from harness.data.absent import names_in
 from harness.data.raw import ImageFiles, RawDataset
 from harness.data.table import FeatureTable
 from harness.errors import MissingFilesError
-from harness.wording import shown
+from harness.text import shown
 
 PARAMETERS = {"rarest_tag": 20}
 """``rarest_tag``: images that a tag needs to count."""

@@ -24,7 +24,7 @@ from harness import HarnessError
 from harness.data.raw import ImageFiles, RawDataset
 from harness.data.table import FeatureTable
 from harness.files.paths import require_regular
-from harness.wording import shown
+from harness.text import shown
 
 PARAMETERS = {"concepts": 21}
 """``concepts``: how many of the 81, the most frequent ones."""

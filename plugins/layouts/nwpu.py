@@ -17,7 +17,7 @@ from harness_plugins.layouts.places import folder_of, images_of, place_of, read_
 from harness import HarnessError
 from harness.data.absent import names_in
 from harness.data.raw import ImageFiles, RawDataset
-from harness.wording import shown
+from harness.text import shown
 
 SENTENCES = ("raw", "raw_1", "raw_2", "raw_3", "raw_4")
 

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from harness import HarnessError
 from harness.data.raw import ImageFiles, RawDataset
 from harness.files.looks_like import looks_like, why_unreadable
-from harness.wording import shown
+from harness.text import shown
 
 PARAMETERS = {"unlabelled": "train"}
 """See :mod:`harness_plugins.layouts.class_names`."""

@@ -24,7 +24,7 @@ from harness.data.features.feature_file import table_from_arrays
 from harness.data.raw import RawDataset
 from harness.data.splits import QUERY, TRAIN_AND_DATABASE
 from harness.data.table import FeatureTable
-from harness.wording import shown
+from harness.text import shown
 
 FEATURES = "raw_features.mat"
 LISTS = {"train": "trainset_txt_img_cat.list", "test": "testset_txt_img_cat.list"}

@@ -9,7 +9,8 @@ import torch
 from reference.cell import REGISTRY
 from reference.chnr_loop import ReferenceLoop
 
-from harness.cells.methods import MethodRequest, ResolvedMethod, resolve_method
+from harness.cells.methods import ResolvedMethod, resolve_method
+from harness.cells.request import MethodRequest
 from harness.execution.runner import Fitted, fit_method, make_hasher
 from harness.plugin.interfaces import PairTrust, TrainingPairs
 from harness.runtime.context import RunContext

@@ -7,10 +7,8 @@ import functools
 import pytest
 
 from harness.cells.applicability import UnknownInGridError, only_what_applies
-from harness.cells.cell import CellRequest
 from harness.cells.command import command_of
-from harness.cells.grid import span
-from harness.cells.methods import MethodRequest
+from harness.cells.request import CellRequest, MethodRequest, span
 from harness.errors import HarnessError
 from harness.plugin.loading import load_registry
 

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.cells.cell import CellRequest
-from harness.cells.methods import MethodRequest
+from harness.cells.request import CellRequest, MethodRequest
 from harness.cells.workbench import Workbench
 from harness.errors import HarnessError
 from harness.plugin.loading import load_registry

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from harness.cells.cell import CellRequest, content_hash, grid
+from harness.cells.cell import content_hash
 from harness.cells.command import command_of
-from harness.cells.methods import MethodRequest
+from harness.cells.request import CellRequest, MethodRequest, grid
 from harness.cells.workbench import Workbench
 from harness.cli.options import requests_of
 from harness.cli.running.run import command as run_command

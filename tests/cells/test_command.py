@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.cells.cell import CellRequest
 from harness.cells.command import command_of, request_of
-from harness.cells.methods import MethodRequest
+from harness.cells.request import CellRequest, MethodRequest
 from harness.errors import HarnessError
 
 HISTORIC = Path(__file__).parent / "records" / "historic"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from harness.cells.compatibility import DataFacts, check_combination, granted_beyond_the_wall
-from harness.cells.methods import MethodRequest, resolve_method
+from harness.cells.methods import resolve_method
+from harness.cells.request import MethodRequest
 from harness.errors import CombinationError
 from harness.plugin.interfaces import NOTHING, Need
 from harness.plugin.loading import load_registry

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.cells.methods import MethodRequest, divide_epochs, resolve_method
+from harness.cells.methods import divide_epochs, resolve_method
+from harness.cells.request import MethodRequest
 from harness.errors import CombinationError, HarnessError
 from harness.plugin.interfaces import Need, Phase
 from harness.plugin.loading import load_registry

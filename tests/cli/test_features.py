@@ -10,7 +10,7 @@ import pytest
 from filelock import FileLock
 from PIL import Image
 
-from harness.cells.command import OPTIONS
+from harness.cells.request import OPTIONS
 from harness.cli.data.export import CELL_KEYS
 from harness.cli.data.options import NOT_OF_FEATURES
 from harness.data.cache import cache_folder, cached_arrays, lock_file

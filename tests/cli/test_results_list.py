@@ -113,10 +113,11 @@ def test_listing_imports_nothing_heavy(filled, results):
         "import json, sys\nfrom harness.cli import main\n"
         f"sys.argv = ['harness', 'results', 'list', '--json', '--results', {str(results)!r}]\n"
         "try:\n    main()\nexcept SystemExit as stop:\n    assert not stop.code\n"
-        "print(json.dumps([name for name in ('torch', 'pandas', 'numpy', 'sklearn') if name in sys.modules]))"
+        "heavy = [name for name in ('torch', 'pandas', 'numpy', 'sklearn') if name in sys.modules]\n"
+        "print(json.dumps(heavy), file=sys.stderr)"  # standard output stays for JSON alone
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
-    assert json.loads(done.stdout.splitlines()[-1]) == []
+    assert json.loads(done.stderr.splitlines()[-1]) == []
 
 
 def test_bytes_and_numbers_that_are_none_are_valid_json_and_rows(harness, filled):

@@ -15,7 +15,7 @@ from harness.cli.options import results_option
 from harness.cli.running.status import _command, _seconds_left, _state, described, sweep_facts
 from harness.execution.sweep_state import Invocation, PlannedCell, begin_invocation, open_state
 from harness.execution.worker_state import WorkerState
-from harness.records.ends import End
+from harness.records.index import End
 
 NOW = datetime(2026, 11, 24, 20, tzinfo=UTC)
 DEAD = 2**22 + 1

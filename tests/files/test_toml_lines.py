@@ -96,6 +96,9 @@ def test_unreadable_files(tmp_path):
         (f"a = [0x{'f' * 5000}]", "more than the 64 bits"),
         ('a = ["x\\u001b]0;title"]', "'x\\\\x1b]0;title' holds control characters"),
         ('"a\\u0000" = 1', "holds control characters"),
+        ('"a\\nb" = 1', "holds control characters"),
+        ('[a]\n"" = 1', "line 2: key 'a.': a name is empty"),
+        (f'["{"long" * 2000}"]', "longl...': a name has more than 100 characters."),
     ],
 )
 def test_what_no_file_of_ours_needs_is_refused(tmp_path, text, said):

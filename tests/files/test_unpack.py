@@ -108,6 +108,17 @@ def test_links_in_a_zip_are_refused(tmp_path):
         unpack(archive, tmp_path / "out")
 
 
+def test_a_member_without_a_name_is_left_out(tmp_path):
+    unpack(zipped(tmp_path / "a.zip", {"": b"", "1.jpg": b"one"}), tmp_path / "out")
+    assert content(tmp_path / "out") == {"1.jpg": b"one"}
+
+
+def test_a_long_name_is_not_repeated_whole(tmp_path):
+    with pytest.raises(ArchiveError, match="a name that leads out") as error:
+        unpack(zipped(tmp_path / "a.zip", {"../" + "long " * 2000: b""}), tmp_path / "out")
+    assert len(str(error.value)) < 400
+
+
 @pytest.mark.parametrize("pack", [zipped, tarred])
 def test_bombs_are_refused_while_they_grow(tmp_path, pack):
     archive = pack(tmp_path / "a", {"zeros": bytes(30_000_000)})

@@ -17,8 +17,8 @@ from fuzz.sandbox import ROOM
 import harness.cli
 from harness.errors import HarnessError
 
-LONGEST = 600
-"""Characters of a sentence, names of our own folders not counted."""
+LONGEST = 1000
+"""Characters of a sentence, names of our own folders not counted; some list thirty names that are known."""
 
 Found = TypeVar("Found")
 

@@ -195,7 +195,9 @@ def check_table(table: CodeTable) -> None:
         (table.query, table.query_labels, table.query_ids),
         (table.database, table.database_labels, table.database_ids),
     ):
-        assert all(found.shape == (len(ids), -(-table.n_bits // 8)) for found in codes.values())
+        assert all(found.shape[1] == -(-table.n_bits // 8) for found in codes.values())
+        for modality, found in codes.items():
+            assert len(found) == len(ids) or (table.partners is not None and modality == "text")  # several captions
         assert len(labels) == len(ids)
         assert ids.shape == (len(ids),)
 

@@ -8,9 +8,10 @@ from fuzz.answers import answered
 from fuzz.hostile import as_toml, files
 from hypothesis import given, settings
 
-from harness.cells.cell import CellRequest
 from harness.cells.command import command_of, request_of
 from harness.cells.plans.file import Plan, read_plan
+from harness.cells.plans.values import checked_requests
+from harness.cells.request import CellRequest
 from harness.plugin.loading import load_registry
 
 VALID: dict[str, Any] = {
@@ -24,7 +25,7 @@ VALID: dict[str, Any] = {
         "trusted": 0.2, "limit": 100, "skip_broken": True, "data_root": "data", "image_weights": "a.pth",
         "plugin": ["plugin.py"], "set": {"hasher": {"hidden": 64}},
     },
-    "methods": {"chnr": {"epochs": 4, "set": {"hasher.hidden": 64}}, "cca-itq": {"seed": ["0-2", 7]}},
+    "methods": {"chnr": {"epochs": 4, "set": {"hasher.batch_size": 64}}, "cca-itq": {"seed": ["0-2", 7]}},
     "datasets": {"toy": {"split": ["paper"], "noise": [0.2]}},
 }  # fmt: skip
 REGISTRY = load_registry()
@@ -33,7 +34,7 @@ REGISTRY = load_registry()
 def grid(plan: Plan) -> list[CellRequest]:
     plan.check_plugins()
     plan.check_names(REGISTRY)
-    return plan.requests()
+    return checked_requests(plan, REGISTRY, plan.requests())
 
 
 @settings(settings.get_profile("fuzz"))

@@ -80,9 +80,9 @@ def archives(draw: st.DrawFn) -> tuple[str, bytes]:
         if name.endswith(".zip"):
             with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as packed:
                 for member, content, kind, target in members:
-                    if member in packed.namelist():
-                        continue  # zipfile warns of it
                     info = zipfile.ZipInfo(member)
+                    if info.filename in packed.namelist():  # cut at a NUL
+                        continue  # zipfile warns of it
                     link = kind in "ls"
                     info.external_attr = ((stat.S_IFLNK if link else stat.S_IFREG) | 0o644) << 16
                     packed.writestr(info, target if link else content)

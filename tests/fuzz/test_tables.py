@@ -21,6 +21,10 @@ from harness.data.raw import RawDataset
 from harness.data.sets.check import check
 
 PICTURES = (".jpg", ".tif", ".png")
+TAGGED = "nuswide-raw"
+"""A layout in which captions are tags of a vocabulary: an image may have none of them, and an empty caption. The same
+holds of bags of tags, which are the text features.
+"""
 
 
 def annotations_of(root: Path, name: str) -> dict[str, bytes]:
@@ -88,7 +92,9 @@ def check_data(data: Any, root: Path) -> None:
         assert np.isfinite(data.image).all()
         assert np.isfinite(data.text).all()
         return
-    assert all(isinstance(caption, str) and caption.strip() for caption in data.captions)
+    assert all(isinstance(caption, str) for caption in data.captions)
+    tags = root.name == TAGGED or data.text_features is not None
+    assert tags or all(caption.strip() for caption in data.captions)
     assert len(set(data.filenames)) == len(data)
     for path in getattr(data.images, "paths", ()):
         assert Path(path).resolve().is_relative_to(root.resolve())

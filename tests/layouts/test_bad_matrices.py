@@ -140,6 +140,7 @@ def test_a_variable_in_another_file_is_not_followed(tmp_path):
         ("FAll", np.arange(5.0), "FAll must hold text, not float64 (1, 5)"),
         ("FAll", ["im1.jpg", "im2.jpg"], "YAll (5, 4), LAll (5, 3) and FAll (2,) must have one row for each item"),
         ("YAll", np.full((5, 4), np.inf), "YAll has NaN or infinite values in 5 rows"),
+        ("LAll", np.array([[1e300], [1], [0], [1], [0]]), "LAll must hold classes, a whole number for each item"),
         ("LAll", np.array([[0.5], [1], [0], [1], [0]]), "LAll must hold classes, a whole number for each item"),
     ],
 )

@@ -192,6 +192,7 @@ def test_a_mask_of_strings_is_refused_by_name(tmp_path, name):
         ({"format": 99}, "format 99.*reads 1"),
         ({"rate": ...}, "header lacks rate"),
         ({"protocol": ..., "data_seed": ...}, "header lacks data_seed, protocol"),
+        ({"format": {"a": 1}}, "has format an object; this version reads"),
         ({"data_seed": "seven"}, "header"),
         ({"data_seed": None}, "header"),
         ({"protocol_version": [1]}, "header"),

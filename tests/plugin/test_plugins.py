@@ -184,7 +184,7 @@ def test_name_taken_by_another_loose_file_names_both_files(plugin_folder):
 def test_missing_plugin_file_is_an_error(harness, tmp_path):
     result = harness("list", "methods", "--plugin", tmp_path / "nothing.py")
     assert result.code == 2
-    assert "no such file" in result.err
+    assert "nothing.py is missing" in result.err
 
 
 def test_two_plugin_files_of_the_same_name_do_not_meet(plugin_folder, tmp_path):

@@ -13,7 +13,8 @@ from harness_plugins.duch.hasher import DuchHasher, bit_balance, quantisation
 from reference import chnr as reference
 from reference.cell import REGISTRY
 
-from harness.cells.methods import MethodRequest, resolve_method
+from harness.cells.methods import resolve_method
+from harness.cells.request import MethodRequest
 from harness.plugin.interfaces import PairTrust, TrainingPairs
 from harness.runtime.context import RunContext
 

@@ -10,7 +10,8 @@ from harness_plugins.chnr.nt_xent import NTXent
 from harness_plugins.contrastive_hashing.plain_networks import PlainNetworks
 from torch.nn import functional as F
 
-from harness.cells.methods import MethodRequest, resolve_method
+from harness.cells.methods import resolve_method
+from harness.cells.request import MethodRequest
 from harness.plugin.interfaces import PairTrust, TrainingPairs
 from harness.plugin.loading import load_registry
 from harness.runtime.context import RunContext

@@ -11,8 +11,7 @@ import torch
 from harness_plugins.shared_space_codes.sign_codes import RandomHyperplanes, SignCodes
 from reference import tiny_models
 
-from harness.cells.cell import CellRequest
-from harness.cells.methods import MethodRequest
+from harness.cells.request import CellRequest, MethodRequest
 from harness.cells.workbench import Workbench
 from harness.errors import CombinationError, HarnessError
 from harness.execution.runner import run_job

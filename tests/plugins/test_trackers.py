@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from harness.execution.attempt import attempt
-from harness.execution.trackers.group import open_trackers
+from harness.execution.trackers.group import Trackers, choose_trackers
 from harness.plugin.loading import load_registry
 from harness.runtime.settings import RunSettings
 
@@ -52,7 +52,7 @@ def tracked(prepared, tmp_path, monkeypatch):
     def run(text: str, runs: int = 1):
         notes: list[str] = []
         monkeypatch.setenv("TRACKED_BY", str(tmp_path))
-        with open_trackers(load_registry(environment={}), [text], note=notes.append) as trackers:
+        with Trackers(choose_trackers(load_registry(environment={}), [text]), note=notes.append) as trackers:
             for _ in range(runs):  # the last one alone is said to have finished
                 outcome = attempt(job, metrics, RunSettings(device="cpu"), trackers)
             assert processes_with(str(tmp_path))
@@ -192,7 +192,7 @@ def test_a_library_that_is_missing_is_one_sentence(name, library, extra, tmp_pat
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "blocked"))
     notes: list[str] = []
     job, metrics = prepared()
-    with open_trackers(load_registry(environment={}), [name], note=notes.append) as trackers:
+    with Trackers(choose_trackers(load_registry(environment={}), [name]), note=notes.append) as trackers:
         record = attempt(job, metrics, RunSettings(device="cpu"), trackers).record
     assert record.status == "ok"
     (note,) = notes

@@ -311,6 +311,15 @@ def test_metrics_whose_names_differ_in_case_alone_and_odd_values_do_no_harm(stor
         assert "i2t/list" not in index.columns
 
 
+@pytest.mark.parametrize("name", ["a\0b", "a\nb"])
+def test_metrics_whose_names_sqlite_may_not_take_do_no_harm(store, record, name):
+    odd = {**record().to_json(), "metrics": {"i2t": {"map": 0.5, name: 0.25}, name: {"map": 0.25}}}
+    (store.write(record()) / "record.json").write_text(json.dumps(odd))
+    with open_index(store.results) as index:
+        assert index.rows(["i2t/map"]) == [(0.5,)]
+        assert all(map(str.isprintable, index.columns))
+
+
 def test_more_metrics_than_sqlite_has_columns(store, record):
     store.write(record(metrics={"i2t": {f"m@{number}": number / 7 for number in range(2500)}}))
     with open_index(store.results) as index:

@@ -253,6 +253,15 @@ def test_lookup_of_an_ambiguous_prefix_names_the_candidates(store, record):
         store.lookup("abc")
 
 
+def test_lookup_of_a_hash_that_lies_in_two_folders_names_the_folders(store, record):
+    for dataset in ("a", "b"):
+        folder = store.runs / "m" / dataset / "abc111111111"
+        folder.mkdir(parents=True)
+        (folder / "record.json").write_text(json.dumps(record(hash="abc111111111").to_json()))
+    with pytest.raises(HarnessError, match=r"2 runs: m/a/abc111111111, m/b/abc111111111; name one by its folder in "):
+        store.lookup("abc")
+
+
 @pytest.mark.parametrize("name", ["fff", "ab", "", "nonsense", "*", "../..", "."])
 def test_lookup_of_something_unknown_says_where_runs_are_listed(store, record, name):
     store.write(record(hash="abc123abc123"))
@@ -312,3 +321,12 @@ def test_object_arrays_are_never_pickled(store, record):
     with pytest.raises(ValueError, match="pickle"):
         store.write(record(), {"bad": np.array([None, {}], dtype=object)})
     assert not [path for path in store.runs.rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize("changed", [{"schema": {"long " * 2000: 1}}, {"long " * 2000: 1}, {"schema": 10**4000}])
+def test_a_record_that_is_none_is_told_shortly(store, record, changed):
+    folder = store.write(record())
+    (folder / "record.json").write_text(json.dumps({**record().to_json(), **changed}))
+    with pytest.raises(HarnessError, match="is no sound record") as error:
+        store.lookup(str(folder))
+    assert len(str(error.value).replace(str(folder), "")) < 400

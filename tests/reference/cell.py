@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from harness.cells.cell import CellRequest
 from harness.cells.compatibility import granted_beyond_the_wall
-from harness.cells.methods import MethodRequest, ResolvedMethod, resolve_method
+from harness.cells.methods import ResolvedMethod, resolve_method
+from harness.cells.request import CellRequest, MethodRequest
 from harness.data.assemble import CellData, DataProtocol, assemble, training_pairs
 from harness.data.features.feature_file import table_from_arrays
 from harness.data.splits import paper_split

@@ -107,9 +107,9 @@ def test_a_column_of_labels_holds_classes_and_that_is_told(caplog):
     assert table.query_labels.tolist() == query.tolist()
     assert table.database_labels.tolist() == database.tolist()
     assert "--codes other.npz: query_labels is one column (4, 1), read as the class of each item" in caplog.text
-    halves = np.full((N_QUERY, 1), 0.5)
-    with pytest.raises(HarnessError, match="query_labels must be whole numbers"):
-        code_table(file(query_labels=halves), WHERE)
+    for value in (0.5, 1e300, np.uint64(2**63)):
+        with pytest.raises(HarnessError, match="query_labels must be whole numbers"):
+            code_table(file(query_labels=np.full((N_QUERY, 1), value)), WHERE)
     caplog.clear()
     one = {name: np.ones((n, 1), dtype=bool) for name, n in (("query_labels", 4), ("database_labels", 9))}
     assert code_table(file(**one), WHERE).query_labels.shape == (4, 1)
@@ -122,6 +122,40 @@ def test_ids_in_both_parts_are_refused_unless_a_record_has_them():
     with pytest.raises(HarnessError, match="4 ids are both query and database, the first is 0"):
         code_table(both, WHERE)
     assert_same_codes(stored_table(both, WHERE), code_table(file(), WHERE))
+
+
+def by_instance(**changes):
+    """Arrays of a run whose relevance goes by instance: two captions for each image."""
+    captions = np.repeat(np.arange(N_QUERY), 2)
+    arrays = {
+        "n_bits": np.array(12), "query_image_codes": np.full((N_QUERY, 2), 3, np.uint8),
+        "query_text_codes": np.full((2 * N_QUERY, 2), 5, np.uint8), "query_labels": np.arange(N_QUERY),
+        "query_ids": np.arange(N_QUERY), "relevant_pairs": np.stack([captions, np.arange(2 * N_QUERY)]),
+    }  # fmt: skip
+    return arrays | changes
+
+
+def test_a_run_by_instance_has_more_captions_than_images():
+    table = stored_table(by_instance(), WHERE)
+    assert [len(table.query[modality]) for modality in ("image", "text")] == [4, 8]
+    assert table.partners["t2i"][0].tolist() == [*range(8)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"n_bits": np.array(2), "query_image_codes": np.ones((4, 1), np.uint8),
+          "query_text_codes": np.ones((8, 5), np.uint8)}, "query_text_codes has 5 bits, the others 2"),
+        ({"n_bits": np.array(1)}, "query_image_codes"),
+        ({"query_labels": np.arange(3)}, r"query_labels must be \(4,\) integers"),
+        ({"query_ids": np.arange(5)}, r"query_ids must be \(4,\) integers"),
+        ({"query_ids": np.zeros(4, dtype=int)}, "query_ids names some items twice"),
+        ({"relevant_pairs": np.array([[4], [0]])}, "relevant_pairs names image 4, and there are 4"),
+    ],
+)  # fmt: skip
+def test_damaged_arrays_of_a_run_by_instance_are_refused(changes, said):
+    with pytest.raises(HarnessError, match=said):
+        stored_table(by_instance(**changes), WHERE)
 
 
 @pytest.mark.parametrize("drop", [("query_text",), ("query_image", "database_text"), ("database_image",)])

@@ -8,13 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
-from harness.cells.cell import CellRequest
-from harness.cells.command import BY_NAME, OPTIONS, CellOption, command_of
-from harness.cells.grid import span
-from harness.cells.methods import MethodRequest
-from harness.cells.plans.schema import PlanFile, is_axis, keys_at
+from harness.cells.command import command_of
+from harness.cells.options import CellOption
+from harness.cells.plans.schema import Block, PlanContent, read_content
+from harness.cells.request import BY_NAME, CellRequest, MethodRequest, span
 from harness.errors import HarnessError, unknown_name
 from harness.files.toml import Key, line_of, read_toml
 from harness.plugin.loading import Registry
@@ -22,20 +19,6 @@ from harness.plugin.metric_ids import declared_metric
 
 SHIPPED = Path(__file__).parent
 """Folder of the plans that come with the harness."""
-
-KINDS = {name: name for name in ("method", "dataset", "hasher", "detector", "objective", "protocol")}
-"""Options whose values are names of registered things."""
-
-EXPECTED = {
-    "string_type": "a text",
-    "int_type": "a whole number",
-    "greater_than_equal": "at least {ge}",
-    "less_than_equal": "at most {le}",
-    "list_type": "a list",
-    "dict_type": "a table",
-    "model_type": "a table",
-}
-"""Kind of a schema's error to what should have been there."""
 
 CARD = "A data set needs a card: a file datasets/NAME.toml, or a plugin's (docs/add-a-dataset.md)."
 
@@ -54,7 +37,7 @@ class Plan:
     name: str
     source: str
     text: str
-    content: PlanFile
+    content: PlanContent
 
     @property
     def title(self) -> str:
@@ -69,7 +52,7 @@ class Plan:
     @property
     def plugins(self) -> tuple[Path, ...]:
         """Plugin files that the plan needs."""
-        return tuple(self.content.fixed.plugin)
+        return self.content.fixed.plugins
 
     def error(self, message: str, *keys: Key) -> HarnessError:
         """An error with the line of a key."""
@@ -95,18 +78,19 @@ class Plan:
             HarnessError: A name is unknown; the message says on which line.
         """
         for place, block in self.blocks():
-            for name, values in block.values().items():
-                for value in values if name in KINDS else ():
-                    self._check_name(registry, KINDS[name], value, (*place, name))
+            for name, values in block.values.items():
+                kind = BY_NAME[name].names
+                for value in values if kind else ():
+                    self._check_name(registry, kind, value, (*place, name))
         for metric_id in self.metrics:
             try:
                 declared_metric(registry, metric_id)
             except HarnessError as error:
                 raise self.error(str(error), "metrics") from error
 
-    def blocks(self) -> list[tuple[tuple[Key, ...], Any]]:
+    def blocks(self) -> list[tuple[tuple[Key, ...], Block]]:
         """The tables that give values to options, with their places; a later one has the last word."""
-        blocks: list[tuple[tuple[Key, ...], Any]] = [(("axes",), self.content.axes), (("fixed",), self.content.fixed)]
+        blocks: list[tuple[tuple[Key, ...], Block]] = [(("axes",), self.content.axes), (("fixed",), self.content.fixed)]
         for section in ("datasets", "methods"):
             blocks += [((section, name), block) for name, block in getattr(self.content, section).items()]
         return blocks
@@ -146,10 +130,10 @@ class Plan:
         base = replace(base, plugins=tuple(dict.fromkeys([*base.plugins, *self.plugins])))
         given = {name: values for name, values in (given or {}).items() if values}
         points: dict[str, CellRequest] = {}
-        for method in given.get("method") or self.content.axes.method:
+        for method in given.get("method") or self.content.axes.values["method"]:
             for request in self._of_method(method, base, given, settings or {}):
                 points.setdefault(command_of(request), request)
-        elsewhere = bool(settings) or any(is_axis(option) for option in OPTIONS if option.name in given)
+        elsewhere = bool(settings) or any(BY_NAME[name].varies is not None for name in given)
         kept = self._without_excluded(list(points.values()), elsewhere)
         order: dict[str, int] = {}
         places = [order.setdefault(command_of(request.data_key), len(order)) for request in kept]
@@ -165,20 +149,20 @@ class Plan:
         """The points of one method."""
         content = self.content
         own = content.methods.get(method)
-        common = {**content.axes.values(), **content.fixed.values()}
+        common = {**content.axes.values, **content.fixed.values}
         if content.repeats is not None:
             common["seed"] = list(range(content.repeats))
-        of_method = {} if own is None else own.values()
+        of_method = {} if own is None else dict(own.values)
         if own is not None and own.repeats is not None:
             of_method["seed"] = list(range(own.repeats))
         replaced = {**of_method, **given}
         datasets: Sequence[str | None] = {**common, **replaced}.get("dataset") or [None]
         if given.get("features"):
             datasets = [None]
-        found = []
+        points: list[CellRequest] = []
         for dataset in datasets:
             block = content.datasets.get(dataset) if dataset is not None else None
-            values = {**common, **({} if block is None else block.values()), **replaced, "method": [method]}
+            values = {**common, **({} if block is None else block.values), **replaced, "method": [method]}
             if dataset is None:
                 values.pop("dataset", None)
             else:
@@ -192,8 +176,8 @@ class Plan:
                 **({} if own is None else own.settings),
                 **settings,
             }
-            found += span(base, values, {key: texts for key, texts in chosen.items() if texts})
-        return found
+            points += span(base, values, {key: texts for key, texts in chosen.items() if texts})
+        return points
 
     def _without_excluded(self, requests: list[CellRequest], elsewhere: bool) -> list[CellRequest]:
         """What the exclusions leave.
@@ -203,7 +187,7 @@ class Plan:
         """
         kept = requests
         for at, exclusion in enumerate(self.content.exclude):
-            values = [(BY_NAME[name], wanted) for name, wanted in exclusion.values().items()]
+            values = [(BY_NAME[name], wanted) for name, wanted in exclusion.values.items()]
             if not any(_matches(request, values, exclusion.settings) for request in requests) and not elsewhere:
                 raise self.error(
                     f"[[exclude]] {at + 1} matches no point of the grid: correct it, or take it out", "exclude", at
@@ -243,13 +227,13 @@ def read_plan(plan: str | Path) -> Plan:
     """
     path, source = _file_of(str(plan))
     text, content = read_toml(path, "plan")
-    try:
-        checked = PlanFile.model_validate(content, context={"folder": path.absolute().parent})
-    except ValidationError as error:
-        raise _first_error(source, text, error) from error
-    found = Plan(path.stem, source, text, checked)
-    _check(found)
-    return found
+    checked, mistakes = read_content(content, path.absolute().parent)
+    if mistakes:
+        keys, message = min(mistakes, key=lambda mistake: _line(text, mistake[0]) or 0)
+        raise _error(source, text, message, keys)
+    plan_read = Plan(path.stem, source, text, checked)
+    _check(plan_read)
+    return plan_read
 
 
 def _file_of(plan: str) -> tuple[Path, str]:
@@ -266,54 +250,20 @@ def _file_of(plan: str) -> tuple[Path, str]:
 
 
 def _error(source: str, text: str, message: str, keys: Sequence[Key]) -> HarnessError:
-    line = next((line for end in range(len(keys), 0, -1) if (line := line_of(text, keys[:end]))), None)
+    line = _line(text, keys)
     ending = "" if message.endswith((".", "?", ".)")) else "."
     return HarnessError(f"{source}{'' if line is None else f', line {line}'}: {message}{ending}")
 
 
-def _first_error(source: str, text: str, error: ValidationError) -> HarnessError:
-    """The error that stands first in the file."""
-    found = []
-    for details in error.errors():
-        keys = [key for key in details["loc"] if isinstance(key, str | int)]
-        end = next((end for end in range(len(keys), 0, -1) if line_of(text, keys[:end])), 0)
-        found.append((line_of(text, keys[:end]) or 0, keys, details))
-    _, keys, details = min(found, key=lambda entry: entry[0])
-    return _error(source, text, _sentence(keys, details), keys)
-
-
-def _sentence(keys: list[Key], details: Any) -> str:
-    """What is wrong, without the place."""
-    table = keys[:-1]
-    name = str(keys[-1])
-    place = _place(table)
-    kind = details["type"]
-    if kind == "extra_forbidden":
-        known = keys_at(table)
-        if name in BY_NAME and table and table[0] in ("axes", "exclude"):
-            return f"{name!r} is no axis: write it in [fixed], or in [methods.NAME]"
-        if name in BY_NAME and not table:
-            return f"{name!r} stands in no table: write it in [axes] or [fixed]"
-        hint = str(unknown_name("key", name, known)).removeprefix(f"unknown key {name!r}: ")
-        return f"unknown key {name!r}{f' in {place}' if place else ''}: {hint}"
-    if kind == "missing":
-        return f"the table [{name}] is missing: it names the methods, noise rates, ... of the grid"
-    where = ".".join(str(key) for key in keys if isinstance(key, str))
-    if kind in EXPECTED:
-        return f"{where}: expected {EXPECTED[kind].format_map(details.get('ctx', {}))}, not {details['input']!r}"
-    return f"{where}: {str(details['msg']).removeprefix('Value error, ')}"
-
-
-def _place(table: list[Key]) -> str:
-    if table and table[0] == "exclude":
-        return f"[[exclude]] {int(table[1]) + 1}" if len(table) > 1 else "[[exclude]]"
-    return f"[{'.'.join(map(str, table))}]" if table else ""
+def _line(text: str, keys: Sequence[Key]) -> int | None:
+    """The line of a key, or of the innermost table around it that stands in the file."""
+    return next((line for end in range(len(keys), 0, -1) if (line := line_of(text, keys[:end]))), None)
 
 
 def _check(plan: Plan) -> None:
     """What a schema cannot say: parts of a plan that contradict each other."""
     content = plan.content
-    axes, fixed = content.axes.values(), content.fixed.values()
+    axes, fixed = content.axes.values, content.fixed.values
     if "method" not in axes:
         raise plan.error("[axes] names no method", "axes")
     if content.repeats is not None and ("seed" in axes or "seed" in fixed):
@@ -322,7 +272,7 @@ def _check(plan: Plan) -> None:
     for name in fixed:
         if name in axes:
             raise plan.error(f"{name!r} is both in [axes] and in [fixed]", "fixed", name)
-    sets: list[tuple[tuple[Key, ...], Any]] = [(("axes",), content.axes), (("fixed",), content.fixed)]
+    sets: list[tuple[tuple[Key, ...], Block]] = [(("axes",), content.axes), (("fixed",), content.fixed)]
     for place, block in [*sets, *((("exclude", at), block) for at, block in enumerate(content.exclude))]:
         for key, texts in block.settings.items():
             if not texts:
@@ -338,7 +288,7 @@ def _check(plan: Plan) -> None:
         raise plan.error("dataset and features exclude each other: features bring their own data", "axes", "features")
     datasets = [*everywhere.get("dataset", [])]
     for name, block in content.methods.items():
-        values = block.values()
+        values = block.values
         if name not in axes["method"]:
             hint = unknown_name("method", name, axes["method"])
             raise plan.error(f"[methods.{name}] is not among the methods of [axes]: {hint}", "methods", name)
@@ -363,5 +313,5 @@ def _check(plan: Plan) -> None:
             hint = unknown_name("dataset", name, datasets)
             raise plan.error(f"[datasets.{name}] is not among the datasets of [axes]: {hint}", "datasets", name)
     for at, exclusion in enumerate(content.exclude):
-        if not exclusion.values() and not exclusion.settings:
+        if not exclusion.values and not exclusion.settings:
             raise plan.error(f"[[exclude]] {at + 1} is empty, which would leave out everything", "exclude", at)

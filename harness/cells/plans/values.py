@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from harness.cells.applicability import PRESET, UnknownInGridError, only_what_applies
-from harness.cells.cell import CellRequest
 from harness.cells.checks import check_numbers
-from harness.cells.command import OF_METHOD
-from harness.cells.methods import DEFAULT_PRESET, MethodRequest, resolve_method
+from harness.cells.methods import resolve_method
 from harness.cells.plans.file import Plan
+from harness.cells.plans.schema import Block
+from harness.cells.request import DEFAULT_PRESET, CellRequest, MethodRequest, with_values
 from harness.errors import CombinationError, HarnessError
 from harness.files.toml import Key, line_of
 from harness.plugin.loading import Registry
@@ -33,13 +32,9 @@ def checked_requests(plan: Plan, registry: Registry, requests: Sequence[CellRequ
         HarnessError: A value cannot be; the message says on which line.
     """
     for place, block in plan.blocks():
-        for name, values in block.values().items():
+        for name, values in block.values.items():
             for value in values if name != "method" else ():
-                one = CellRequest(MethodRequest(""))
-                if name in OF_METHOD:
-                    one = replace(one, method=replace(one.method, **{name: value}))
-                else:
-                    one = replace(one, **{name: value})
+                one = with_values(CellRequest(MethodRequest("")), {name: value})
                 if name in ("features", "noise_plan") and not value.exists():
                     raise plan.error(f"{name} {value}: there is no such file", *place, name)
                 try:
@@ -47,18 +42,18 @@ def checked_requests(plan: Plan, registry: Registry, requests: Sequence[CellRequ
                     check_precision(one.precision)
                 except HarnessError as error:
                     raise plan.error(str(error), *place, name) from error
-    own = {name: {*block.values(), *block.settings} for name, block in plan.content.methods.items()}
+    own = {name: {*block.values, *block.settings} for name, block in plan.content.methods.items()}
     try:
         fitted = only_what_applies(registry, requests, own)
     except UnknownInGridError as error:
         where = _place_of_preset(plan, error.name) if error.kind == PRESET else _place_of_key(plan, error.name)
         raise plan.error(f"{error} What one method alone is given stands in [methods.NAME].", *where) from error
     for method in {repr(request.method): request.method for request in fitted}.values():
-        error = _refused(registry, method)
-        if error is not None:
+        refusal = _refused(registry, method)
+        if refusal is not None:
             where = _place_of_mistake(plan, registry, method)
             owner = f"[methods.{method.name}]: " if where[0] == "methods" else ""
-            raise plan.error(f"{owner}{error}", *where) from error
+            raise plan.error(f"{owner}{refusal}", *where) from refusal
     return fitted
 
 
@@ -76,7 +71,7 @@ def _place_of_mistake(plan: Plan, registry: Registry, method: MethodRequest) -> 
 def _place_of_preset(plan: Plan, preset: str, method: str | None = None) -> tuple[Key, ...]:
     """Where a preset stands, for a method or for any."""
     for place, block in _blocks_for(plan, method):
-        if preset in block.values().get("preset", ()):
+        if preset in block.values.get("preset", ()):
             return (*place, "preset")
     return ("axes", "method")
 
@@ -91,7 +86,7 @@ def _place_of_key(plan: Plan, key: str, text: str | None = None, method: str | N
     return ("axes", "method")
 
 
-def _blocks_for(plan: Plan, method: str | None) -> list[tuple[tuple[Key, ...], Any]]:
+def _blocks_for(plan: Plan, method: str | None) -> list[tuple[tuple[Key, ...], Block]]:
     """The tables that have a say, the last word first; those of other methods are left out where one is named."""
     return [
         (place, block)

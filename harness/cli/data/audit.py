@@ -33,8 +33,7 @@ def command(
     as_json: bool,
 ) -> None:
     """Report copies of images across parts and data sets, repeated captions, class balance and captions per image."""
-    from harness.cells.cell import CellRequest
-    from harness.cells.methods import MethodRequest
+    from harness.cells.request import CellRequest, MethodRequest
     from harness.cells.workbench import Workbench
     from harness.cli.bars import bars_shown
     from harness.data.features.sources import card_of

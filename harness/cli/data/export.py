@@ -8,10 +8,10 @@ from typing import Any
 
 import click
 
-from harness.cells.command import OPTIONS, CellOption
+from harness.cells.options import CellOption
+from harness.cells.request import OPTIONS
 from harness.cli import axes
-from harness.cli.option_groups import GroupedCommand
-from harness.cli.options import RESULTS, cell_options, requests_of
+from harness.cli.options import RESULTS, GroupedCommand, cell_options, requests_of
 
 NOT_OF_DATA = ("hasher", "detector", "objective", "preset", "epochs", "precision")
 """Options of a cell that ``--cell`` does not know. Method, code length and seed determine no data either, but may stand

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cells.command import OPTIONS
+from harness.cells.request import OPTIONS
 from harness.cli.options import CELL_OPTIONS, requests_of
 
 if TYPE_CHECKING:
-    from harness.cells.cell import CellRequest
+    from harness.cells.request import CellRequest
 
 NOT_OF_FEATURES = (
     "method", "noise", "bits", "seed", "hasher", "detector", "objective", "protocol", "trusted", "features",
@@ -42,7 +42,7 @@ def feature_requests(options: Mapping[str, Any]) -> list[CellRequest]:
     Raises:
         HarnessError: A value cannot be read.
     """
-    complete = {option.name: () if option.axis or option.name == "features" else None for option in OPTIONS}
+    complete = {option.name: () if option.varies is not None else None for option in OPTIONS}
     return requests_of({**complete, **options, "method": ("none",)})
 
 

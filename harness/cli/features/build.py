@@ -8,8 +8,7 @@ import click
 
 from harness.cli.data.options import REHASH, feature_options, feature_requests, read_files_again
 from harness.cli.json_output import print_json
-from harness.cli.option_groups import GroupedCommand
-from harness.cli.options import JSON
+from harness.cli.options import JSON, GroupedCommand
 
 
 @click.command(cls=GroupedCommand)

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from harness.cli.data.options import REHASH, feature_options, feature_requests, read_files_again
-from harness.cli.option_groups import GroupedCommand
+from harness.cli.options import GroupedCommand
 
 
 @click.command(cls=GroupedCommand)

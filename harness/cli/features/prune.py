@@ -11,7 +11,7 @@ import click
 from harness.cli.features import matches, row_of, size_shown
 from harness.cli.json_output import print_json
 from harness.cli.options import JSON, PLUGIN
-from harness.wording import counted
+from harness.text import counted
 
 if TYPE_CHECKING:
     from harness.data.features.cache_entries import Entry

@@ -8,7 +8,7 @@ import click
 
 from harness.cli.options import RESULTS
 from harness.cli.results import WHERE, filtered, records
-from harness.wording import counted
+from harness.text import counted
 
 
 @click.command()

@@ -10,7 +10,7 @@ import click
 
 from harness.cli.json_output import print_json
 from harness.cli.options import JSON, RESULTS
-from harness.wording import counted
+from harness.text import counted
 
 SAID = {
     "added": "{runs} added",

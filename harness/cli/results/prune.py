@@ -9,7 +9,7 @@ import click
 
 from harness.cli.json_output import print_json
 from harness.cli.options import JSON, RESULTS
-from harness.wording import counted
+from harness.text import counted
 
 if TYPE_CHECKING:
     from harness.records.prune import Doomed
@@ -66,7 +66,7 @@ def _doomed(results: Path, limited: bool, old_code: bool) -> list[Doomed]:
     """The runs that the options mean, each once."""
     from harness.records.index import open_index
     from harness.records.prune import doom
-    from harness.records.run_paths import run_folder
+    from harness.records.run_files import run_folder
 
     wanted: dict[str, str] = {}
     with open_index(results) as index:

@@ -12,7 +12,7 @@ import click
 from harness.cli.json_output import print_json
 from harness.cli.options import JSON, RESULTS
 from harness.cli.outlets import heading
-from harness.wording import counted
+from harness.text import counted
 
 if TYPE_CHECKING:
     from harness.execution.verification import MetricDifference, Verification

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.json_output import print_json
-from harness.wording import counted
+from harness.text import counted
 
 if TYPE_CHECKING:
     from harness.cells.workbench import Job

@@ -12,13 +12,13 @@ import click
 
 from harness.cli.outlets import console, shown
 from harness.runtime.context import Progress
-from harness.wording import counted
+from harness.text import counted
 
 if TYPE_CHECKING:
     from harness.cells.workbench import Job
     from harness.execution.sweep import Refusal
     from harness.execution.sweep_state import SweepState
-    from harness.records.ends import End
+    from harness.records.index import End
     from harness.records.schema import RunRecord
 
 PLAIN_SECONDS = 10.0

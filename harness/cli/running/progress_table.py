@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from harness.cells.workbench import Job
     from harness.execution.sweep import Refusal
     from harness.execution.sweep_state import SweepState
-    from harness.records.ends import End
+    from harness.records.index import End
     from harness.records.schema import RunRecord
 
 PER_SECOND = 4

@@ -14,16 +14,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.cli.json_output import print_json
-from harness.cli.option_groups import OUTPUT, RUNNING
-from harness.cli.options import JSON, RESULTS, results_option
+from harness.cli.options import JSON, OUTPUT, RESULTS, RUNNING, results_option
 from harness.quantities import check_whole
-from harness.wording import counted
+from harness.text import counted
 
 if TYPE_CHECKING:
-    from harness.cells.cell import CellRequest
+    from harness.cells.request import CellRequest
     from harness.cells.workbench import Job
     from harness.execution import Session
-    from harness.execution.standing import Standing
+    from harness.execution.cells_to_run import Standing
     from harness.execution.sweep import Result, Sweep
     from harness.plugin.loading import Registry
     from harness.records.store import RunStore
@@ -127,7 +126,7 @@ def standing_of(options: dict[str, Any]) -> Standing:
     Raises:
         HarnessError: It has no meaning.
     """
-    from harness.execution.standing import Standing
+    from harness.execution.cells_to_run import Standing
 
     return Standing(options["overwrite"], options["since"]).checked()
 
@@ -166,9 +165,10 @@ def run_requests(
     """
     from harness.cells.workbench import Workbench
     from harness.errors import UnsavedError
-    from harness.execution.sweep import Sweep, ends_of_jobs, prepare_all
+    from harness.execution.cells_to_run import ends_of_jobs
+    from harness.execution.sweep import Sweep, prepare_all
     from harness.execution.sweep_state import resume_command
-    from harness.execution.trackers.choice import choose_trackers
+    from harness.execution.trackers.group import choose_trackers
     from harness.records.store import RunStore
     from harness.runtime.context import check_device_name, choose_device
     from harness.runtime.settings import RunSettings

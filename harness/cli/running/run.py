@@ -6,8 +6,7 @@ from typing import Any
 
 import click
 
-from harness.cli.option_groups import METHOD, GroupedCommand
-from harness.cli.options import cell_options, requests_of
+from harness.cli.options import METHOD, GroupedCommand, cell_options, requests_of
 from harness.cli.running.requests import metric_ids_of, run_requests, running_options
 
 

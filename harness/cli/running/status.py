@@ -13,11 +13,11 @@ import click
 from harness.cli.json_output import print_json
 from harness.cli.options import JSON, RESULTS, results_option
 from harness.cli.outlets import console, shown
-from harness.wording import counted
+from harness.text import counted
 
 if TYPE_CHECKING:
     from harness.execution.sweep_state import Invocation, SweepState
-    from harness.records.ends import End
+    from harness.records.index import End
 
 SHOWN_FAILURES = 10
 WATCH_SECONDS = 2.0
@@ -60,7 +60,7 @@ def sweep_facts(state: SweepState, results: Path) -> dict[str, Any]:
         HarnessError: Its list of cells cannot be read.
     """
     from harness.execution.sweep_state import told_of_fatal
-    from harness.records.ends import ends_of
+    from harness.records.index import ends_of
 
     cells = state.cells()
     ends = ends_of(results, [(cell.method, cell.dataset, cell.hash) for cell in cells])

@@ -7,8 +7,7 @@ from typing import Any
 
 import click
 
-from harness.cli.option_groups import DATA, RUNNING, GroupedCommand
-from harness.cli.options import PLUGIN, default_data_root
+from harness.cli.options import DATA, PLUGIN, RUNNING, GroupedCommand, default_data_root
 from harness.cli.running.requests import metric_ids_of, run_requests, running_options
 
 
@@ -30,12 +29,11 @@ def command(ctx: click.Context, /, plan: str, shard: str | None, **options: Any)
     It can be killed at any moment: what is finished stays, and the same command goes on. Shipped plans: smoke,
     paper-ucm, paper-rsicd, cross; docs/sweeps.md says how to write your own.
     """
-    from harness.cells.cell import CellRequest
-    from harness.cells.methods import MethodRequest
     from harness.cells.plans.file import read_plan
     from harness.cells.plans.values import checked_requests
-    from harness.execution.shards import read_shard
-    from harness.execution.shards import shard as part_of
+    from harness.cells.request import CellRequest, MethodRequest
+    from harness.execution.cells_to_run import read_shard
+    from harness.execution.cells_to_run import shard as part_of
     from harness.plugin.loading import load_registry
 
     part = None if shard is None else read_shard(shard)

@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.data.features.export import HEADER, header_of
-from harness.data.matrices import check_numbers, check_rows, classes_of_column
+from harness.data.matrices import check_numbers, check_rows, classes_of_column, holds_integers
 from harness.data.splits import check_split
 from harness.data.table import FeatureTable, check_captions_cover
 from harness.errors import HarnessError
 from harness.files.npz import names_in_npz, read_npz
+from harness.text import listed
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +53,7 @@ def read_feature_file(path: Path) -> FeatureTable:
     arrays = read_npz(path, "--features", known.__contains__)
     unused = [name for name in names if name not in known and not name.startswith(("plan_", "cell_"))]
     if unused:
-        log.warning("%s: not used: %s (known are %s).", where, _join(unused), _join((*REQUIRED, *OPTIONAL)))
+        log.warning("%s: not used: %s (known are %s).", where, listed(unused), _join((*REQUIRED, *OPTIONAL)))
     header = header_of(arrays)
     table = table_from_arrays(arrays, path.stem, where)
     header = header or {}
@@ -171,9 +172,7 @@ def _views(
 def _integers(array: NDArray, name: str, shape: tuple[int, ...], meaning: str, where: str) -> NDArray[np.int64]:
     if array.shape != shape:
         raise HarnessError(f"{where}: {name} must have shape {shape}, {meaning}, not {array.shape}.")
-    if array.dtype.kind not in "iub" and not (
-        array.dtype.kind == "f" and np.isfinite(array).all() and (array == np.round(array)).all()
-    ):
+    if not holds_integers(array):
         raise HarnessError(f"{where}: {name} must hold integers, not {array.dtype}.")
     return array.astype(np.int64)
 

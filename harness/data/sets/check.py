@@ -18,7 +18,7 @@ from harness.data.sets.folder import LAYOUT, alternatives, find_folder, found_be
 from harness.errors import HarnessError, MissingFilesError
 from harness.files.paths import path_below
 from harness.files.unpack import is_archive
-from harness.wording import counted
+from harness.text import counted
 
 if TYPE_CHECKING:
     from harness.plugin.loading import Registry

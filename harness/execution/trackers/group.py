@@ -17,15 +17,18 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.cells.command import command_of
-from harness.execution.trackers.choice import TrackerChoice, choose_trackers
+from harness.errors import HarnessError
+from harness.plugin.parameters import Value, read_values
 
 if TYPE_CHECKING:
     from harness.cells.workbench import Job
+    from harness.plugin.declarations import Component
     from harness.plugin.loading import Registry
     from harness.records.schema import RunRecord
     from harness.runtime.context import Progress
@@ -37,6 +40,44 @@ PATIENCE_SECONDS = 20.0
 
 MOST_PENDING_BYTES = 64 * 2**20
 """News that wait for a slow tracker; beyond that it is given up."""
+
+
+@dataclass(frozen=True)
+class TrackerChoice:
+    """A tracker and the values of all its parameters."""
+
+    name: str
+    values: dict[str, Value]
+
+
+def choose_trackers(registry: Registry, texts: Sequence[str]) -> list[TrackerChoice]:
+    """Read what a user wrote, before anything runs.
+
+    Args:
+        registry: What is registered.
+        texts: Each ``NAME``, or ``NAME:PARAMETER=VALUE,PARAMETER=VALUE``.
+
+    Returns:
+        The trackers with their parameters.
+
+    Raises:
+        HarnessError: An unknown tracker or parameter, a value that cannot be read, or a tracker that is named twice.
+    """
+    chosen: dict[str, TrackerChoice] = {}
+    for text in texts:
+        name, _, settings = text.partition(":")
+        declaration: Component = registry.get("tracker", name)
+        said = {}
+        for setting in filter(None, settings.split(",")):
+            key, equals, value = setting.partition("=")
+            if not equals:
+                raise HarnessError(f"--tracker {text}: expected {name}:PARAMETER=VALUE, and {setting!r} has no '='.")
+            said[key.strip()] = value
+        if name in chosen:
+            raise HarnessError(f"--tracker {text}: {name} is named twice; name it once.")
+        values = read_values(declaration.parameters, said, f"tracker {name}", f"--tracker {name}:")
+        chosen[name] = TrackerChoice(name, values)
+    return list(chosen.values())
 
 
 class Trackers:
@@ -95,23 +136,6 @@ class Trackers:
         line = json.dumps(message).encode() + b"\n"
         for process in self._processes:
             process.tell(line)
-
-
-def open_trackers(
-    registry: Registry, texts: Sequence[str], plugins: Sequence[Path] = (), note: Callable[[str], None] = log.warning
-) -> Trackers:
-    """The trackers that a user named.
-
-    Args:
-        registry: What is registered.
-        texts: As in :func:`harness.execution.trackers.choice.choose_trackers`.
-        plugins: Files named with ``--plugin``.
-        note: Called with each sentence that the user should read.
-
-    Raises:
-        HarnessError: An unknown name, or a value that cannot be read. A tracker that cannot work is a note.
-    """
-    return Trackers(choose_trackers(registry, texts), plugins, note)
 
 
 class _Process:

@@ -12,6 +12,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ def main() -> None:
                 message = json.loads(line)
             except ValueError:  # cut off: the runs' process was killed while it wrote
                 break
-            guarded(lambda message=message: _deliver(tracker, message))
+            guarded(partial(_deliver, tracker, message))
         answer()
     if hasattr(signal, "alarm"):
         signal.alarm(LAST_SECONDS)  # ends the process if nothing else does

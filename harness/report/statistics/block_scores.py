@@ -11,7 +11,7 @@ import pandas as pd
 from harness.errors import HarnessError, unknown_name
 from harness.report.frame import plain
 from harness.report.statistics.selection import PLACE, Selection, told
-from harness.wording import counted
+from harness.text import counted
 
 CONDITION = (*PLACE, "direction")
 """What sets two scores of one row apart."""
@@ -75,11 +75,11 @@ def block_scores(
     long = _long(frame, selection.columns[metric])
     if long.empty:
         raise HarnessError(f"no finished run has {metric}.")
-    found = []
+    scores = []
     for value, part in long.groupby(list(by), dropna=False, sort=True) if by else [((), long)]:
         shown = ", ".join(_told(name, plain(one)) for name, one in zip(by, value, strict=True))
-        found.append(_of_part(part, shown, list(blocks), list(by)))
-    return found, [*left_out, *selection.grants(list(dict.fromkeys(long["row"])))]
+        scores.append(_of_part(part, shown, list(blocks), list(by)))
+    return scores, [*left_out, *selection.grants(list(dict.fromkeys(long["row"])))]
 
 
 def _long(frame: pd.DataFrame, columns: dict[str, str]) -> pd.DataFrame:

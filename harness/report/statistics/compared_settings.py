@@ -10,7 +10,7 @@ from typing import Any
 from harness.errors import HarnessError
 from harness.report.statistics.bootstrap import RESAMPLES
 from harness.report.statistics.comparison import TESTS, Comparison, compare_rows
-from harness.report.statistics.holm import holm
+from harness.report.statistics.paired_tests import holm
 from harness.report.statistics.selection import (
     PLACE,
     Selection,
@@ -18,7 +18,7 @@ from harness.report.statistics.selection import (
     described,
     differences,
 )
-from harness.wording import counted
+from harness.text import counted
 
 FIRST = ("dataset", "noise", "direction", "bits")
 """Columns that every line shows; others only where they differ between lines."""
@@ -83,9 +83,11 @@ def compared_settings(
     for place in both:
         for metric, columns in selection.columns.items():
             for direction, column in columns.items():
-                found = compare_rows(ours[place], theirs[place], column, runs, TESTS, resamples=resamples, seed=seed)
-                if found.n_pairs or found.unpaired:
-                    lines.append(Line({**described(place), "direction": direction, "metric": metric}, found))
+                comparison = compare_rows(
+                    ours[place], theirs[place], column, runs, TESTS, resamples=resamples, seed=seed
+                )
+                if comparison.n_pairs or comparison.unpaired:
+                    lines.append(Line({**described(place), "direction": direction, "metric": metric}, comparison))
     if not lines:
         raise HarnessError(f"no run of {a} or {b} has {', '.join(selection.columns)}.")
     lines.sort(key=lambda line: [_sortable(line.setting[name]) for name in by])

@@ -15,7 +15,7 @@ from harness.report.frame import SETTING
 from harness.report.statistics.bootstrap import RESAMPLES, interval
 from harness.report.statistics.paired_tests import sign_flip, smallest_p
 from harness.report.statistics.samples import (
-    Run,
+    FinishedRun,
     Seeds,
     Term,
     by_data_seed,
@@ -24,7 +24,7 @@ from harness.report.statistics.samples import (
     runs_by_seed,
     samples,
 )
-from harness.wording import counted
+from harness.text import counted
 
 TESTS = ("queries", "seeds")
 
@@ -116,14 +116,14 @@ def compare_rows(
         )
         return Comparison(None, None, None, None, None, None, None, 0, 0, 0, 0, 1.0, unpaired, (*notes, f"{why}."))
     groups = by_data_seed(pairs)
-    found = samples({seeds: [Term(1.0, one), Term(-1.0, other)] for seeds, (one, other) in pairs.items()}, column)
-    low, high = interval(found.data, shared=found.shared, resamples=resamples, seed=seed) or (None, None)
+    drawn_from = samples({seeds: [Term(1.0, one), Term(-1.0, other)] for seeds, (one, other) in pairs.items()}, column)
+    low, high = interval(drawn_from.data, shared=drawn_from.shared, resamples=resamples, seed=seed) or (None, None)
     differences = {seeds: one.value - other.value for seeds, (one, other) in pairs.items()}
     of_data_seeds = [np.mean([differences[seeds] for seeds in members]) for members in groups.values()]
     units = np.array(of_data_seeds if len(groups) > 1 else list(differences.values()))
     over_seeds = sign_flip(units, seed=seed)
-    parts = independent_parts(found) if found.per_query else np.zeros(0)
-    p_queries = sign_flip(parts, seed=seed).p if "queries" in tests and found.per_query else None
+    parts = independent_parts(drawn_from) if drawn_from.per_query else np.zeros(0)
+    p_queries = sign_flip(parts, seed=seed).p if "queries" in tests and drawn_from.per_query else None
     return Comparison(
         mean_a=_mean(groups, {seeds: one.value for seeds, (one, _) in pairs.items()}),
         mean_b=_mean(groups, {seeds: other.value for seeds, (_, other) in pairs.items()}),
@@ -138,7 +138,7 @@ def compare_rows(
         n_blocks=len(parts),
         smallest_p=smallest_p(len(units)),
         unpaired=unpaired,
-        notes=(*notes, *found.notes, *_seed_notes(groups, unpaired, len(units))),
+        notes=(*notes, *drawn_from.notes, *_seed_notes(groups, unpaired, len(units))),
     )
 
 
@@ -160,7 +160,9 @@ def _check_one_setting(a: pd.DataFrame, b: pd.DataFrame) -> None:
             )
 
 
-def _pairs(ours: dict[Seeds, Run], theirs: dict[Seeds, Run]) -> tuple[dict[Seeds, tuple[Run, Run]], list[str]]:
+def _pairs(
+    ours: dict[Seeds, FinishedRun], theirs: dict[Seeds, FinishedRun]
+) -> tuple[dict[Seeds, tuple[FinishedRun, FinishedRun]], list[str]]:
     """Runs of the same seeds, and of the same noise plan where both say it."""
     pairs, other_plan = {}, 0
     for seeds, run in ours.items():

@@ -10,10 +10,14 @@ What is flipped decides what is tested:
 - over **seeds**, "are the methods different": a unit is a training seed, or where there are several data seeds the mean
   over the training seeds of one data seed. The training seeds of a data seed share split, captions, trusted pairs and
   noise, so a lucky draw moves all of them; flipping them one by one would count that draw several times.
+
+Several p-values are corrected together by :func:`holm` (S. Holm, Scandinavian Journal of Statistics 6, 1979).
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,6 +76,33 @@ def sign_flip(differences: Floats, *, flips: int = FLIPS, seed: int = 0) -> Sign
 def smallest_p(n: int) -> float:
     """Smallest two-sided p-value of an exact sign-flip test of n units: two of 2^n patterns, 0.0625 at five."""
     return min(1.0, 2.0 ** (1 - n))
+
+
+def holm(p_values: Sequence[float | None]) -> list[float | None]:
+    """Step-down Bonferroni: the i-th smallest of m p-values times m - i + 1, never below the one before, at most 1.
+
+    A corrected value of at most alpha is significant with a family-wise error rate of alpha, whatever the dependence
+    between the tests.
+
+    Args:
+        p_values: p-values of one family; None or NaN where there is no test, which then does not count.
+
+    Returns:
+        The corrected values in the same order; None where there was none.
+
+    Raises:
+        ValueError: A value is outside [0, 1].
+    """
+    tested = [at for at, p in enumerate(p_values) if p is not None and not math.isnan(p)]
+    corrected: list[float | None] = [None] * len(p_values)
+    largest = 0.0
+    for place, at in enumerate(sorted(tested, key=lambda at: p_values[at])):  # type: ignore[arg-type,return-value]
+        p = float(p_values[at])  # type: ignore[arg-type]
+        if not 0 <= p <= 1:
+            raise ValueError(f"a p-value must be between 0 and 1, not {p}")
+        largest = max(largest, min(1.0, p * (len(tested) - place)))
+        corrected[at] = largest
+    return corrected
 
 
 def _all_totals(values: Floats) -> Floats:

@@ -16,8 +16,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from harness.errors import HarnessError, unknown_name
-from harness.report.statistics.holm import holm
-from harness.wording import counted
+from harness.report.statistics.paired_tests import holm
+from harness.text import counted
 
 Floats = NDArray[np.float64]
 
@@ -173,26 +173,26 @@ def _wilcoxon(rows: tuple[str, ...], values: Floats) -> dict[tuple[str, str], tu
     """Signed-rank tests of all pairs over blocks, with Holm's correction over the pairs."""
     from scipy.stats import wilcoxon
 
-    found = {}
+    p_of_pair = {}
     for one, other in combinations(range(len(rows)), 2):
         differences = values[:, one] - values[:, other]
         p = float(wilcoxon(differences).pvalue) if differences.any() else 1.0
-        found[rows[one], rows[other]] = p
-    corrected = holm(list(found.values()))
-    return {pair: (p, float(better)) for (pair, p), better in zip(found.items(), corrected, strict=True)}  # type: ignore[arg-type]
+        p_of_pair[rows[one], rows[other]] = p
+    corrected = holm(list(p_of_pair.values()))
+    return {pair: (p, float(better)) for (pair, p), better in zip(p_of_pair.items(), corrected, strict=True)}  # type: ignore[arg-type]
 
 
 def _groups(alike: NDArray[np.bool_]) -> list[tuple[int, int]]:
     """Longest runs of neighbours of which no two differ, as start and end; runs inside longer ones are left out."""
     n = len(alike)
-    found: list[tuple[int, int]] = []
+    groups: list[tuple[int, int]] = []
     for start in range(n):
         end = start + 1
         while end < n and alike[start : end + 1, end].all():
             end += 1
-        if end - start > 1 and (not found or end > found[-1][1]):
-            found.append((start, end))
-    return found
+        if end - start > 1 and (not groups or end > groups[-1][1]):
+            groups.append((start, end))
+    return groups
 
 
 def _caveats(n_rows: int, n_blocks: int, p: float | None, post_hoc: str, alpha: float, n_pairs: int) -> list[str]:

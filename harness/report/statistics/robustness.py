@@ -13,8 +13,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from harness.report.statistics.bootstrap import RESAMPLES, mean_of, percentiles, resampled_means
-from harness.report.statistics.samples import Run, Samples, Seeds, Term, records_of, runs_by_seed, samples
-from harness.wording import counted
+from harness.report.statistics.samples import FinishedRun, Samples, Seeds, Term, records_of, runs_by_seed, samples
+from harness.text import counted
 
 Floats = NDArray[np.float64]
 
@@ -113,7 +113,12 @@ class _Curve:
     """
 
     def __init__(
-        self, by_rate: dict[float, dict[Seeds, Run]], everywhere: list[Seeds], column: str, resamples: int, seed: int
+        self,
+        by_rate: dict[float, dict[Seeds, FinishedRun]],
+        everywhere: list[Seeds],
+        column: str,
+        resamples: int,
+        seed: int,
     ) -> None:
         self._runs = {seeds: [found[seeds] for found in by_rate.values()] for seeds in everywhere}
         self._column, self._resamples, self._seed = column, resamples, seed
@@ -121,12 +126,12 @@ class _Curve:
 
     def quantity(self, weights: Floats) -> tuple[float, Floats | None]:
         """The mean of sum over rates of weight x value, and its resamples; None where there is nothing to resample."""
-        found = self.samples(weights)
-        self.notes = found.notes
-        if len(found.data) == 1 and found.data[0].sums.size == 1:
-            return mean_of(found.data), None
-        drawn = resampled_means(found.data, shared=found.shared, resamples=self._resamples, seed=self._seed)
-        return mean_of(found.data), drawn
+        drawn_from = self.samples(weights)
+        self.notes = drawn_from.notes
+        if len(drawn_from.data) == 1 and drawn_from.data[0].sums.size == 1:
+            return mean_of(drawn_from.data), None
+        drawn = resampled_means(drawn_from.data, shared=drawn_from.shared, resamples=self._resamples, seed=self._seed)
+        return mean_of(drawn_from.data), drawn
 
     def samples(self, weights: Floats) -> Samples:
         """The sums over rates of weight x value, for resampling."""
@@ -142,12 +147,12 @@ def _drops(curve: _Curve, rates: Sequence[float]) -> dict[str, float | None]:
     first, drawn_first = curve.quantity(_one(rates, 0))
     drop, drawn = curve.quantity(_one(rates, 0) - _one(rates, -1))
     low, high = _ends(drawn)
-    found: dict[str, float | None] = {"drop": drop, "drop_low": low, "drop_high": high}
+    numbers: dict[str, float | None] = {"drop": drop, "drop_low": low, "drop_high": high}
     if first > 0:
-        found["relative"] = drop / first
+        numbers["relative"] = drop / first
         if drawn is not None and drawn_first is not None and (drawn_first > 0).all():
-            found["relative_low"], found["relative_high"] = _ends(drawn / drawn_first)
-    return found
+            numbers["relative_low"], numbers["relative_high"] = _ends(drawn / drawn_first)
+    return numbers
 
 
 def trapezoid_weights(rates: Sequence[float]) -> Floats:

@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from harness.errors import HarnessError
-from harness.records.run_paths import run_folder, run_place
+from harness.records.run_files import run_folder, run_place
 from harness.report.statistics.bootstrap import BlockSums
 from harness.report.statistics.per_query import QueryValues, common_blocks, read_queries
 
@@ -33,7 +33,7 @@ ALONE = "nothing says which queries have the same caption: each counts as an obs
 
 
 @dataclass(frozen=True)
-class Run:
+class FinishedRun:
     """A finished run, as statistics see it.
 
     Attributes:
@@ -54,7 +54,7 @@ class Term:
     """What a run's value counts: 1 for one side of a difference, -1 for the other."""
 
     weight: float
-    run: Run
+    run: FinishedRun
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def records_of(frame: pd.DataFrame, column: str) -> list[dict[str, Any]]:
     return [dict(zip(names, row, strict=True)) for row in zip(*(frame[name].tolist() for name in names), strict=True)]
 
 
-def runs_by_seed(records: Iterable[Mapping[str, Any]], column: str, runs: Path | None) -> dict[Seeds, Run]:
+def runs_by_seed(records: Iterable[Mapping[str, Any]], column: str, runs: Path | None) -> dict[Seeds, FinishedRun]:
     """The finished runs of one row, setting and noise rate that have a value.
 
     Args:
@@ -106,21 +106,21 @@ def runs_by_seed(records: Iterable[Mapping[str, Any]], column: str, runs: Path |
     Raises:
         HarnessError: Two runs of the same seeds.
     """
-    found: dict[Seeds, Run] = {}
+    by_seed: dict[Seeds, FinishedRun] = {}
     for row in records:
         value = row.get(column)
         if row.get("status", "ok") != "ok" or value is None or not math.isfinite(value):
             continue
         seeds = _seed(row["data_seed"]), _seed(row["seed"])
         plan = row.get("noise_plan")
-        run = Run(str(row["hash"]), float(value), _folder(row, runs), plan if isinstance(plan, str) else None)
-        if seeds in found:
+        run = FinishedRun(str(row["hash"]), float(value), _folder(row, runs), plan if isinstance(plan, str) else None)
+        if seeds in by_seed:
             raise HarnessError(
-                f"runs {found[seeds].hash} and {run.hash} of {row.get('row', 'one row')} have the same data seed "
+                f"runs {by_seed[seeds].hash} and {run.hash} of {row.get('row', 'one row')} have the same data seed "
                 f"{seeds[0]} and seed {seeds[1]}: leave one of them out with --where, or prune the superseded ones."
             )
-        found[seeds] = run
-    return dict(sorted(found.items(), key=lambda item: tuple((part is not None, part or 0) for part in item[0])))
+        by_seed[seeds] = run
+    return dict(sorted(by_seed.items(), key=lambda item: tuple((part is not None, part or 0) for part in item[0])))
 
 
 def _seed(value: Any) -> int | None:
@@ -137,10 +137,10 @@ def _folder(row: Mapping[str, Any], runs: Path | None) -> Path | None:
 
 def by_data_seed(seeds: Collection[Seeds]) -> dict[Any, list[Seeds]]:
     """Data seed to its pairs of seeds, in order."""
-    found: dict[Any, list[Seeds]] = {}
+    by_data_seed: dict[Any, list[Seeds]] = {}
     for pair in seeds:
-        found.setdefault(pair[0], []).append(pair)
-    return found
+        by_data_seed.setdefault(pair[0], []).append(pair)
+    return by_data_seed
 
 
 def samples(terms: Mapping[Seeds, Sequence[Term]], column: str) -> Samples:
@@ -232,28 +232,28 @@ def _in_order_of(first: QueryValues, other: QueryValues, first_hash: str, other_
     raise HarnessError(f"runs {first_hash} and {other_hash} answer different queries")
 
 
-def independent_parts(found: Samples) -> Floats:
+def independent_parts(samples: Samples) -> Floats:
     """What each independent unit of queries contributes to the mean over data seeds.
 
     A unit is a block; blocks of different data seeds that have a query image in common are one unit, because the same
     query is no new observation.
 
     Args:
-        found: Samples with values per query.
+        samples: Samples with values per query.
 
     Returns:
         (n_units,) contributions, which add up to the mean.
     """
-    parts = np.concatenate([data.sums.mean(axis=0) / (data.sizes.sum() * len(found.data)) for data in found.data])
-    if len(found.data) == 1:
+    parts = np.concatenate([data.sums.mean(axis=0) / (data.sizes.sum() * len(samples.data)) for data in samples.data])
+    if len(samples.data) == 1:
         return parts
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    starts = np.cumsum([0, *(len(data.sizes) for data in found.data)])
-    block = np.concatenate([start + blocks for start, blocks in zip(starts, found.blocks, strict=False)])
-    image = np.unique(np.concatenate(found.images), return_inverse=True)[1].reshape(-1)
+    starts = np.cumsum([0, *(len(data.sizes) for data in samples.data)])
+    block = np.concatenate([start + blocks for start, blocks in zip(starts, samples.blocks, strict=False)])
+    image = np.unique(np.concatenate(samples.images), return_inverse=True)[1].reshape(-1)
     nodes = len(parts) + int(image.max()) + 1
     links = coo_array((np.ones(len(block), dtype=np.int8), (block, len(parts) + image)), shape=(nodes, nodes))
     units = connected_components(links, directed=False)[1][: len(parts)]
-    return np.bincount(np.unique(units, return_inverse=True)[1].reshape(-1), weights=parts)
+    return np.bincount(np.unique(units, return_inverse=True)[1].reshape(-1), weights=parts).astype(np.float64)

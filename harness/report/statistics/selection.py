@@ -13,7 +13,7 @@ from harness.errors import HarnessError, unknown_name
 from harness.records.facts import FACTS, SETTING
 from harness.report.frame import DIRECTIONS, plain
 from harness.report.run_fates import EARLIER_CODE, REPEATED, with_fates
-from harness.wording import counted
+from harness.text import counted
 
 PLACE = (*SETTING, "noise")
 """Columns in which two runs must be equal to be comparable; only seeds and method may differ."""
@@ -118,13 +118,13 @@ def _columns(metric: str, known: Sequence[str], directions: Sequence[str]) -> di
     if "/" in metric and metric in known:
         group = metric.partition("/")[0]
         return {group if group in DIRECTIONS else "": metric}
-    found = {direction: f"{direction}/{metric}" for direction in directions if f"{direction}/{metric}" in known}
-    if not found:
+    columns = {direction: f"{direction}/{metric}" for direction in directions if f"{direction}/{metric}" in known}
+    if not columns:
         ids = {name.partition("/")[2] for name in known if name.partition("/")[0] in DIRECTIONS}
         raise unknown_name(
             "metric among the records", metric, {*ids, *(name for name in known if name.partition("/")[2] not in ids)}
         )
-    return found
+    return columns
 
 
 def row_named(frame: pd.DataFrame, name: str, results: Path) -> str:

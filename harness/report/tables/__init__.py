@@ -1,8 +1,8 @@
 """Comparison tables from records: from a frame of runs to tables that can be printed.
 
 A table goes through modules in this order: ``selection`` says which runs count, ``pivot`` puts them into cells and
-keeps apart what is not comparable, ``footnotes`` says what differs and why cells are empty, ``ranking`` marks the best,
-``significance`` tests it; ``text``, ``latex``, ``html`` and ``long_frame`` print.
+keeps apart what is not comparable, ``footnotes`` says what differs and why cells are empty, ``ranking`` marks the best
+and tests it; ``text``, ``latex``, ``html`` and ``long_frame`` print.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ from typing import Any
 import pandas as pd
 
 from harness.report.run_fates import superseded, with_fates
-from harness.report.tables.footnotes import FACTS, NUMBERS, annotate
+from harness.report.tables.footnotes import REALISED_RATES, TOLD_FACTS, annotate
 from harness.report.tables.measures import measure_of
-from harness.report.tables.pivot import Layout, Pivoted, pivot
+from harness.report.tables.pivot import Pivoted, TableLayout, pivot
 from harness.report.tables.ranking import rank
 from harness.report.tables.table import Table
 from harness.report.tables.text import as_text
 
-__all__ = ["Layout", "Table", "build", "comparison_tables", "render", "superseded"]
+__all__ = ["Table", "TableLayout", "build", "comparison_tables", "render", "superseded"]
 
-RECORD_COLUMNS = (*FACTS, *NUMBERS, "preset", "folder")
+RECORD_COLUMNS = (*TOLD_FACTS, *REALISED_RATES, "preset", "folder")
 """Columns beside the facts of every frame that tables make use of, where the frame has them."""
 
 
 def build(
     frame: pd.DataFrame,
-    layout: Layout,
+    layout: TableLayout,
     *,
     limited: bool = False,
     drop_empty: bool = False,
@@ -75,7 +75,7 @@ def comparison_tables(frame: pd.DataFrame, metric: str, *, limited: bool = False
         A table for each group of comparable records; none where no finished record has the metric.
     """
     measure = measure_of(metric, frame.columns)
-    return build(frame, Layout((measure,)), limited=limited).tables
+    return build(frame, TableLayout((measure,)), limited=limited).tables
 
 
 def render(table: Table, style: str = "simple") -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from harness.errors import HarnessError, unknown_name
 from harness.report.frame import DIRECTIONS
-from harness.wording import counted
+from harness.text import counted
 
 
 @dataclass(frozen=True)

@@ -17,12 +17,12 @@ from harness.report.tables.reasons import Columns, explain_missing
 from harness.report.tables.remarks import Place, Remarks
 from harness.report.tables.table import Key, Note, Table
 from harness.report.tables.titles import give_titles
-from harness.wording import CANNOT_WEIGH, counted
+from harness.text import CANNOT_WEIGH, counted
 
-FACTS = ("notes", "detector_reason", "error", "error_kind", "noise_plan", "device", "host")
+TOLD_FACTS = ("notes", "detector_reason", "error", "error_kind", "noise_plan", "device", "host")
 """Columns of the index that footnotes need beside the facts of every frame."""
 
-NUMBERS = ("noise/realised_index", "noise/realised_class")
+REALISED_RATES = ("noise/realised_index", "noise/realised_class")
 
 _REALISED_DIFFERS = 0.005
 
@@ -73,14 +73,14 @@ class _Facts:
 
 def _setting(table: Table, columns: Columns) -> dict[str, Any]:
     """Settings that are equal in all cells of a table."""
-    found: dict[str, Any] = {}
+    shared: dict[str, Any] = {}
     records = _records(table)
     for fact in SETTING:
         column = columns[fact]
         values = {column[i] for i in records}
         if len(values) == 1 and fact not in (*table.row_axes, *table.column_axes):
-            found[fact] = values.pop()
-    return found
+            shared[fact] = values.pop()
+    return shared
 
 
 def _records(table: Table) -> list[int]:
@@ -177,7 +177,7 @@ def _differing_settings(table: Table, columns: Columns, remarks: Remarks) -> Non
 
 
 def _realised_noise(table: Table, columns: Columns, remarks: Remarks) -> None:
-    by_index, by_class, rates = columns[NUMBERS[0]], columns[NUMBERS[1]], columns["noise"]
+    by_index, by_class, rates = columns[REALISED_RATES[0]], columns[REALISED_RATES[1]], columns["noise"]
     classes: dict[float, list[float]] = {}
     for place, cell in table.cells.items():
         pairs = [(rates[i], by_index[i]) for i in cell.records if rates[i] is not None and by_index[i] is not None]
@@ -228,8 +228,10 @@ def _bases(table: Table, columns: Columns, remarks: Remarks) -> None:
     """What numbers rest on besides seeds: the machine of times and memory, the noise rates of a curve."""
     for cell in table.cells.values():
         if cell.measure.of_machine and cell.n:
-            found = {f"{columns['device'][i] or 'unknown device'} of {columns['host'][i] or '?'}" for i in cell.records}
-            cell.basis = f"measured on {' and '.join(sorted(found))}"
+            machines = {
+                f"{columns['device'][i] or 'unknown device'} of {columns['host'][i] or '?'}" for i in cell.records
+            }
+            cell.basis = f"measured on {' and '.join(sorted(machines))}"
     bases = {cell.basis for cell in table.cells.values() if cell.n} - {""}
     if len(bases) == 1:
         remarks.about_table(next(iter(bases)))

@@ -5,9 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING
 
-from harness.report.tables.legend import legend
-from harness.report.tables.markup import Markup
-from harness.report.tables.table import Table
+from harness.report.tables.table import Markup, Table
 from harness.text import one_line
 
 if TYPE_CHECKING:
@@ -28,7 +26,7 @@ def as_html(table: Table) -> str:
     with pd.option_context("display.max_colwidth", None):
         body = _frame(table).to_html(escape=False, border=0, sparsify=True, justify="center")
     notes = [f"{_mark(note.mark)}{' ' if note.mark else ''}{escape(note.text)}" for note in table.notes]
-    notes += [*legend(table, "<b>bold</b> best and <u>underlined</u> runner-up")]
+    notes += table.legend("<b>bold</b> best and <u>underlined</u> runner-up")
     lines = [
         "<figure>",
         f"<figcaption>{escape(table.title)}</figcaption>",

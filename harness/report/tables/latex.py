@@ -9,9 +9,7 @@ import itertools
 import unicodedata
 from collections.abc import Sequence
 
-from harness.report.tables.legend import legend
-from harness.report.tables.markup import Markup
-from harness.report.tables.table import Key, Table
+from harness.report.tables.table import Key, Markup, Table
 from harness.report.tables.titles import columns_told
 from harness.text import one_line
 
@@ -72,7 +70,7 @@ def as_latex(table: Table) -> str:
     notes = [f"{_mark(note.mark)}{' ' if note.mark else ''}{escape(note.text)}" for note in table.notes]
     words = r"BOLD best and UNDERLINED runner-up"
     shown = [escape(line).replace("BOLD", r"\textbf{bold}").replace("UNDERLINED", r"\underline{underlined}")
-             for line in legend(table, words)]  # fmt: skip
+             for line in table.legend(words)]  # fmt: skip
     lines += [r"\par\smallskip", r"\begin{minipage}{\linewidth}\footnotesize", "\\par\n".join([*notes, *shown])]
     return "\n".join([*lines, r"\end{minipage}", r"\end{table}"])
 

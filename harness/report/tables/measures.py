@@ -124,8 +124,8 @@ def _label(group: str, rest: str) -> str:
 
 def values_of(measure: Measure, columns: dict[str, list[Any]], number: int) -> dict[str | None, list[float | None]]:
     """Direction to the values of all runs; None where a run has none, or no finite one."""
-    found: dict[str | None, list[float | None]] = {}
+    by_direction: dict[str | None, list[float | None]] = {}
     for direction, column in measure.columns.items():
         raw = columns.get(column, [None] * number)
-        found[direction] = [None if value is None or not math.isfinite(value) else float(value) for value in raw]
-    return found
+        by_direction[direction] = [None if value is None or not math.isfinite(value) else float(value) for value in raw]
+    return by_direction

@@ -12,7 +12,7 @@ import pandas as pd
 
 from harness.report.frame import plain
 from harness.report.tables.measures import Measure
-from harness.report.tables.table import Cell
+from harness.report.tables.table import TableCell
 
 if TYPE_CHECKING:
     from harness.report.statistics import Robustness
@@ -39,7 +39,7 @@ class CurveSummary:
         self._known: dict[tuple[tuple[int, ...], str], Robustness] = {}
         self._rates: list[float | None] = []
 
-    def __call__(self, cell: Cell, frame: pd.DataFrame) -> None:
+    def __call__(self, cell: TableCell, frame: pd.DataFrame) -> None:
         """Replace mean and deviation by the summary and its interval.
 
         Args:
@@ -49,22 +49,24 @@ class CurveSummary:
         key = (cell.records, cell.column)
         if key not in self._known:
             self._known[key] = self._summary(frame, cell)
-        found = self._known[key]
+        summary = self._known[key]
         name = cell.measure.name.rpartition(" ")[2]
-        cell.mean, cell.std = getattr(found, name), None
-        cell.low, cell.high = getattr(found, f"{name}_low"), getattr(found, f"{name}_high")
-        cell.n = found.n_pairs if cell.mean is not None else 0
+        cell.mean, cell.std = getattr(summary, name), None
+        cell.low, cell.high = getattr(summary, f"{name}_low"), getattr(summary, f"{name}_high")
+        cell.n = summary.n_pairs if cell.mean is not None else 0
         rates = [self._rates[i] for i in cell.records]
         on_curve = {(seeds, rate): i for seeds, rate, i in zip(cell.seeds, rates, cell.records, strict=True)}
-        whole = [seeds for seeds in dict.fromkeys(cell.seeds) if all((seeds, rate) in on_curve for rate in found.rates)]
+        whole = [
+            seeds for seeds in dict.fromkeys(cell.seeds) if all((seeds, rate) in on_curve for rate in summary.rates)
+        ]
         cell.seeds = tuple(whole) if cell.mean is not None else ()
-        cell.basis = f"noise rates {', '.join(f'{rate:g}' for rate in found.rates)}"
+        cell.basis = f"noise rates {', '.join(f'{rate:g}' for rate in summary.rates)}"
         if cell.mean is None:
-            cell.reason = "; ".join(note.rstrip(".") for note in found.notes) or "there is no noise curve"
+            cell.reason = "; ".join(note.rstrip(".") for note in summary.notes) or "there is no noise curve"
         else:
-            cell.remarks = tuple(note.rstrip(".") for note in found.notes if note.startswith("left out"))
+            cell.remarks = tuple(note.rstrip(".") for note in summary.notes if note.startswith("left out"))
 
-    def _summary(self, frame: pd.DataFrame, cell: Cell) -> Robustness:
+    def _summary(self, frame: pd.DataFrame, cell: TableCell) -> Robustness:
         from harness.report.statistics import robustness
         from harness.report.statistics.samples import columns_of
 

@@ -19,14 +19,14 @@ from harness.errors import HarnessError
 from harness.report.frame import SETTING, plain
 from harness.report.tables.axes import AXES, bare, in_order
 from harness.report.tables.measures import Measure, values_of
-from harness.report.tables.table import Cell, Key, Table
+from harness.report.tables.table import Key, Table, TableCell
 
 TELLING = ("class-labels", "noise-mask")
 """Grants after which a method is not unsupervised; the source order says nothing of what is right."""
 
 
 @dataclass(frozen=True)
-class Layout:
+class TableLayout:
     """What a table shows and where.
 
     Attributes:
@@ -44,7 +44,7 @@ class Layout:
     columns: tuple[str, ...] = ("direction", "noise")
     by: tuple[str, ...] = ("dataset",)
     pooled: tuple[str, ...] = ()
-    summarise: Callable[[Cell, pd.DataFrame], None] | None = None
+    summarise: Callable[[TableCell, pd.DataFrame], None] | None = None
     subject: str = ""
     row_order: tuple[str, ...] = ()
 
@@ -85,7 +85,7 @@ class Pivoted:
 class _Runs:
     """Columns of the frame as lists; in Python they are looked up a hundred times as fast as in pandas."""
 
-    def __init__(self, frame: pd.DataFrame, layout: Layout) -> None:
+    def __init__(self, frame: pd.DataFrame, layout: TableLayout) -> None:
         names = {AXES[axis].column for axis in layout.axes} - {""}
         names |= {*SETTING, "row", "noise", "fate", "granted", "seed", "data_seed", "finished"}
         numbers = {column for measure in layout.measures for column in measure.columns.values()}
@@ -97,7 +97,7 @@ class _Runs:
             self.columns[name] = [None] * self.number
 
 
-def pivot(frame: pd.DataFrame, layout: Layout) -> Pivoted:
+def pivot(frame: pd.DataFrame, layout: TableLayout) -> Pivoted:
     """Tables without footnotes and ranks.
 
     Args:
@@ -168,11 +168,11 @@ def _keys(
     return list(zip(*parts, strict=True))
 
 
-def _splits(runs: _Runs, layout: Layout) -> list[str]:
+def _splits(runs: _Runs, layout: TableLayout) -> list[str]:
     """Settings that are no axis and differ although the settings that are axes are equal."""
     axes = [axis for axis in layout.axes if axis in SETTING]
     places = list(zip(*(runs.columns[axis] for axis in axes), strict=True)) if axes else [()] * runs.number
-    found = []
+    splitting = []
     for fact in SETTING:
         if fact in axes:
             continue
@@ -180,11 +180,11 @@ def _splits(runs: _Runs, layout: Layout) -> list[str]:
         for place, value in zip(places, runs.columns[fact], strict=True):
             values.setdefault(place, set()).add(value)
         if any(len(several) > 1 for several in values.values()):
-            found.append(fact)
-    return found
+            splitting.append(fact)
+    return splitting
 
 
-def _guard(runs: _Runs, layout: Layout, buckets: dict[Key, dict[tuple[Key, Key], _Bucket]]) -> None:
+def _guard(runs: _Runs, layout: TableLayout, buckets: dict[Key, dict[tuple[Key, Key], _Bucket]]) -> None:
     """Refuse cells that would average over something else than seeds.
 
     Raises:
@@ -204,13 +204,13 @@ def _guard(runs: _Runs, layout: Layout, buckets: dict[Key, dict[tuple[Key, Key],
         column = runs.columns[fact]
         for cells in buckets.values():
             for bucket in cells.values():
-                found = {column[i] for i in bucket.records}
-                if len(found) > 1:
-                    shown = [bare(name, value) for value in sorted(found, key=lambda v: (v is not None, v))]
+                distinct = {column[i] for i in bucket.records}
+                if len(distinct) > 1:
+                    shown = [bare(name, value) for value in sorted(distinct, key=lambda v: (v is not None, v))]
                     raise _refusal(name, shown, layout, f'--where "{fact}={_quoted(shown[-1])}"')
 
 
-def _refusal(name: str, values: Sequence[str], layout: Layout, option: str) -> HarnessError:
+def _refusal(name: str, values: Sequence[str], layout: TableLayout, option: str) -> HarnessError:
     shown = ", ".join(values[:4]) + (", ..." if len(values) > 4 else "")
     return HarnessError(
         f"a cell would average over {name} ({shown}), and such numbers are never averaged: add {name} to --rows "
@@ -223,11 +223,11 @@ def _quoted(value: str) -> str:
     return f"'{value}'" if value in ("none", "null") or any(sign in value for sign in " ()[],=<>") else value
 
 
-def _first_seen(runs: _Runs, layout: Layout) -> dict[str, dict[Any, int]]:
+def _first_seen(runs: _Runs, layout: TableLayout) -> dict[str, dict[Any, int]]:
     """Axis to value to its place in the order in which finished runs came."""
     finished = runs.columns["finished"]
     order = sorted(range(runs.number), key=lambda i: str(finished[i] or ""))
-    found: dict[str, dict[Any, int]] = {}
+    first_seen: dict[str, dict[Any, int]] = {}
     for axis in {*layout.axes, *SETTING}:
         places: dict[Any, int] = {}
         if axis == "metric":
@@ -238,15 +238,15 @@ def _first_seen(runs: _Runs, layout: Layout) -> dict[str, dict[Any, int]]:
             column = runs.columns[AXES[axis].column]
             for i in order:
                 places.setdefault(column[i], len(places))
-        found[axis] = places
-    return found
+        first_seen[axis] = places
+    return first_seen
 
 
 def _table(
     by: dict[str, Any],
     cells: dict[tuple[Key, Key], _Bucket],
     runs: _Runs,
-    layout: Layout,
+    layout: TableLayout,
     seen: dict[str, dict[Any, int]],
     frame: pd.DataFrame,
 ) -> Table:
@@ -258,7 +258,7 @@ def _table(
         for column in columns:
             bucket = cells.get((row, column))
             measure = bucket.measure if bucket else _measure_at(table, row, column)
-            cell = table.cells[row, column] = Cell(measure)
+            cell = table.cells[row, column] = TableCell(measure)
             if bucket is not None:
                 cell.column = bucket.column
                 _fill(cell, bucket, runs)
@@ -277,7 +277,7 @@ def _measure_at(table: Table, row: Key, column: Key) -> Measure:
     return table.measures[values["metric"]] if "metric" in values else next(iter(table.measures.values()))
 
 
-def _fill(cell: Cell, bucket: _Bucket, runs: _Runs) -> None:
+def _fill(cell: TableCell, bucket: _Bucket, runs: _Runs) -> None:
     """Mean, and standard deviation (n - 1) where there are several runs."""
     known = sorted(
         (

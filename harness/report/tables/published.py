@@ -11,12 +11,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from harness.cells.methods import DEFAULT_PRESET
+from harness.cells.request import DEFAULT_PRESET
 from harness.errors import HarnessError
 from harness.report.frame import plain
 from harness.report.tables.axes import in_order, without_weights
 from harness.report.tables.pivot import Pivoted
-from harness.report.tables.table import Cell, Key, Note, Table
+from harness.report.tables.table import Key, Note, Table, TableCell
 
 if TYPE_CHECKING:
     from harness.report.published import PublishedNumber
@@ -110,7 +110,7 @@ class _Beside:
 
     def _chosen(self) -> dict[Place, PublishedNumber]:
         """The number for each cell, rows and columns that only the paper has included, as far as they are known."""
-        found: dict[Place, PublishedNumber] = {}
+        numbers: dict[Place, PublishedNumber] = {}
         for place in self._table.cells:
             facts = self._facts(place)
             candidates = [
@@ -121,7 +121,7 @@ class _Beside:
                 and facts.get("direction") is not None
             ]
             if candidates:
-                found[place] = min(candidates, key=lambda number: len(self._differences(number, facts)))
+                numbers[place] = min(candidates, key=lambda number: len(self._differences(number, facts)))
         table = self._table
         if set(table.row_axes) <= set(KNOWN) and set(table.column_axes) <= set(KNOWN):
             for number in self._fitting:
@@ -129,8 +129,8 @@ class _Beside:
                     continue
                 row = list(_key(number, table.row_axes))
                 row[self._method] = self._row_of(number) or _our_name(number)
-                found.setdefault((tuple(row), _key(number, table.column_axes)), number)
-        return found
+                numbers.setdefault((tuple(row), _key(number, table.column_axes)), number)
+        return numbers
 
     def _facts(self, place: Place) -> dict[str, Any]:
         """What holds for a cell: what its runs say, what all runs of the table say, and its place."""
@@ -188,7 +188,7 @@ class _Beside:
         table = self._table
         table.columns = self._ordered_columns({column for _, column in chosen})
         rows: list[Key] = []
-        cells: dict[Place, Cell] = {}
+        cells: dict[Place, TableCell] = {}
         row_marks: dict[Key, list[str]] = {}
         for row in self._ordered_rows(chosen):
             its = {column: chosen[row, column] for column in table.columns if (row, column) in chosen}
@@ -202,7 +202,9 @@ class _Beside:
             rows.append(ours)
             row_marks[ours] = table.row_marks.get(row, [])
             for column in table.columns:
-                cells[ours, column] = table.cells.get((row, column)) or Cell(self._measure(row, column), reason=NOT_RUN)
+                cells[ours, column] = table.cells.get((row, column)) or TableCell(
+                    self._measure(row, column), reason=NOT_RUN
+                )
             if any(cells[ours, column].mean is not None for column in its):
                 difference = self._line(row, DIFFERENCE, row[self._method], rows)
                 rows.append(difference)
@@ -254,9 +256,9 @@ class _Beside:
         }
         return self._table.measures.get(axes.get("metric", "")) or next(iter(self._table.measures.values()))
 
-    def _published(self, number: PublishedNumber | None, own: Place, shown: Place) -> Cell:
+    def _published(self, number: PublishedNumber | None, own: Place, shown: Place) -> TableCell:
         """The cell of the published line."""
-        cell = Cell(self._measure(*own), ranked=False, printed="-" if number is None else number.printed)
+        cell = TableCell(self._measure(*own), ranked=False, printed="-" if number is None else number.printed)
         if number is None:
             return replace(cell, reason="not printed")
         differences = self._differences(number, self._facts(own))
@@ -297,9 +299,9 @@ class _Beside:
             table.notes.append(Note("", "grey, and in parentheses where there is no grey: not comparable."))
 
 
-def _difference(ours: Cell, published: Cell) -> Cell:
+def _difference(ours: TableCell, published: TableCell) -> TableCell:
     """Ours less the published number."""
-    cell = Cell(ours.measure, ranked=False, printed="-", grey=published.grey)
+    cell = TableCell(ours.measure, ranked=False, printed="-", grey=published.grey)
     if ours.mean is None or published.mean is None:
         return replace(cell, grey=False)
     value = ours.mean - published.mean
@@ -328,5 +330,5 @@ def _said(value: Any) -> str:
 
 def _only(values: Iterable[Any]) -> Any:
     """The one value that all have; None where they differ or there is none."""
-    found = set(values)
-    return found.pop() if len(found) == 1 else None
+    distinct = set(values)
+    return distinct.pop() if len(distinct) == 1 else None

@@ -1,14 +1,17 @@
-"""Why a cell has no value: its runs failed, were never made, or have no such number."""
+"""Why a cell has no value: its runs failed, were never made, cannot be made, or have no such number."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from harness.report.run_fates import EARLIER_CODE, REPEATED
 from harness.report.tables.remarks import Place, Remarks
-from harness.report.tables.table import Cell, Table
+from harness.report.tables.table import Table, TableCell
+
+if TYPE_CHECKING:
+    from harness.plugin.registry import Registry
 
 _LONGEST_REASON = 160
 
@@ -17,6 +20,27 @@ class Columns(Protocol):
     """Columns of the runs as lists."""
 
     def __getitem__(self, name: str) -> list[Any]: ...
+
+
+def refusals(registry: Registry) -> Callable[[Mapping[str, Any]], str]:
+    """A function that says of the values of an empty cell why it cannot be run; "" where it can, or nobody knows.
+
+    Args:
+        registry: What is registered; names that it does not know are passed over.
+    """
+    from harness.cells.compatibility import detector_refused
+    from harness.plugin.declarations import Component, HasherDeclaration
+
+    hashers = {one.name: one for one in registry.all("hasher") if isinstance(one, HasherDeclaration)}
+    detectors = {one.name: one for one in registry.all("detector") if isinstance(one, Component)}
+
+    def why_not(values: Mapping[str, Any]) -> str:
+        hasher, detector = hashers.get(values.get("hasher", "")), detectors.get(values.get("detector", ""))
+        if hasher is None or detector is None:
+            return ""
+        return detector_refused(hasher, detector, detector.needs)
+
+    return why_not
 
 
 def explain_missing(
@@ -67,7 +91,7 @@ def _reason(
     return "only made by earlier code or other defaults of the method" if unfinished else "the metric has no value"
 
 
-def _without_value(cell: Cell, columns: Columns) -> str:
+def _without_value(cell: TableCell, columns: Columns) -> str:
     """Why finished runs have no such number."""
     group = next(iter(cell.measure.columns.values())).partition("/")[0]
     known = {columns["detector_reason"][i] for i in cell.without if group == "detector"} - {None, ""}

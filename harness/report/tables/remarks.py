@@ -48,7 +48,7 @@ class Remarks:
         """Set the marks of the table, and give its notes."""
         table = self._table
         valued = {place for place, cell in table.cells.items() if cell.mean is not None}
-        marked = []
+        marked: list[Note] = []
         for text, places in self._remarks.items():
             rows, columns, cells = self._lifted(text, set(places), valued)
             if rows is None:

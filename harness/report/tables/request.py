@@ -14,10 +14,10 @@ from harness.report.tables import RECORD_COLUMNS, build
 from harness.report.tables.axes import AXES, axes_of
 from harness.report.tables.measures import DETECTOR, Measure, measure_of
 from harness.report.tables.noise_curve import CurveSummary, curve_measures
-from harness.report.tables.pivot import Layout, Pivoted
+from harness.report.tables.pivot import Pivoted, TableLayout
 from harness.report.tables.presets import PRESETS, Preset, joined
 from harness.report.tables.published import add_published
-from harness.report.tables.significance import MARKS, MOST_FILES, files_to_read, mark_significance
+from harness.report.tables.ranking import MARKS, MOST_FILES, files_to_read, mark_significance
 from harness.report.tables.table import Table
 
 if TYPE_CHECKING:
@@ -85,21 +85,10 @@ class TableRequest:
         if significance is not None and significance not in TESTS:
             raise unknown_name("value of --significance", significance, TESTS)
         base = PRESETS[preset] if preset else _DEFAULT
-        chosen_rows, chosen_columns, chosen_by = (
-            axes_of(said, f"--{option}") for said, option in ((rows, "rows"), (columns, "columns"), (by, "by"))
-        )
-        placed = {*chosen_rows, *chosen_columns, *chosen_by}
-        # What an option names is taken from where the preset has it.
-        its_rows = chosen_rows or tuple(axis for axis in base.rows if axis not in placed)
-        its_columns = chosen_columns or tuple(axis for axis in base.columns if axis not in placed)
-        its_by = chosen_by or tuple(axis for axis in base.by if axis not in {*placed, *its_rows, *its_columns})
-        if not chosen_by and "direction" in base.axes and "direction" not in {*its_rows, *its_columns, *its_by}:
-            its_by = (*its_by, "direction")  # an option that replaces rows or columns does not mean to average over it
-        if len(tuple(metrics) or base.metrics) > 1 and "metric" not in {*its_rows, *its_columns, *its_by}:
-            its_by = ("metric", *its_by)
-        _check_once({"--rows": its_rows, "--columns": its_columns, "--by": its_by})
+        shown = tuple(metrics) or base.metrics
+        axes = _axes(base, {"rows": rows, "columns": columns, "by": by}, several_metrics=len(shown) > 1)
         return cls(
-            tuple(metrics) or base.metrics, its_rows, its_columns, its_by, joined(base, where),
+            shown, axes["rows"], axes["columns"], axes["by"], joined(base, where),
             significance or base.significance, base, significance is not None,
         )  # fmt: skip
 
@@ -123,16 +112,16 @@ class TableRequest:
                 raise HarnessError(f"no record holds any of {', '.join(self.metrics)}.")
         return [measure_of(name, known) for name in names]
 
-    def layout(self, known: Sequence[str]) -> Layout:
+    def layout(self, known: Sequence[str]) -> TableLayout:
         """The layout for records that have certain columns."""
         measures = self._measures(known)
         subject = self.preset.subject if self.metrics == self.preset.metrics else ""  # "cost" is not what a user named
-        base = Layout(tuple(measures), self.rows, self.columns_, self.by, subject=subject)
+        base = TableLayout(tuple(measures), self.rows, self.columns_, self.by, subject=subject)
         if not self.preset.curve:
             return base
         curves = tuple(curve for measure in measures for curve in curve_measures(measure))
         names = ", ".join(measure.name for measure in measures)
-        return Layout(
+        return TableLayout(
             curves, self.rows, self.columns_, self.by, ("noise",), CurveSummary(), f"{self.preset.subject} of {names}"
         )
 
@@ -153,7 +142,7 @@ class TableRequest:
             frame: Records with the columns of :meth:`columns`.
             known: Columns of numbers that there are.
             results: The results folder.
-            why_not: Of :func:`harness.report.tables.refusals.refusals`.
+            why_not: Of :func:`harness.report.tables.reasons.refusals`.
             shows_ranks: Whether the format can show which cell is best, and so marks of significance.
             published: Numbers of papers; the preset ``paper`` has its rows in their order.
             beside: Whether they are shown beside ours.
@@ -227,6 +216,39 @@ class TableRequest:
             f"no finished run in {results}/runs has {names}: `harness score --all --metric {self.metric_ids[0]}` "
             "computes a metric from stored codes, and `harness results list --columns` lists what there is."
         )
+
+
+def _axes(preset: Preset, options: Mapping[str, Sequence[str]], *, several_metrics: bool) -> dict[str, tuple[str, ...]]:
+    """Which axes are rows, which are columns, and which make tables of their own.
+
+    An option that is given stands in the place of what the preset has under its name; the rest of the preset stays, but
+    for axes that an option has taken to another place.
+
+    Args:
+        preset: Layout where nothing is said.
+        options: "rows", "columns" and "by" to what the user wrote.
+        several_metrics: More than one metric is shown.
+
+    Returns:
+        The axes, under the names of the options.
+
+    Raises:
+        HarnessError: A name is unknown or stands twice, or there are neither rows nor columns.
+    """
+    named = {option: axes_of(said, f"--{option}") for option, said in options.items()}
+    taken = {axis for axes in named.values() for axis in axes}
+    placed = {
+        option: axes or tuple(axis for axis in getattr(preset, option) if axis not in taken)
+        for option, axes in named.items()
+    }
+    standing = {axis for axes in placed.values() for axis in axes}
+    # Who replaces rows or columns does not mean to average over directions, and nobody means to average over metrics.
+    if "direction" in preset.axes and "direction" not in standing and not named["by"]:
+        placed["by"] = (*placed["by"], "direction")
+    if several_metrics and "metric" not in standing:
+        placed["by"] = ("metric", *placed["by"])
+    _check_once({f"--{option}": axes for option, axes in placed.items()})
+    return placed
 
 
 def _check_once(placed: dict[str, tuple[str, ...]]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +16,7 @@ BEST, SECOND = "best", "runner-up"
 
 
 @dataclass
-class Cell:
+class TableCell:
     """One cell.
 
     Attributes:
@@ -78,6 +78,35 @@ class Cell:
 
 
 @dataclass(frozen=True)
+class Markup:
+    """How a language says it; ``%s`` in the templates stands for the text.
+
+    Attributes:
+        escape: Plain text to text that the language shows as it is.
+        mark: A footnote's mark, raised.
+        grey: Template of numbers that are not comparable.
+        best: Template of the best one.
+        second: Template of the runner-up.
+    """
+
+    escape: Callable[[str], str]
+    mark: Callable[[str], str]
+    grey: str
+    best: str
+    second: str
+
+    def cell(self, cell: TableCell) -> str:
+        """A cell with its rank and its marks."""
+        text = self.escape(cell.text())
+        for applies, template in (
+            (cell.grey, self.grey), (cell.place == BEST, self.best), (cell.place == SECOND, self.second),
+        ):  # fmt: skip
+            if applies:
+                text = template % text
+        return text + "".join(self.mark(mark) for mark in [*cell.significance, *cell.marks])
+
+
+@dataclass(frozen=True)
 class Note:
     """A footnote: its mark, empty for one about the whole table, and its text."""
 
@@ -107,7 +136,7 @@ class Table:
     column_axes: tuple[str, ...]
     rows: list[Key]
     columns: list[Key]
-    cells: dict[tuple[Key, Key], Cell]
+    cells: dict[tuple[Key, Key], TableCell]
     row_marks: dict[Key, list[str]] = field(default_factory=dict)
     column_marks: dict[Key, list[str]] = field(default_factory=dict)
     notes: list[Note] = field(default_factory=list)
@@ -155,3 +184,22 @@ class Table:
         ]
         if names:
             self.notes.append(Note("", f"left out, without any value: {', '.join(names)}"))
+
+    def legend(self, ranks: str) -> list[str]:
+        """What its numbers are, in a sentence or two to be printed below it.
+
+        Args:
+            ranks: How best and runner-up look; empty where they are not shown.
+        """
+        counts = {cell.n for cell in self.cells.values() if cell.n}
+        if any(cell.low is not None for cell in self.cells.values()):
+            said = "Mean [95 % interval] over seeds"
+        elif counts == {1}:
+            said = "One run in each cell, so there is no deviation"
+        elif len(counts) == 1:
+            said = f"Mean ± standard deviation (n - 1) over {counts.pop()} runs"
+        else:
+            said = f"Mean ± standard deviation (n - 1) over at most {max(counts, default=0)} runs"
+        if ranks and any(cell.place for cell in self.cells.values()):
+            said += f"; {ranks} under equal conditions"
+        return [f"{said}."]

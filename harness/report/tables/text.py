@@ -10,8 +10,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from harness.report.tables.legend import legend
-from harness.report.tables.table import BEST, SECOND, Cell, Table
+from harness.report.tables.table import BEST, SECOND, Table, TableCell
 from harness.report.tables.titles import columns_told
 from harness.text import one_line
 
@@ -91,7 +90,7 @@ def as_text(table: Table, style: str = "simple", *, with_legend: bool = False) -
     indent = "" if style == "github" else "  "
     notes = [f"{indent}{note.mark + ' ' if note.mark else ''}{how.escape(note.text)}" for note in table.notes]
     if with_legend and how.words:
-        notes += [indent + line for line in legend(table, how.words)]
+        notes += [indent + line for line in table.legend(how.words)]
     heading = table.title + (f"; columns: {columns_told(table)}" if columns_told(table) else "")
     if style == "github":
         title = f"**{how.escape(heading)}**"
@@ -122,7 +121,7 @@ def _row(table: Table, number: int, how: Style) -> list[str]:
     return labels
 
 
-def _cell(cell: Cell, how: Style) -> str:
+def _cell(cell: TableCell, how: Style) -> str:
     text = f"({cell.text()})" if cell.grey else cell.text()
     if cell.place == BEST:
         text = how.best(text)

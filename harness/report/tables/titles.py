@@ -9,7 +9,7 @@ from harness.report.frame import SETTING
 from harness.report.tables.axes import bare, told, without_weights
 from harness.report.tables.measures import Measure
 from harness.report.tables.table import Table
-from harness.wording import counted
+from harness.text import counted
 
 
 def give_titles(tables: Sequence[Table], settings: Sequence[Mapping[str, Any]]) -> None:

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.cells.cell import CellRequest
-from harness.cells.methods import MethodRequest
 from harness.cells.plans.file import read_plan, shipped_plans
 from harness.cells.plans.values import checked_requests
+from harness.cells.request import CellRequest, MethodRequest
 from harness.errors import HarnessError
 from harness.plugin.loading import load_registry
 
@@ -222,6 +221,14 @@ BAD = {
     "true for a number": (HEAD + "noise = true\n", "line 3: axes.noise: expected a number, not True."),
     "infinite": (HEAD + "noise = inf\n", "line 3: axes.noise: expected a number, not inf."),
     "number for a text": (HEAD + "protocol = 3\n", "line 3: axes.protocol: expected a text, not 3."),
+    "table for a text": (HEAD + 'protocol = { a = "c" }\n', "line 3: axes.protocol: expected a text, not an object."),
+    "long text for a number": (
+        HEAD + f'noise = "{"x " * 5000}"\n', f"line 3: axes.noise: expected a number, not '{'x ' * 29}x..."
+    ),
+    "long path": (
+        HEAD + f'[fixed]\nimage_weights = "{"x" * 300}"\n',
+        f"line 4: fixed.image_weights: '{'x' * 59}... cannot be used: File name too long.",
+    ),
     "blank text": (HEAD + 'protocol = " "\n', "line 3: axes.protocol: expected a text, not ' '."),
     "empty list": (HEAD + "noise = []\n", "line 3: axes.noise: the list is empty"),
     "empty setting": (HEAD + "[axes.set]\nbeta = []\n", "line 4: set: the list of beta is empty"),
@@ -327,7 +334,7 @@ def test_shipped_plans_are_package_data():
     import tomllib
 
     project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())
-    assert "plans/*.toml" in project["tool"]["setuptools"]["package-data"]["harness"]
+    assert "cells/plans/*.toml" in project["tool"]["setuptools"]["package-data"]["harness"]
     assert set(shipped_plans()) == {"smoke", "paper-ucm", "paper-rsicd", "cross"}
 
 
@@ -405,7 +412,7 @@ def test_a_missing_plugin_file_is_told_with_its_line(plan):
     ("line", "said"),
     [
         (f"seed = {2**63}", "seed"),
-        (f"data_seed = {10**4000}", "data-seed"),
+        (f"data_seed = {10**4000}", "data.seed"),
         (f'seed = "0-{"9" * 5000}"', "seed"),
         (f"noise = {10**400}", "noise"),
         (f"limit = {2**63}", "limit"),

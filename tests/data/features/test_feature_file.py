@@ -345,3 +345,19 @@ def test_a_pair_that_is_trusted_and_wrong_is_refused_as_contradictory(refused):
     # once: a trusted pair is known to be right; the contradiction goes through to detector and scores.
     wrong = np.arange(N) % 3 == 0
     assert re.search("trusted.*wrong|wrong.*trusted", refused(trusted=np.ones(N, dtype=bool), wrong=wrong))
+
+
+def test_arrays_that_mean_nothing_are_told_shortly(features, caplog):
+    read_feature_file(features(n=N, extra={"labls": np.arange(N), "long " * 100: np.arange(N)}))
+    assert "not used: 'labls', 'long long" in caplog.text
+    assert len(caplog.messages[0]) < 500
+
+
+@pytest.mark.parametrize("value", [0.5, 1e300, np.nan, np.uint64(2**63)])
+def test_classes_are_whole_numbers_of_64_bits(features, value):
+    with pytest.raises(HarnessError, match="labels must hold integers"):
+        read_feature_file(features(n=N, extra={"labels": np.full(N, value)}))
+
+
+def test_classes_may_be_written_as_small_floats(features):
+    assert read_feature_file(features(n=N, extra={"labels": np.ones(N, np.float16)})).labels.tolist() == [1] * N

@@ -165,7 +165,7 @@ def test_a_wrong_list_is_told_by_its_line(tmp_path, content, said):
     with pytest.raises(HarnessError, match=re.escape(said)):
         TextViews(1, "synonyms", data=str(file))
     file.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(HarnessError, match=r"list.txt is no text in UTF-8 \(byte 1\)"):
+    with pytest.raises(HarnessError, match="is no text in UTF-8"):
         TextViews(1, "synonyms", data=str(file))
 
 

@@ -14,9 +14,10 @@ import numpy as np
 import psutil
 import pytest
 
+from harness.errors import HarnessError
 from harness.execution.attempt import attempt
 from harness.execution.trackers import group
-from harness.execution.trackers.group import open_trackers
+from harness.execution.trackers.group import Trackers, choose_trackers
 from harness.plugin.loading import load_registry
 from harness.runtime.context import Progress
 from harness.runtime.settings import RunSettings
@@ -84,7 +85,7 @@ def diary(tmp_path):
     notes: list[str] = []
 
     def start(fails: str = ""):
-        return open_trackers(registry, [f"diary:file={file},fails={fails}"], [plugin], notes.append)
+        return Trackers(choose_trackers(registry, [f"diary:file={file},fails={fails}"]), [plugin], notes.append)
 
     def entries():
         return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
@@ -203,9 +204,9 @@ import os, signal
 from pathlib import Path
 from harness.runtime.context import Progress
 from harness.plugin.loading import load_registry
-from harness.execution.trackers.group import open_trackers
+from harness.execution.trackers.group import Trackers, choose_trackers
 plugin = Path({str(diary.plugin)!r})
-trackers = open_trackers(load_registry([plugin]), ["diary:file={diary.file}"], [plugin])
+trackers = Trackers(choose_trackers(load_registry([plugin]), ["diary:file={diary.file}"]), [plugin])
 trackers.epoch_reported(Progress("training", 1, 2, 0.5))
 os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -240,9 +241,44 @@ def test_closing_twice_is_no_error(diary):
 def test_without_trackers_nothing_is_started(diary, prepared, tmp_path, record):
     job, _ = prepared()
     before = psutil.Process().children()  # an earlier test may have left multiprocessing's own helper
-    trackers = open_trackers(diary.registry, [])
+    trackers = Trackers(choose_trackers(diary.registry, []))
     trackers.run_started(job, datetime.now(UTC))
     trackers.epoch_reported(Progress("training", 1, 2))
     trackers.run_finished(record(), tmp_path)
     trackers.close()
     assert psutil.Process().children() == before
+
+
+@pytest.fixture(scope="module")
+def registry():
+    return load_registry(environment={})
+
+
+def test_a_name_alone_has_its_defaults(registry):
+    (chosen,) = choose_trackers(registry, ["tensorboard"])
+    assert (chosen.name, chosen.values) == ("tensorboard", {"folder": "results/tensorboard"})
+
+
+def test_parameters_follow_a_colon_and_may_hold_colons_and_equal_signs(registry):
+    first, second = choose_trackers(
+        registry, ["mlflow:uri=http://host:5000/a?b=c,experiment=paper grid", "wandb:mode=offline"]
+    )
+    assert first.values == {"uri": "http://host:5000/a?b=c", "experiment": "paper grid"}
+    assert second.values["mode"] == "offline"
+
+
+@pytest.mark.parametrize(
+    ("texts", "message"),
+    [
+        (["tensorbord"], "unknown tracker 'tensorbord': did you mean 'tensorboard'"),
+        (["tensorboard:foldr=x"], "unknown parameter of tracker tensorboard 'foldr': did you mean 'folder'"),
+        (["tensorboard:folder"], "expected tensorboard:PARAMETER=VALUE, and 'folder' has no '='"),
+        (["wandb:mode=ofline"], "unknown value of --tracker wandb:mode 'ofline': did you mean 'offline'"),
+        (["tensorboard", "tensorboard:folder=x"], "tensorboard is named twice"),
+        ([""], "unknown tracker ''"),
+    ],
+)
+def test_mistakes_are_one_sentence(registry, texts, message):
+    with pytest.raises(HarnessError) as error:
+        choose_trackers(registry, texts)
+    assert message in str(error.value)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from harness.cells.cell import Cell
 from harness.errors import HarnessError
-from harness.execution.shards import read_shard, shard
+from harness.execution.cells_to_run import read_shard, shard
 
 
 @dataclass(frozen=True)
