@@ -18,7 +18,7 @@ from harness_plugins.transformers_loading import load_network, load_tokenizer
 from harness import HarnessError
 from harness.data.features.weights import first_line, fit_into, longest_text, read_state
 from harness.data.loading import Rows, autocast, encode_texts_in_batches
-from harness.files.paths_below import relative_parts
+from harness.files.paths import relative_parts
 from harness.plugin.interfaces import Run
 
 HINT = "Give a folder that sentence-transformers saved: modules.json, an encoder, 1_Pooling/config.json."

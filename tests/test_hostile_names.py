@@ -430,7 +430,7 @@ def test_the_state_of_a_sweep_is_written_through_no_link_out_of_the_results(tmp_
 
 
 def test_a_whole_file_is_written_through_no_link(tmp_path, outside):
-    from harness.files.whole_file import replace_text
+    from harness.files.whole import replace_text
 
     place = tmp_path / "results" / "state.json"
     place.parent.mkdir()

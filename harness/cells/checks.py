@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from harness.cells.cell import MOST_BITS
 from harness.cells.request import CellRequest
-from harness.data.standardise import CHOICES as STANDARDISE
+from harness.data.assemble import STANDARDISATIONS
 from harness.errors import HarnessError, unknown_name
 from harness.noise.plan import NoisePlan
 from harness.quantities import check_whole
@@ -47,8 +47,8 @@ def check_numbers(request: CellRequest) -> None:
     check_whole("--bits", request.bits, 1, MOST_BITS)
     check_whole("--limit", request.limit, 1)
     check_whole("--epochs", request.method.epochs, 1, MOST_EPOCHS)
-    if request.standardise not in STANDARDISE:
-        raise unknown_name("value of --standardise", request.standardise, STANDARDISE)
+    if request.standardise not in STANDARDISATIONS:
+        raise unknown_name("value of --standardise", request.standardise, STANDARDISATIONS)
 
 
 def check_shares_and_seeds(noise: float | None, trusted: float | None, seed: int, data_seed: int | None) -> None:

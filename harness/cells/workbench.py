@@ -18,9 +18,10 @@ from harness.cells.checks import check_numbers, check_plan_against
 from harness.cells.compatibility import DataFacts, check_combination, granted_beyond_the_wall
 from harness.cells.methods import ResolvedMethod, resolve_method
 from harness.cells.request import MODALITIES, CellRequest
-from harness.data.assemble import Protocol, check_plan, trusted_rows
+from harness.data.assemble import DataProtocol, check_plan, trusted_rows
 from harness.data.broken import without_broken
 from harness.data.cards import DatasetCard
+from harness.data.features.imported_plan import plan_of_index_file
 from harness.data.features.sources import (
     DataSource,
     card_of,
@@ -29,7 +30,6 @@ from harness.data.features.sources import (
     read_dataset,
     ready_source,
 )
-from harness.data.imported_plan import plan_of_index_file
 from harness.data.parts import Choice, recorded
 from harness.data.raw import RawDataset
 from harness.data.splits import database_images, query_images, training_images
@@ -65,7 +65,7 @@ class DataJob:
     """
 
     source: DataSource
-    protocol: Protocol
+    protocol: DataProtocol
     split: NDArray[np.int8]
     facts: Mapping[str, Any]
     offered: DataFacts
@@ -286,7 +286,7 @@ class Workbench:
 
     def _protocol(
         self, request: CellRequest, source: DataSource, train: NDArray[np.int64], notes: list[str]
-    ) -> Protocol:
+    ) -> DataProtocol:
         """Noise protocol, rate and plan: what was asked for, what the data bring, or the defaults."""
         plan = self._plan(request, source, train)
         if plan is None:
@@ -301,7 +301,7 @@ class Workbench:
                     f"the noise plan was drawn by version {plan.protocol_version} of protocol {plan.protocol}; this is "
                     f"{declaration.version}"
                 )
-        return Protocol(declaration, rate, _given_trusted(request), request.data_seed, request.standardise, plan)
+        return DataProtocol(declaration, rate, _given_trusted(request), request.data_seed, request.standardise, plan)
 
     def _plan(self, request: CellRequest, source: DataSource, train: NDArray[np.int64]) -> NoisePlan | None:
         """The noise plan that was asked for, read once; None where one is to be drawn."""
@@ -358,13 +358,13 @@ def _given_trusted(request: CellRequest) -> float:
     return DEFAULT_TRUSTED if request.trusted is None else request.trusted
 
 
-def source_brings_trusted(source: DataSource, protocol: Protocol) -> bool:
+def source_brings_trusted(source: DataSource, protocol: DataProtocol) -> bool:
     """The data or the plan say which pairs are trusted, so that ``--trusted`` has no say."""
     return protocol.plan is not None or source.data.trusted is not None
 
 
 def _trusted(
-    request: CellRequest, source: DataSource, protocol: Protocol, train: NDArray[np.int64], notes: list[str]
+    request: CellRequest, source: DataSource, protocol: DataProtocol, train: NDArray[np.int64], notes: list[str]
 ) -> NDArray[np.bool_]:
     """(n_train,) the trusted pairs of the cell."""
     if protocol.plan is not None:

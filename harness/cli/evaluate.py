@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from harness.plugin.declarations import MetricDeclaration
     from harness.records.schema import CellFacts, RunRecord
     from harness.records.store import RunStore
-    from harness.retrieval.evaluate import CodeTable, Evaluation
+    from harness.retrieval.codes import CodeTable
+    from harness.retrieval.evaluate import Evaluation
 
 DATA_FACTS = (
     "dataset", "noise", "protocol", "trusted", "data_seed", "standardise", "limit", "backbones", "images", "split",
@@ -216,7 +217,7 @@ def _refuse_missing(cell: str, names: tuple[str, ...], present: Mapping[str, Any
 
 def _refuse_misfit(where: str, arrays: Mapping[str, Any]) -> None:
     """The arrays of an exported cell fit each other, as far as codes are set against them."""
-    from harness.data.matrix_shapes import check_rows
+    from harness.data.matrices import check_rows
 
     choice = arrays["caption_choice"]
     check_rows(where, {name: arrays[name] for name in ("split", "labels", "caption_choice")}, "image")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from harness.data.raw import RawDataset, paths_of
 from harness.errors import HarnessError, MissingFilesError
-from harness.files.regular_file import other_kind
+from harness.files.paths import other_kind
 
 NAMED = 3
 """Files that a sentence names; the error has all of them."""
@@ -53,7 +53,7 @@ def _names(folder: Path, keep: Callable[[os.DirEntry[str]], bool]) -> set[str]:
 
 
 def refuse_absent(raw: RawDataset) -> None:
-    """Every image must be there.
+    """Refuse data of which an image file is missing.
 
     Raises:
         MissingFilesError: Some are not.
@@ -85,9 +85,9 @@ def _near(path: Path) -> str:
         return f" (no file but {other_kind(path)})"
     wanted = unicodedata.normalize("NFC", path.name)
     for name in sorted(names_in(path.parent)):
-        found = unicodedata.normalize("NFC", name)
-        if found == wanted:
+        normal = unicodedata.normalize("NFC", name)
+        if normal == wanted:
             return " (there is one whose name differs only in its Unicode form)"
-        if found.casefold() == wanted.casefold():
+        if normal.casefold() == wanted.casefold():
             return f" (there is {name}, which differs in upper and lower case)"
     return ""

@@ -18,7 +18,6 @@ from harness.data.splits import (
     trusted_order,
     trusted_subset,
 )
-from harness.data.standardise import Standardiser, fit_standardiser
 from harness.data.table import FeatureTable
 from harness.errors import HarnessError
 from harness.noise.plan import NoisePlan, draw_plan
@@ -32,9 +31,12 @@ if TYPE_CHECKING:
 
 Encode = Callable[[list[str]], NDArray[np.float32]]
 
+STANDARDISATIONS = ("scalar", "feature", "center", "none")
+"""One mean and deviation per modality; per feature; mean only; nothing (for shared spaces)."""
+
 
 @dataclass(frozen=True)
-class Protocol:
+class DataProtocol:
     """The data protocol of a cell: everything that methods in one comparison share.
 
     Attributes:
@@ -42,7 +44,7 @@ class Protocol:
         rate: Noise rate asked for, or None where the protocol takes none.
         trusted: Share of trusted training pairs asked for; data that bring their own trusted pairs override it.
         data_seed: Seed of split, caption choice, trusted subset and noise.
-        standardise: One of :data:`harness.data.standardise.CHOICES`.
+        standardise: One of :data:`STANDARDISATIONS`.
         plan: A plan to use instead of drawing one, or None.
     """
 
@@ -52,6 +54,23 @@ class Protocol:
     data_seed: int
     standardise: str
     plan: NoisePlan | None = None
+
+
+@dataclass(frozen=True)
+class Standardiser:
+    """Subtract ``mean``, divide by ``scale``.
+
+    Attributes:
+        mean: (1,) or (d,) float64.
+        scale: (1,) or (d,) float64, never 0.
+    """
+
+    mean: NDArray[np.float64]
+    scale: NDArray[np.float64]
+
+    def __call__(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(n, d) float32 to (n, d) float32."""
+        return ((features - self.mean) / self.scale).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -90,7 +109,7 @@ class CellData:
 
 
 def assemble(
-    table: FeatureTable, protocol: Protocol, split: NDArray[np.int8], encode: Encode | None = None
+    table: FeatureTable, protocol: DataProtocol, split: NDArray[np.int8], encode: Encode | None = None
 ) -> CellData:
     """Fix split, captions, trusted subset, noise and standardisation of a cell.
 
@@ -126,6 +145,28 @@ def assemble(
         order=numpy_generator(protocol.data_seed, "row-order").permutation(len(plan)),
         given=given,
     )
+
+
+def fit_standardiser(training: NDArray[np.float32], choice: str) -> Standardiser:
+    """Fit on the training rows of the original view; the result is applied to every view and part.
+
+    Args:
+        training: (n, d) features of the training rows.
+        choice: One of :data:`STANDARDISATIONS`.
+
+    Returns:
+        The standardiser; constant features are centred but not scaled.
+    """
+    values = training.astype(np.float64)
+    if choice == "none":
+        return Standardiser(np.zeros(1), np.ones(1))
+    if choice == "feature":
+        mean, scale = values.mean(axis=0), values.std(axis=0)
+    elif choice == "center":
+        mean, scale = values.mean(axis=0), np.ones(1)
+    else:
+        mean, scale = values.mean(keepdims=True).reshape(1), values.std(keepdims=True).reshape(1)
+    return Standardiser(mean, np.where(scale > 1e-12, scale, 1.0))
 
 
 def edited_captions(
@@ -205,7 +246,7 @@ def trusted_rows(
 
 
 def _draw(
-    table: FeatureTable, protocol: Protocol, train: NDArray[np.int64], caption_of: NDArray[np.int64]
+    table: FeatureTable, protocol: DataProtocol, train: NDArray[np.int64], caption_of: NDArray[np.int64]
 ) -> NoisePlan:
     trusted, order = trusted_rows(table.trusted, table.wrong, train, protocol.trusted, protocol.data_seed)
     return draw_plan(
@@ -224,7 +265,7 @@ def _draw(
 
 
 def check_plan(plan: NoisePlan, table: FeatureTable | RawDataset, train: NDArray[np.int64]) -> None:
-    """A plan fits the data if it names exactly the training images and existing captions of theirs.
+    """Check that a plan fits the data: that it names exactly the training images, and existing captions of theirs.
 
     Raises:
         HarnessError: It does not; the message says in what way.

@@ -13,7 +13,7 @@ from harness.data.cache import cached_arrays
 from harness.data.decoding import complaints, decoder_facts, undecodable
 from harness.data.raw import RawDataset, paths_of
 from harness.errors import HarnessError
-from harness.files.regular_file import require_regular
+from harness.files.paths import require_regular
 
 Watch = Callable[[int, int], None]
 
@@ -31,18 +31,18 @@ def broken_images(raw: RawDataset, watch: Watch = lambda done, total: None) -> d
         Number of the image to sentence, in ascending order.
     """
     paths = paths_of(raw.images)
-    found = complaints(lambda number: require_regular(paths[number], "image"), absent_images(raw))
-    rest, numbers = _without(raw, found)
+    broken = complaints(lambda number: require_regular(paths[number], "image"), absent_images(raw))
+    rest, numbers = _without(raw, broken)
     if not len(numbers):
-        return found
+        return broken
     try:
         content = rest.image_fingerprint
     except HarnessError:  # a file that is there and cannot be read has no fingerprint
         unread = complaints(rest.images.fingerprint, range(len(rest)))
-        found = dict(sorted({**found, **{int(numbers[row]): text for row, text in unread.items()}}.items()))
-        rest, numbers = _without(raw, found)
+        broken = dict(sorted({**broken, **{int(numbers[row]): text for row, text in unread.items()}}.items()))
+        rest, numbers = _without(raw, broken)
         if not len(numbers):
-            return found
+            return broken
         content = rest.image_fingerprint
 
     def scan() -> list[np.ndarray]:
@@ -52,12 +52,12 @@ def broken_images(raw: RawDataset, watch: Watch = lambda done, total: None) -> d
 
     about = {"dataset": raw.name, "what": "which images can be decoded"}
     (flags,), _ = cached_arrays({"decodable": content, **decoder_facts()}, scan, about)
-    broken = complaints(rest.images.__getitem__, np.flatnonzero(flags).tolist())
-    return dict(sorted({**found, **{int(numbers[row]): text for row, text in broken.items()}}.items()))
+    undecoded = complaints(rest.images.__getitem__, np.flatnonzero(flags).tolist())
+    return dict(sorted({**broken, **{int(numbers[row]): text for row, text in undecoded.items()}}.items()))
 
 
 def refuse_broken(raw: RawDataset, watch: Watch = lambda done, total: None) -> None:
-    """Every image must be usable, where images are files.
+    """Refuse data with an image that is missing or cannot be decoded, where images are files.
 
     Args:
         raw: The data.
@@ -66,11 +66,11 @@ def refuse_broken(raw: RawDataset, watch: Watch = lambda done, total: None) -> N
     Raises:
         HarnessError: Some cannot be used; the message counts them and says what is wrong with the first.
     """
-    found = broken_images(raw, watch) if paths_of(raw.images) else {}
-    if found:
-        others = f" (and {len(found) - 1} more of {len(raw)})" if len(found) > 1 else ""
+    broken = broken_images(raw, watch) if paths_of(raw.images) else {}
+    if broken:
+        others = f" (and {len(broken) - 1} more of {len(raw)})" if len(broken) > 1 else ""
         raise HarnessError(
-            f"data set {raw.name!r}{others}: {found[min(found)].rstrip('.')}; mend it (`harness data check --deep` "
+            f"data set {raw.name!r}{others}: {broken[min(broken)].rstrip('.')}; mend it (`harness data check --deep` "
             "lists all such images), or add --skip-broken to leave them out."
         )
 
@@ -87,16 +87,16 @@ def without_broken(raw: RawDataset) -> tuple[RawDataset, tuple[str, ...]]:
     Raises:
         HarnessError: No image can be used.
     """
-    found = broken_images(raw)
-    if not found:
+    broken = broken_images(raw)
+    if not broken:
         return raw, ()
-    if len(found) == len(raw):
-        raise HarnessError(f"data set {raw.name!r}: no image can be decoded; the first: {found[min(found)]}")
-    listed = " ".join(found.values())
-    return _without(raw, found)[0], (f"--skip-broken left out {len(found)} of {len(raw)} images: {listed}",)
+    if len(broken) == len(raw):
+        raise HarnessError(f"data set {raw.name!r}: no image can be decoded; the first: {broken[min(broken)]}")
+    listed = " ".join(broken.values())
+    return _without(raw, broken)[0], (f"--skip-broken left out {len(broken)} of {len(raw)} images: {listed}",)
 
 
-def _without(raw: RawDataset, found: Mapping[int, str]) -> tuple[RawDataset, np.ndarray]:
+def _without(raw: RawDataset, broken: Mapping[int, str]) -> tuple[RawDataset, np.ndarray]:
     """The data without some images, and the numbers of those that are left."""
-    kept = np.setdiff1d(np.arange(len(raw)), np.array(sorted(found), dtype=np.int64))
-    return (raw.subset(kept) if found else raw), kept
+    kept = np.setdiff1d(np.arange(len(raw)), np.array(sorted(broken), dtype=np.int64))
+    return (raw.subset(kept) if broken else raw), kept

@@ -87,7 +87,7 @@ class Workspace:
                 self._entry.parent.mkdir(parents=True, exist_ok=True)
                 self.folder = Path(tempfile.mkdtemp(prefix=f".{self._entry.name}-", dir=self._entry.parent))
             path = self.folder / f"{self._made}.npy"
-            array = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
+            array: NDArray[np.float32] = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
             with path.open("r+b") as opened:  # a disk that fills up later would end the process with a signal
                 if hasattr(os, "posix_fallocate"):
                     os.posix_fallocate(opened.fileno(), 0, path.stat().st_size)
@@ -158,13 +158,13 @@ def _look_up(
 ) -> tuple[list[NDArray], Use]:
     """The arrays, and how they were come by."""
     folder, key = _entry_of(key)
-    found = _read(folder, key)
-    if found is not None:
-        return found, Use(folder, about, True, 0.0)
+    arrays = _read(folder, key)
+    if arrays is not None:
+        return arrays, Use(folder, about, True, 0.0)
     with _only_one(folder):
-        found = _read(folder, key)
-        if found is not None:
-            return found, Use(folder, about, True, 0.0)
+        arrays = _read(folder, key)
+        if arrays is not None:
+            return arrays, Use(folder, about, True, 0.0)
         workspace = Workspace(folder)
         try:
             arrays = compute(workspace)
@@ -175,9 +175,8 @@ def _look_up(
                 lost = str(error.strerror or error)
                 log.warning(
                     "features are not cached: %s cannot be written (%s); set HARNESS_CACHE to a folder that can.",
-                    folder,
-                    lost,
-                )
+                    folder, lost,
+                )  # fmt: skip
                 return arrays, Use(folder, about, False, 0.0, lost)
         finally:
             workspace.discard()

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic_core import PydanticCustomError
 
 from harness.errors import HarnessError, unknown_name
-from harness.files.paths_below import file_name, pattern_parts, plain_name, relative_parts
+from harness.files.paths import file_name, pattern_parts, plain_name, relative_parts
 from harness.files.toml import line_of, read_toml
 from harness.files.unpack import is_archive
 
@@ -53,7 +53,7 @@ class Expected(_Strict):
     remark: str = ""
 
 
-class Layout(_Strict):
+class CardLayout(_Strict):
     """Where the files of a data set lie below the data root."""
 
     folder: PathBelow
@@ -110,14 +110,14 @@ class Source(_Strict):
         return self
 
 
-class Part(_Strict):
+class CardPart(_Strict):
     """A published part."""
 
     name: Literal["train", "val", "test", "restval"]
     images: Count
 
 
-class Protocol(_Strict):
+class CardProtocol(_Strict):
     """The usual query/database protocol of the set: ``--split protocol``."""
 
     queries: Count
@@ -153,7 +153,7 @@ class DatasetCard(_Strict):
     image_size: str
     backbones: Backbones | None = None
     """None for data that come as ready features."""
-    layout: Layout | None = None
+    layout: CardLayout | None = None
     """None for data that need no files."""
     source: str = ""
     """Where the authors publish it: a page for people."""
@@ -161,9 +161,9 @@ class DatasetCard(_Strict):
     class_names: tuple[str, ...] = ()
     sources: tuple[Source, ...] = ()
     """What `harness data fetch` can get."""
-    parts: tuple[Part, ...] = ()
+    parts: tuple[CardPart, ...] = ()
     """Published parts."""
-    protocol: Protocol | None = None
+    protocol: CardProtocol | None = None
     split: Literal["paper", "stratified", "published", "protocol"] = "paper"
     """Default of ``--split``."""
     reading: dict[str, Parameter] = {}
@@ -191,15 +191,15 @@ class DatasetCard(_Strict):
         Raises:
             HarnessError: One is unknown, or of another type.
         """
-        found: dict[str, Any] = dict(known)
+        values: dict[str, Any] = dict(known)
         for name, value in self.reading.items():
             where = f"dataset card {self.name!r}, table [reading]"
             if name not in known:
                 raise HarnessError(f"{where}: {unknown_name(f'parameter of reader {self.reader}', name, known)}")
             if type(value) is not type(known[name]):
                 raise HarnessError(f"{where}: {name} = {value!r}, expected {_KINDS[type(known[name])]}.")
-            found[name] = value
-        return found
+            values[name] = value
+        return values
 
 
 _KINDS = {bool: "true or false", int: "a whole number", str: "a text", list: "a list of texts"}
@@ -242,7 +242,7 @@ def _told(path: Path, text: str, error: ValidationError) -> str:
 def _keys_at(location: list[Any]) -> list[str]:
     """The keys that a card may have at a place."""
     tables: dict[str, type[BaseModel]] = {
-        "layout": Layout, "backbones": Backbones, "sources": Source, "parts": Part, "protocol": Protocol,
+        "layout": CardLayout, "backbones": Backbones, "sources": Source, "parts": CardPart, "protocol": CardProtocol,
         "files": Expected,
     }  # fmt: skip
     names = [part for part in location if isinstance(part, str)]

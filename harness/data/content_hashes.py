@@ -24,7 +24,7 @@ from pathlib import Path
 from harness.data.cache import cache_folder
 from harness.errors import HarnessError
 from harness.files.json_text import read_json
-from harness.files.regular_file import require_regular
+from harness.files.paths import require_regular
 
 SETTLED = 2_000_000_000
 """Nanoseconds since its last change after which a file's hash is remembered: longer than any file system's clock."""
@@ -96,9 +96,9 @@ def hash_files(paths: Sequence[Path]) -> list[str]:
 
     def look(place: int) -> tuple[Stamp | None, str]:
         stamp = _stamp(names[place])
-        found = known.get(names[place])
-        if found is not None and stamp is not None and found[:-1] == stamp:
-            return stamp, found[-1]
+        remembered = known.get(names[place])
+        if remembered is not None and stamp is not None and remembered[:-1] == stamp:
+            return stamp, remembered[-1]
         return stamp, hash_file(paths[place])
 
     with ThreadPoolExecutor(THREADS, thread_name_prefix="hashing") as pool:
@@ -116,10 +116,10 @@ def hash_files(paths: Sequence[Path]) -> list[str]:
 def _stamp(name: str) -> Stamp | None:
     """Size, times, device and number of a file; None if it is not there."""
     try:
-        found = os.stat(name)  # noqa: PTH116
+        status = os.stat(name)  # noqa: PTH116
     except OSError:
         return None
-    return [found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_dev, found.st_ino]
+    return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_dev, status.st_ino]
 
 
 def _settled(stamp: Stamp, now: int) -> bool:
@@ -142,7 +142,7 @@ def _read(memory: Path) -> dict[str, list]:
 
 
 def _write(memory: Path, content: dict[str, list]) -> None:
-    """Whole or not at all; a cache that cannot be written costs the next run some time, and nothing else."""
+    """Write the memory, whole or not at all; where that is impossible, the next run takes longer and nothing else."""
     try:
         memory.parent.mkdir(parents=True, exist_ok=True)
         descriptor, temporary = tempfile.mkstemp(prefix=".", dir=memory.parent)

@@ -17,7 +17,7 @@ import numpy as np
 
 from harness.errors import HarnessError
 from harness.files.looks_like import looks_like
-from harness.files.regular_file import require_regular
+from harness.files.paths import require_regular
 from harness.plugin.interfaces import ImageSource
 
 if TYPE_CHECKING:
@@ -146,10 +146,10 @@ def complaints(
             return str(error)
         return ""
 
-    found = {}
+    complaint_of = {}
     with ThreadPoolExecutor() as pool:
         for done, (index, text) in enumerate(zip(images, pool.map(complaint, images), strict=True), start=1):
             watch(done, len(images))
             if text:
-                found[index] = text
-    return found
+                complaint_of[index] = text
+    return complaint_of

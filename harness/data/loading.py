@@ -113,7 +113,7 @@ def encode_texts_in_batches(
     shown, halving = _Rate(run, "captions", len(distinct)), Halving(forward, run.device, batch_size)
     for at in range(0, len(order), batch_size):
         part = order[at : at + batch_size]
-        features = np.concatenate([found.numpy() for found in halving([distinct[text] for text in part])])
+        features = np.concatenate([encoded.numpy() for encoded in halving([distinct[text] for text in part])])
         rows = [rows_by_text[(ends[text - 1] if text else 0) : ends[text]] for text in part]
         shown(at + len(part))
         yield np.concatenate(rows), np.repeat(features, [len(own) for own in rows], axis=0)

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.data import duplicates
-from harness.data.cards import Protocol
+from harness.data.cards import CardProtocol
 from harness.data.raw import RawDataset
 from harness.data.splits import (
-    CHOICES,
     DATABASE,
     QUERY,
+    SPLITS,
     TRAIN,
     TRAIN_AND_DATABASE,
     UNUSED,
@@ -45,7 +45,7 @@ class Choice:
 
     Attributes:
         data_seed: Data seed.
-        split: One of :data:`harness.data.splits.CHOICES`, or None for the default of the data.
+        split: One of :data:`harness.data.splits.SPLITS`, or None for the default of the data.
         validation: Share of the training images that become the queries, or None.
         relevance: One of :data:`RELEVANCE`.
         drop_duplicates: Copies of images in another part are left out.
@@ -58,13 +58,13 @@ class Choice:
     drop_duplicates: bool = False
 
     def check(self) -> None:
-        """Every value means something.
+        """Refuse values that mean nothing.
 
         Raises:
             HarnessError: One does not.
         """
-        if self.split is not None and self.split not in CHOICES:
-            raise unknown_name("value of --split", self.split, CHOICES)
+        if self.split is not None and self.split not in SPLITS:
+            raise unknown_name("value of --split", self.split, SPLITS)
         if self.relevance not in RELEVANCE:
             raise unknown_name("value of --relevance", self.relevance, RELEVANCE)
         if self.validation is not None and not 0 < self.validation < 1:
@@ -93,7 +93,7 @@ def choose_parts(
     choice: Choice,
     *,
     default: str = "paper",
-    protocol: Protocol | None = None,
+    protocol: CardProtocol | None = None,
     is_file: bool = False,
     whole: int | None = None,
 ) -> Parts:
@@ -122,13 +122,13 @@ def choose_parts(
         split = cut_validation(split, choice.validation, choice.data_seed)
     copies: tuple[str, ...] = ()
     if isinstance(data, RawDataset):
-        found = duplicates.find_copies(data.content_codes, split)
-        if len(found):
-            copies = tuple(data.filenames[image] for image in found.images[:NAMED])
+        copies_found = duplicates.find_copies(data.content_codes, split)
+        if len(copies_found):
+            copies = tuple(data.filenames[image] for image in copies_found.images[:NAMED])
             if choice.drop_duplicates:
-                split = duplicates.without_copies(split, found)
+                split = duplicates.without_copies(split, copies_found)
             done = "left out" if choice.drop_duplicates else "kept; --drop-duplicates leaves them out"
-            notes.append(f"{duplicates.described(found)}: {done} (the first is {copies[0]})")
+            notes.append(f"{duplicates.described(copies_found)}: {done} (the first is {copies[0]})")
     elif choice.drop_duplicates:
         raise HarnessError("--drop-duplicates compares images, and these data are ready features: leave it out.")
     check_split(split, data.name)
@@ -136,7 +136,7 @@ def choose_parts(
 
 
 def _drawn(
-    data: RawDataset | FeatureTable, choice: Choice, default: str, protocol: Protocol | None, is_file: bool,
+    data: RawDataset | FeatureTable, choice: Choice, default: str, protocol: CardProtocol | None, is_file: bool,
     whole: int | None,
 ) -> tuple[str, NDArray[np.int8]]:  # fmt: skip
     """Name and codes of the split, before anything is taken out of it."""

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from harness.data.content_hashes import hash_file, hash_files
 from harness.data.decoding import decode
-from harness.data.matrix_shapes import check_numbers
-from harness.data.table import check_captions_cover
+from harness.data.matrices import check_numbers
+from harness.data.table import OF_IMAGES, at_rows, captions_of, check_captions_cover
 from harness.errors import HarnessError
 from harness.plugin.interfaces import ImageSource
 
@@ -97,31 +97,18 @@ class RawDataset:
 
     def subset(self, images: NDArray[np.int64]) -> RawDataset:
         """The data set with some images only, in the order given."""
-        new_number = np.full(len(self), -1, dtype=np.int64)
-        new_number[images] = np.arange(len(images))
-        kept = np.flatnonzero(new_number[self.caption_image] >= 0)
-
-        def rows(array: NDArray | None) -> NDArray | None:
-            return None if array is None else array[images]
-
+        kept, caption_image = captions_of(images, self.caption_image, len(self))
         return replace(
             self,
             images=_some(self.images, images),
-            captions=[self.captions[row] for row in kept],
-            caption_image=new_number[self.caption_image[kept]],
-            labels=self.labels[images],
-            filenames=[self.filenames[row] for row in images],
-            split=rows(self.split),
-            parts=None if self.parts is None else tuple(self.parts[row] for row in images),
-            unlabelled=rows(self.unlabelled),
-            trusted=rows(self.trusted),
-            wrong=rows(self.wrong),
-            text_features=None if self.text_features is None else self.text_features[kept],
+            caption_image=caption_image,
+            **at_rows(self, images, *OF_IMAGES),
+            **at_rows(self, kept, "captions", "text_features"),
         )
 
 
 def check_raw(raw: RawDataset, reader: str) -> RawDataset:
-    """What a reader returned, if it keeps the contract.
+    """Check that what a reader returned keeps the contract.
 
     Args:
         raw: The data.
@@ -164,7 +151,7 @@ def check_raw(raw: RawDataset, reader: str) -> RawDataset:
 
 
 def _refuse_no_text(values: Sequence[object], what: str) -> None:
-    """All of them are texts that can be written to a file.
+    """Refuse what is no text, or a text that cannot be written to a file.
 
     Raises:
         HarnessError: One is not; the message has its number.

@@ -16,7 +16,7 @@ TRAIN, QUERY, DATABASE, TRAIN_AND_DATABASE = 0, 1, 2, 3
 UNUSED = -1
 """Split code of images that play no part: a published validation part, dropped copies, queries that were not cut."""
 
-CHOICES = ("paper", "stratified", "published", "protocol")
+SPLITS = ("paper", "stratified", "published", "protocol")
 """50/10/40 by seed; the same, each class alike; the parts that the authors published; the usual protocol of the set."""
 
 TRAINING_PARTS, VALIDATION_PARTS, QUERY_PARTS = ("train", "restval"), ("val",), ("test", "query")
@@ -108,21 +108,21 @@ def published_split(parts: Sequence[str] | None, name: str) -> NDArray[np.int8]:
     """
     if parts is None:
         raise HarnessError(f"--split published: {name!r} comes without published parts; use --split paper.")
-    found = set(parts)
+    names_of_parts = set(parts)
     codes = {
-        **dict.fromkeys(TRAINING_PARTS, TRAIN if DATABASE_PART in found else TRAIN_AND_DATABASE),
+        **dict.fromkeys(TRAINING_PARTS, TRAIN if DATABASE_PART in names_of_parts else TRAIN_AND_DATABASE),
         **dict.fromkeys(QUERY_PARTS, QUERY),
         **dict.fromkeys(VALIDATION_PARTS, UNUSED),
         DATABASE_PART: DATABASE,
     }
-    unknown = sorted(found - set(codes))
+    unknown = sorted(names_of_parts - set(codes))
     if unknown:
         raise HarnessError(f"--split published: {name!r} has a part {unknown[0]!r}; known are {', '.join(codes)}.")
     for kind, names in (("training", TRAINING_PARTS), ("test", QUERY_PARTS)):
-        if not found & set(names):
+        if not names_of_parts & set(names):
             raise HarnessError(
                 f"--split published: {name!r} has no published {kind} part ({' or '.join(names)}), only "
-                f"{', '.join(sorted(found))}; use --split paper."
+                f"{', '.join(sorted(names_of_parts))}; use --split paper."
             )
     return np.array([codes[part] for part in parts], dtype=np.int8)
 
@@ -178,8 +178,8 @@ def cut_validation(split: NDArray[np.int8], share: float, data_seed: int) -> NDA
     return changed
 
 
-def check_split(split: NDArray[np.int8], where: str) -> None:
-    """A split has training, query and database images.
+def check_split(split: NDArray[np.integer], where: str) -> None:
+    """Check that a split has training, query and database images.
 
     Raises:
         HarnessError: A code is unknown or a part is empty.
@@ -199,17 +199,17 @@ def check_split(split: NDArray[np.int8], where: str) -> None:
             raise HarnessError(f"{where}: the split has no {part} image.")
 
 
-def training_images(split: NDArray[np.int8]) -> Ints:
+def training_images(split: NDArray[np.integer]) -> Ints:
     """Training images, ascending."""
     return np.flatnonzero((split == TRAIN) | (split == TRAIN_AND_DATABASE))
 
 
-def query_images(split: NDArray[np.int8]) -> Ints:
+def query_images(split: NDArray[np.integer]) -> Ints:
     """Query images, ascending."""
     return np.flatnonzero(split == QUERY)
 
 
-def database_images(split: NDArray[np.int8]) -> Ints:
+def database_images(split: NDArray[np.integer]) -> Ints:
     """Database images, ascending."""
     return np.flatnonzero((split == DATABASE) | (split == TRAIN_AND_DATABASE))
 

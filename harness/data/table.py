@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,9 @@ from numpy.typing import NDArray
 from harness.errors import HarnessError
 
 Floats = NDArray[np.float32]
+
+OF_IMAGES = ("labels", "filenames", "split", "parts", "unlabelled", "trusted", "wrong")
+"""What features and raw data alike have for each image."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,22 @@ class FeatureTable:
         """(n_images, n_classes) bool, single labels one-hot."""
         return one_hot(self.labels)
 
+    def subset(self, images: NDArray[np.int64]) -> FeatureTable:
+        """The table with some images only, in the order given."""
+        kept, caption_image = captions_of(images, self.caption_image, len(self))
+        new_caption = np.full(len(self.text), -1, dtype=np.int64)
+        new_caption[kept] = np.arange(len(kept))
+        chosen = self.caption_choice
+        return replace(
+            self,
+            caption_image=caption_image,
+            image_views=tuple(view[images] for view in self.image_views),
+            text_views=tuple(view[kept] for view in self.text_views),
+            caption_choice=None if chosen is None else new_caption[chosen[images]],
+            **at_rows(self, images, "image", *OF_IMAGES),
+            **at_rows(self, kept, "text", "captions"),
+        )
+
 
 def one_hot(labels: NDArray) -> NDArray[np.bool_]:
     """(n,) integers to (n, n_classes) bool; a matrix stays."""
@@ -77,38 +97,31 @@ def one_hot(labels: NDArray) -> NDArray[np.bool_]:
     return codes.reshape(-1)[:, None] == np.arange(len(values))[None, :]
 
 
-def subset_table(table: FeatureTable, images: NDArray[np.int64]) -> FeatureTable:
-    """The table with some images only, in the order given."""
-    new_number = np.full(len(table), -1, dtype=np.int64)
-    new_number[images] = np.arange(len(images))
-    kept = np.flatnonzero(new_number[table.caption_image] >= 0)
-    new_caption = np.full(len(table.text), -1, dtype=np.int64)
-    new_caption[kept] = np.arange(len(kept))
+def captions_of(
+    images: NDArray[np.int64], caption_image: NDArray[np.int64], n_images: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows of the captions of some of ``n_images`` images, (m,), and the place of the image of each among them."""
+    place = np.full(n_images, -1, dtype=np.int64)
+    place[images] = np.arange(len(images))
+    kept = np.flatnonzero(place[caption_image] >= 0)
+    return kept, place[caption_image[kept]]
 
-    def rows(array: NDArray | None) -> NDArray | None:
-        return None if array is None else array[images]
 
-    return replace(
-        table,
-        image=table.image[images],
-        text=table.text[kept],
-        caption_image=new_number[table.caption_image[kept]],
-        labels=table.labels[images],
-        image_views=tuple(view[images] for view in table.image_views),
-        text_views=tuple(view[kept] for view in table.text_views),
-        split=rows(table.split),
-        caption_choice=None if table.caption_choice is None else new_caption[table.caption_choice[images]],
-        trusted=rows(table.trusted),
-        wrong=rows(table.wrong),
-        captions=None if table.captions is None else [table.captions[row] for row in kept],
-        filenames=None if table.filenames is None else [table.filenames[row] for row in images],
-        parts=None if table.parts is None else tuple(table.parts[row] for row in images),
-        unlabelled=rows(table.unlabelled),
-    )
+def at_rows(data: object, rows: NDArray[np.int64], *names: str) -> dict[str, Any]:
+    """Some rows of what the attributes of these names hold: arrays, lists or tuples; None stays."""
+    chosen = {}
+    for name in names:
+        column = getattr(data, name)
+        if isinstance(column, np.ndarray):
+            column = column[rows]
+        elif column is not None:
+            column = type(column)(column[row] for row in rows)
+        chosen[name] = column
+    return chosen
 
 
 def check_captions_cover(caption_image: NDArray[np.int64], n_images: int, where: str) -> None:
-    """Every caption names an existing image and every image has a caption.
+    """Check that every caption names an existing image and that every image has a caption.
 
     Raises:
         HarnessError: Otherwise; the message counts and gives the first offender.

@@ -10,12 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.data.assemble import CellData
-from harness.data.standardise import Standardiser
+from harness.data.assemble import CellData, Standardiser
 from harness.errors import HarnessError
 from harness.plugin.interfaces import Hasher
-from harness.retrieval.codes import pack, pack_checked
-from harness.retrieval.evaluate import CodeTable
+from harness.retrieval.codes import CodeTable, pack, pack_checked
 from harness.retrieval.partners import partners
 from harness.runtime.context import RunContext
 from harness.runtime.cost import latency

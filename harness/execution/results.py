@@ -14,7 +14,8 @@ from harness.cells.cell import content_hash
 from harness.plugin.declarations import MetricDeclaration
 from harness.records.plausible import verdict, violation_notes
 from harness.records.schema import CellFacts, Failure, RunRecord, Status
-from harness.retrieval.evaluate import CodeTable, Evaluation, definitions, failure_notes
+from harness.retrieval.codes import CodeTable
+from harness.retrieval.evaluate import Evaluation, definitions, failure_notes
 from harness.retrieval.sanity import means_not_finite
 
 

@@ -29,14 +29,15 @@ from harness.noise.scores import detector_scores
 from harness.plugin.declarations import MetricDeclaration
 from harness.plugin.interfaces import Hasher, Need, PairTrust, TrainingPairs
 from harness.records.schema import CellFacts, Failure, RunRecord, Status
-from harness.retrieval.evaluate import CodeTable, Evaluation, evaluate
+from harness.retrieval.codes import CodeTable
+from harness.retrieval.evaluate import Evaluation, evaluate
 from harness.runtime.context import Progress, RunContext, ignore_progress
 from harness.runtime.cost import Meter, learned_numbers
 from harness.runtime.precision import float32_products
 from harness.runtime.seeding import OwnRandomness, global_randomness
 from harness.text import CANNOT_WEIGH, counted
-from harness.training.loop import Curves, Team, train
-from harness.training.trust import outside, refuse_outside, trust_of_shape
+from harness.training.loop import Curves, train
+from harness.training.team import Team, outside, refuse_outside, trust_of_shape
 
 if TYPE_CHECKING:
     import torch

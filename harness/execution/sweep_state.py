@@ -26,8 +26,8 @@ from harness.errors import HarnessError, unknown_name
 from harness.execution.cell_log import tail_of
 from harness.execution.worker_state import WorkerState, forget_worker, log_beside, read_workers
 from harness.files.json_text import read_json_as
-from harness.files.paths_below import path_below
-from harness.files.whole_file import replace_text
+from harness.files.paths import path_below
+from harness.files.whole import replace_text
 from harness.runtime.processes import process_exists
 
 log = logging.getLogger(__name__)

@@ -17,7 +17,7 @@ from harness.cells.workbench import Workbench
 from harness.errors import HarnessError
 from harness.execution.attempt import attempt
 from harness.files.npz import read_npz
-from harness.files.whole_file import read_plain_file
+from harness.files.whole import read_plain_file
 from harness.plugin.loading import load_registry
 from harness.plugin.metric_ids import declared_metric, metrics_with
 from harness.records.contradictions import contradictions, differing_facts

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from harness.execution.cell_log import CellLog
 from harness.files.json_text import read_json_as
-from harness.files.whole_file import replace_text
+from harness.files.whole import replace_text
 from harness.runtime.context import Progress
 from harness.runtime.processes import process_exists
 

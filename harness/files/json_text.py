@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from harness.files.whole_file import read_plain_file
+from harness.files.whole import read_plain_file
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -61,7 +61,7 @@ def parsed_json(text: str | bytes) -> Any:
 
 
 def _check_depth(content: Any) -> None:
-    level = [[content]]
+    level: list[Any] = [[content]]
     for _ in range(DEEPEST + 1):
         inner = [value.values() if isinstance(value, dict) else value for value in level]
         level = [value for values in inner for value in values if isinstance(value, dict | list)]
@@ -80,7 +80,7 @@ def read_json(path: Path) -> Any:
     Raises:
         OSError: The file cannot be read.
         ValueError: As :func:`parsed_json`, or it is no plain file (a pipe would be waited for), or larger than
-            :data:`harness.files.whole_file.LARGEST_BYTES`.
+            :data:`harness.files.whole.LARGEST_BYTES`.
     """
     return parsed_json(read_plain_file(path))
 
@@ -96,7 +96,8 @@ def read_json_as(path: Path, kind: type[Kind]) -> Kind:
         OSError: The file cannot be read.
         ValueError: As :func:`read_json`, or it holds something else.
     """
-    return _adapter(kind).validate_python(read_json(path))
+    # To mypy a class is as little hashable as its instances.
+    return _adapter(kind).validate_python(read_json(path))  # type: ignore[arg-type]
 
 
 @lru_cache

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from harness.errors import HarnessError
 from harness.files.looks_like import CUT, looks_like
-from harness.files.regular_file import other_kind
+from harness.files.paths import other_kind
 from harness.text import shown
 
 LONGEST_HEADER = 10_000
@@ -47,7 +47,7 @@ def read_npz(
             :data:`LARGEST_UNPACKED` and :data:`LARGEST_RATIO` allow; the message says which.
     """
     where = f"{option} {path}"
-    with _opened(path, option, expected) as packed:
+    with _opened_zip(path, where, expected) as packed:
         members = {member.filename: member for member in packed.infolist()}
         arrays = {}
         for file, member in members.items():
@@ -68,7 +68,7 @@ def names_in_npz(path: Path, option: str, expected: str = "named arrays") -> lis
     Raises:
         HarnessError: The file is missing, no npz, or damaged.
     """
-    with _opened(path, option, expected) as packed:
+    with _opened_zip(path, f"{option} {path}", expected) as packed:
         return [name.removesuffix(".npy") for name in packed.namelist()]
 
 
@@ -83,35 +83,21 @@ def read_npy(path: Path, option: str) -> NDArray:
         HarnessError: The file is missing, no npy, cut, or holds Python objects.
     """
     where = f"{option} {path}"
-    try:
-        _check_is_file(path, where)
-        with path.open("rb") as opened:
-            if opened.read(6) != np.lib.format.MAGIC_PREFIX:
-                raise HarnessError(f"{where} is no npy file.")
-            opened.seek(0)
-            return _array(opened, path.stat().st_size, f"{where}: its array")
-    except FileNotFoundError:
-        raise HarnessError(f"{where}: there is no such file.") from None
-    except OSError as error:
-        raise HarnessError(f"{where} cannot be read: {error.strerror or error}.") from error
+    with _opened(path, where) as opened:
+        if opened.read(6) != np.lib.format.MAGIC_PREFIX:
+            raise HarnessError(f"{where} is no npy file.")
+        opened.seek(0)
+        return _array(opened, path.stat().st_size, f"{where}: its array")
 
 
 @contextmanager
-def _opened(path: Path, option: str, expected: str) -> Iterator[zipfile.ZipFile]:
-    """The file as a zip; what goes wrong with it becomes a sentence."""
-    where = f"{option} {path}"
+def _opened(path: Path, where: str) -> Iterator[IO[bytes]]:
+    """The file; what goes wrong with it becomes a sentence."""
     try:
-        _check_is_file(path, where)
+        if kind := other_kind(path):  # to open a pipe would wait for ever, and a device has no end
+            raise HarnessError(f"{where} is no file but {kind}.")
         with path.open("rb") as opened:
-            begins = opened.read(6)
-            if begins == np.lib.format.MAGIC_PREFIX:
-                raise HarnessError(f"{where} is a single array; expected an npz with {expected}.")
-            opened.seek(0)
-            if not zipfile.is_zipfile(opened):
-                said = CUT if begins.startswith(b"PK") else f"it is {looks_like(path) or 'of another kind'}"
-                raise HarnessError(f"{where} is no npz file: {said}.")
-            with zipfile.ZipFile(opened) as packed:
-                yield packed
+            yield opened
     except FileNotFoundError:
         raise HarnessError(f"{where}: there is no such file.") from None
     except OSError as error:
@@ -120,10 +106,19 @@ def _opened(path: Path, option: str, expected: str) -> Iterator[zipfile.ZipFile]
         raise HarnessError(f"{where} is a damaged npz file: {error}.") from error
 
 
-def _check_is_file(path: Path, where: str) -> None:
-    """To open a pipe would wait for ever, and a device has no end."""
-    if kind := other_kind(path):
-        raise HarnessError(f"{where} is no file but {kind}.")
+@contextmanager
+def _opened_zip(path: Path, where: str, expected: str) -> Iterator[zipfile.ZipFile]:
+    """The file as a zip."""
+    with _opened(path, where) as opened:
+        begins = opened.read(6)
+        if begins == np.lib.format.MAGIC_PREFIX:
+            raise HarnessError(f"{where} is a single array; expected an npz with {expected}.")
+        opened.seek(0)
+        if not zipfile.is_zipfile(opened):
+            said = CUT if begins.startswith(b"PK") else f"it is {looks_like(path) or 'of another kind'}"
+            raise HarnessError(f"{where} is no npz file: {said}.")
+        with zipfile.ZipFile(opened) as packed:
+            yield packed
 
 
 def _member(packed: zipfile.ZipFile, member: zipfile.ZipInfo, where: str, file_size: int) -> NDArray:

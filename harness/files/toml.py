@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import HarnessError
-from harness.files.text_file import read_text_file
+from harness.files.whole import read_text_file
 from harness.text import one_line, printable, shortened
 
 DEEPEST = 20
@@ -71,9 +71,9 @@ def read_toml(path: Path, what: str) -> tuple[str, dict[str, Any]]:
     unwanted = _unwanted(content)
     if unwanted:
         keys, why = unwanted
-        line = line_of(text, keys)
-        place = f"{what} {path}" + (f", line {line}" if line else "")
-        raise HarnessError(f"{place}: key {shortened(printable('.'.join(map(str, keys))))!r}: {why}.")
+        at = line_of(text, keys)
+        where = f", line {at}" if at else ""
+        raise HarnessError(f"{what} {path}{where}: key {shortened(printable('.'.join(map(str, keys))))!r}: {why}.")
     return text, content
 
 

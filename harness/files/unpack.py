@@ -12,11 +12,12 @@ import zipfile
 import zlib
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO
 
 from harness.errors import HarnessError
-from harness.files.paths_below import relative_parts
+from harness.files.paths import relative_parts
 from harness.text import shortened
 
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
@@ -45,7 +46,7 @@ class ArchiveError(HarnessError):
 
 @dataclass(frozen=True)
 class Limits:
-    """Beyond these an archive counts as a bomb.
+    """What an archive may unpack to; beyond it counts as a bomb.
 
     Attributes:
         ratio: Unpacked bytes for each byte of the archive; images give 1, text 10.
@@ -99,7 +100,7 @@ def unpack(
 
 
 def _unpack(archive: Path, folder: Path, limits: Limits, watch: Watch, left_out: Collection[str]) -> None:
-    """Into a folder that is there; errors of the libraries become sentences."""
+    """Unpack into a folder that is there; errors of the libraries become sentences."""
     try:
         with archive.open("rb") as opened:
             beginning = opened.read(8)
@@ -142,9 +143,7 @@ def _zip_members(archive: Path) -> Iterator[_Member]:
                 raise ArchiveError(f"{archive.name} is encrypted: unpack it by hand.")
         for member in members:
             is_folder = member.filename.endswith("/")  # is_dir() fails on an empty name before Python 3.12
-            yield _Member(
-                member.filename, member.file_size, None if is_folder else lambda member=member: opened.open(member)
-            )
+            yield _Member(member.filename, member.file_size, None if is_folder else partial(opened.open, member))
 
 
 class _TarInfo(tarfile.TarInfo):
@@ -156,10 +155,10 @@ class _TarInfo(tarfile.TarInfo):
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> _TarInfo:
-        found = super().frombuf(buf, encoding, errors)
-        if found.type in cls.EXTENSIONS and found.size > LONGEST_EXTENSION:
-            raise ValueError(f"a member has {found.size} bytes of attributes")
-        return found
+        header = super().frombuf(buf, encoding, errors)
+        if header.type in cls.EXTENSIONS and header.size > LONGEST_EXTENSION:
+            raise ValueError(f"a member has {header.size} bytes of attributes")
+        return header
 
 
 def _tar_members(archive: Path) -> Iterator[_Member]:
@@ -169,11 +168,8 @@ def _tar_members(archive: Path) -> Iterator[_Member]:
             for member in opened:
                 if not (member.isreg() or member.isdir()):
                     raise ArchiveError(_holds(archive, member.name, _kind(member.issym() or member.islnk())))
-                yield _Member(
-                    member.name,
-                    member.size,
-                    None if member.isdir() else lambda member=member: opened.extractfile(member),
-                )
+                read = None if member.isdir() else partial(opened.extractfile, member)
+                yield _Member(member.name, member.size, read)
     except tarfile.ReadError as error:
         if opened is not None:
             raise

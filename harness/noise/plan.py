@@ -25,7 +25,7 @@ from harness.runtime.seeding import numpy_generator
 from harness.text import shown
 
 FORMAT = 1
-KINDS = {"trusted": ("b", "bool"), "wrong": ("b", "bool"), "replaced": ("U", "strings")}
+OTHER_THAN_INTEGERS = {"trusted": ("b", "bool"), "wrong": ("b", "bool"), "replaced": ("U", "strings")}
 """Numpy kinds of the stored arrays that are not integers, and what to call them."""
 
 PREFIX = "plan_"
@@ -212,7 +212,7 @@ def read_plan(path: Path) -> NoisePlan:
     header = _header(path, arrays["header"])
     n = arrays["image"].size
     for name in ("image", "caption", "own_caption", "trusted", "wrong", "replaced"):
-        kinds, meaning = KINDS.get(name, ("iu", "integers"))
+        kinds, meaning = OTHER_THAN_INTEGERS.get(name, ("iu", "integers"))
         if name in arrays and (arrays[name].shape != (n,) or arrays[name].dtype.kind not in kinds):
             raise HarnessError(
                 f"--noise-plan {path}: {PREFIX}{name} must be ({n},) {meaning}, not {arrays[name].dtype} "

@@ -24,8 +24,7 @@ import pluggy
 
 from harness import HARNESS_API
 from harness.errors import HarnessError, text_of, unknown_name, what_and_where
-from harness.files.paths_below import plain_name
-from harness.files.regular_file import require_regular
+from harness.files.paths import plain_name, require_regular
 from harness.plugin import hookspecs
 from harness.plugin.declarations import (
     BOTH,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import HarnessError
-from harness.files.whole_file import write_text, write_whole
+from harness.files.whole import write_text, write_whole
 from harness.records.archive import is_archive, write_archive
 from harness.records.index import RunIndex
 from harness.text import printable

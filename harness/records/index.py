@@ -22,8 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import HarnessError
-from harness.files.unfinished import clear_beside, temporary_for
-from harness.files.whole_file import read_plain_file
+from harness.files.whole import clear_beside, read_plain_file, temporary_for
 from harness.records.index_tables import COLUMN_TYPES, add, changes, forget, is_whole, make, quoted
 from harness.records.store import RunStore
 

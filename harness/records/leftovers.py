@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from harness.files.unfinished import OWNER_PATTERN, is_abandoned, owner, temporary_for
+from harness.files.whole import OWNER_PATTERN, is_abandoned, owner, temporary_for
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.errors import HarnessError
-from harness.files.paths_below import path_below, relative_parts
+from harness.files.paths import path_below, relative_parts
 from harness.records.walk import signature_of
 
 if TYPE_CHECKING:

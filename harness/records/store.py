@@ -20,8 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.errors import HarnessError
 from harness.files.json_text import json_text
-from harness.files.unfinished import temporary_for
-from harness.files.whole_file import read_plain_file
+from harness.files.whole import read_plain_file, temporary_for
 from harness.records.leftovers import clear_aside, is_near, put_back, remove_abandoned, step_aside
 from harness.records.run_files import array_bytes, model_bytes, run_folder, run_place, sync_folder, write_file
 from harness.records.walk import walk

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import HarnessError, unknown_name
-from harness.files.whole_file import write_whole
+from harness.files.whole import write_whole
 
 if TYPE_CHECKING:
     from harness.report.statistics.rankings import Ranking

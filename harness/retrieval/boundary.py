@@ -58,8 +58,10 @@ def expected_hits_precision(harmonic: Floats, cut: Cut, earlier: Floats) -> Floa
     reciprocal = harmonic[before + above] - harmonic[before]
     every_place = (before + 1) * reciprocal
     inside = hits * ((plus_before + 1) * reciprocal + (hits - 1) / np.maximum(above - 1, 1) * (above - every_place))
-    found = plus_before + hits
-    value = np.where(found > 0, (earlier[:, None] + inside / np.maximum(above, 1)) / np.maximum(found, 1), 0.0)
+    plus_after = plus_before + hits
+    value = np.where(
+        plus_after > 0, (earlier[:, None] + inside / np.maximum(above, 1)) / np.maximum(plus_after, 1), 0.0
+    )
     return (chance * value).sum(axis=1)
 
 
@@ -119,12 +121,12 @@ def _prefix_in_blocks(rows: list[Ints], places: Ints) -> Floats:
         while stop < len(order) and (stop - start + 1) * int(places[order[stop]]) <= WIDTH_BUDGET:
             stop += 1
         block = order[start:stop]
-        result[block] = _prefix(*(value[block] for value in rows), int(places[order[stop - 1]]))
+        result[block] = _prefix(*[value[block] for value in rows], width=int(places[order[stop - 1]]))
         start = stop
     return result
 
 
-def _prefix(items: Ints, relevant: Ints, before: Ints, plus_before: Ints, count: Ints, width: int) -> Floats:
+def _prefix(items: Ints, relevant: Ints, before: Ints, plus_before: Ints, count: Ints, *, width: int) -> Floats:
     """:func:`expected_prefix_of_relevant` over the first ``width`` places of bins with more than ``count`` relevant."""
     share = relevant / items
     items, relevant, before, plus_before, count = (

@@ -7,11 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.data.class_labels import classes_of_column
-from harness.data.matrix_shapes import holds_integers
+from harness.data.matrices import classes_of_column, holds_integers
 from harness.errors import HarnessError
-from harness.retrieval.codes import pack_checked
-from harness.retrieval.evaluate import CodeTable
+from harness.retrieval.codes import CodeTable, pack_checked
 
 PARTS = ("query", "database")
 MODALITIES = ("image", "text")
@@ -70,13 +68,13 @@ def _table(
                 f"{where}: {part} has {lengths['image']} image codes and {lengths['text']} caption codes; row i must "
                 "be one pair."
             )
-    found = {
+    labels_and_ids = {
         part: _labels_and_ids(
             arrays, part, len(next(iter(packed[part].values()))), where, None if labels is None else labels[part]
         )
         for part in PARTS
     }
-    if found["query"][0].shape[1:] != found["database"][0].shape[1:]:
+    if labels_and_ids["query"][0].shape[1:] != labels_and_ids["database"][0].shape[1:]:
         raise HarnessError(
             f"{where}: query_labels and database_labels must both be (n,) classes, or (n, n_classes) with as many "
             "classes."
@@ -85,10 +83,10 @@ def _table(
         n_bits=n_bits,
         query=packed["query"],
         database=packed["database"],
-        query_labels=found["query"][0],
-        database_labels=found["database"][0],
-        query_ids=found["query"][1],
-        database_ids=found["database"][1],
+        query_labels=labels_and_ids["query"][0],
+        database_labels=labels_and_ids["database"][0],
+        query_ids=labels_and_ids["query"][1],
+        database_ids=labels_and_ids["database"][1],
     )
 
 

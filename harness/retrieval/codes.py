@@ -1,4 +1,4 @@
-"""Binary codes: from real values to packed bits and 64-bit words.
+"""Binary codes: from real values to packed bits and 64-bit words, and the table of those that are scored.
 
 Stored codes are uint8, eight bits a byte, least significant bit first (``numpy.packbits(..., bitorder="little")``); bit
 k of an item is 1 where output k is above 0. Unused bits of the last byte are 0.
@@ -6,10 +6,40 @@ k of an item is 1 where output k is above 0. Unused bits of the last byte are 0.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import HarnessError
+
+
+@dataclass(frozen=True)
+class CodeTable:
+    """Codes, ids and labels of queries and database.
+
+    Attributes:
+        n_bits: Code length.
+        query: Modality to (n_query, bytes) packed codes; a modality may be missing.
+        database: Modality to (n_database, bytes) packed codes.
+        query_labels: (n_query,) integers or (n_query, n_classes) 0/1.
+        database_labels: As ``query_labels``.
+        query_ids: (n_query,) int64 numbers of the items in their data set.
+        database_ids: (n_database,) int64.
+        partners: Where relevance does not go by labels: direction to its relevant pairs (query, item), (2, n) int64
+            places. Directions that are not named are not scored, and the modalities may have different numbers of
+            items.
+    """
+
+    n_bits: int
+    query: Mapping[str, NDArray[np.uint8]]
+    database: Mapping[str, NDArray[np.uint8]]
+    query_labels: NDArray
+    database_labels: NDArray
+    query_ids: NDArray[np.int64]
+    database_ids: NDArray[np.int64]
+    partners: Mapping[str, NDArray[np.int64]] | None = None
 
 
 def pack(values: NDArray) -> NDArray[np.uint8]:

@@ -35,14 +35,15 @@ def compile_cached(function: Callable) -> Callable:
     It goes where NUMBA_CACHE_DIR says, else into the harness's own cache folder, never beside the source if that can
     be avoided. Without any folder the code is compiled anew in each process.
     """
-    chosen = config.CACHE_DIR
-    config.CACHE_DIR = chosen or os.fspath(cache_folder() / "numba")
+    settings = vars(config)
+    chosen = settings["CACHE_DIR"]
+    settings["CACHE_DIR"] = chosen or os.fspath(cache_folder() / "numba")
     try:
         return numba.njit(nogil=True, cache=True)(function)
     except (RuntimeError, OSError):  # numba: "no locator available"
         return numba.njit(nogil=True)(function)
     finally:
-        config.CACHE_DIR = chosen
+        settings["CACHE_DIR"] = chosen
 
 
 @intrinsic

@@ -49,17 +49,17 @@ def counts(
     Returns:
         (n_query, bins) items and (n_query, bins) relevant ones among them, queries in their original order.
     """
-    found = _on_device(relevance, queries, database, bins, device)
-    if found is None:
+    counted = _on_device(relevance, queries, database, bins, device)
+    if counted is None:
         worth = worth_compiling(queries.shape[1], database.shape[1])
         compiled = compiled_code("compiled", worth) if 2 * bins <= np.iinfo(np.uint16).max else None
         if compiled is None:
-            found = count_plainly(relevance, queries, database, bins)
+            counted = count_plainly(relevance, queries, database, bins)
         else:
-            found = count_compiled(compiled, relevance, queries, database, bins, threads())
+            counted = count_compiled(compiled, relevance, queries, database, bins, threads())
     back = np.empty_like(relevance.query_order)
     back[relevance.query_order] = np.arange(len(back))
-    return found[0][back], found[1][back]
+    return counted[0][back], counted[1][back]
 
 
 def _on_device(

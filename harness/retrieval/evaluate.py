@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from harness.errors import HarnessError, text_of
 from harness.plugin.declarations import MetricDeclaration
+from harness.retrieval.codes import CodeTable
 from harness.retrieval.counting import in_threads, threads
 from harness.retrieval.histograms import DistanceHistogram
 from harness.retrieval.metrics import precision_recall_by_radius
@@ -28,33 +29,6 @@ DIRECTIONS = {"i2t": ("image", "text"), "t2i": ("text", "image"), "i2i": ("image
 """Direction to the modality of the query and of the database."""
 
 
-@dataclass(frozen=True)
-class CodeTable:
-    """Codes, ids and labels of queries and database.
-
-    Attributes:
-        n_bits: Code length.
-        query: Modality to (n_query, bytes) packed codes; a modality may be missing.
-        database: Modality to (n_database, bytes) packed codes.
-        query_labels: (n_query,) integers or (n_query, n_classes) 0/1.
-        database_labels: As ``query_labels``.
-        query_ids: (n_query,) int64 numbers of the items in their data set.
-        database_ids: (n_database,) int64.
-        partners: Where relevance does not go by labels: direction to its relevant pairs (query, item), (2, n) int64
-            places. Directions that are not named are not scored, and the modalities may have different numbers of
-            items.
-    """
-
-    n_bits: int
-    query: Mapping[str, NDArray[np.uint8]]
-    database: Mapping[str, NDArray[np.uint8]]
-    query_labels: NDArray
-    database_labels: NDArray
-    query_ids: NDArray[np.int64]
-    database_ids: NDArray[np.int64]
-    partners: Mapping[str, NDArray[np.int64]] | None = None
-
-
 @dataclass
 class Evaluation:
     """What :func:`evaluate` found.
@@ -62,7 +36,7 @@ class Evaluation:
     Attributes:
         metrics: Direction to metric id to value; None where no query has a relevant item.
         per_query: ``"i2t/map"`` to (n_query,) float64, NaN for a query that the metric leaves out.
-        curves: ``"i2t/precision_by_radius"``, ``".../recall_by_radius"``, ``".../empty_by_radius"``: (n_bits + 1,).
+        curves: ``"i2t/precision_by_radius"`` and the others of :data:`CURVES`: (n_bits + 1,).
         queries: Number of queries, and of those without any relevant item in the database.
         failed: Metric id to why it has no value: its function raised, or returned something else than numbers.
         violations: What must hold of any codes and does not, one sentence each; such numbers are no result.
@@ -77,6 +51,8 @@ class Evaluation:
     violations: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
 
+
+CURVES = ("precision_by_radius", "recall_by_radius", "empty_by_radius")
 
 PER_QUERY_KEPT = ("map", "map_relevant@20")
 """Metrics whose per-query values are kept for paired statistics; any other can be recomputed from the stored codes."""
@@ -128,10 +104,8 @@ def evaluate(
         for metric_id in PER_QUERY_KEPT:
             if metric_id in per_query:
                 result.per_query[f"{direction}/{metric_id}"] = per_query[metric_id]
-        precisions, recalls, empty = precision_recall_by_radius(histogram)
-        result.curves[f"{direction}/precision_by_radius"] = precisions
-        result.curves[f"{direction}/recall_by_radius"] = recalls
-        result.curves[f"{direction}/empty_by_radius"] = empty
+        for name, curve in zip(CURVES, precision_recall_by_radius(histogram), strict=True):
+            result.curves[f"{direction}/{name}"] = curve
     return result
 
 
@@ -198,10 +172,10 @@ def values_per_query(
         values = {}
         for metric_id, (function, cutoff) in functions.items():
             try:
-                found = function(part) if cutoff is None else function(part, cutoff)
-                if np.shape(found) != (len(part),):
-                    raise TypeError(f"it returned shape {np.shape(found)} for {len(part)} queries")
-                values[metric_id] = np.asarray(found, dtype=np.float64)
+                scores = function(part) if cutoff is None else function(part, cutoff)
+                if np.shape(scores) != (len(part),):
+                    raise TypeError(f"it returned shape {np.shape(scores)} for {len(part)} queries")
+                values[metric_id] = np.asarray(scores, dtype=np.float64)
             except KeyboardInterrupt:
                 raise
             except BaseException as error:

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from harness.retrieval.counting import counts, worth_compiling
 from harness.retrieval.relevance import Relevance, Words
-from harness.retrieval.tables import harmonic_numbers
 
 if TYPE_CHECKING:
     import torch
@@ -26,6 +25,9 @@ Value = TypeVar("Value")
 
 PART = 1 << 15
 """Bins that metrics go through at a time: their intermediate arrays stay in the second cache and memory is bounded."""
+
+
+_harmonic = np.zeros(1)
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,7 @@ class DistanceHistogram:
     @cached_property
     def harmonic(self) -> NDArray[np.float64]:
         """H(0), H(1), ..., H(largest database size)."""
-        return harmonic_numbers(int(self.total_items.max(initial=0)))
+        return _harmonic_numbers(int(self.total_items.max(initial=0)))
 
     def bin_containing(self, rank: NDArray[np.int64]) -> NDArray[np.int64]:
         """(n_query,) the bin in which rank 1, 2, ... of each query lies; ranks beyond the end give the last bin."""
@@ -168,6 +170,19 @@ class DistanceHistogram:
 def _first_reaching(within: NDArray[np.int64], number: NDArray[np.int64]) -> NDArray[np.int64]:
     """(n_query,) the first bin up to which there are ``number`` items, or the last bin."""
     return np.minimum(np.count_nonzero(within < number[:, None], axis=1), within.shape[1] - 1)
+
+
+def _harmonic_numbers(largest: int) -> NDArray[np.float64]:
+    """H(0), H(1), ..., H(largest), read-only: a view of one table that grows as needed."""
+    global _harmonic
+    table = _harmonic  # another thread may put a longer or shorter one there meanwhile: both are right
+    if len(table) <= largest:
+        table = np.arange(largest + 1, dtype=np.float64)
+        np.divide(1.0, table[1:], out=table[1:])
+        np.cumsum(table, out=table)
+        table.flags.writeable = False
+        _harmonic = table
+    return table[: largest + 1]
 
 
 def distance_histogram(

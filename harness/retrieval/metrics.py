@@ -8,12 +8,13 @@ bin lie above the cut.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
 from harness.retrieval.boundary import expected_hits_precision, expected_prefix_of_relevant
 from harness.retrieval.histograms import DistanceHistogram
-from harness.retrieval.tables import discount_sums
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -204,3 +205,11 @@ def precision_recall_by_radius(histogram: DistanceHistogram) -> tuple[Floats, Fl
         sums[2] += np.count_nonzero(items == 0, axis=0)
     precisions, recalls, empty = sums / answerable if answerable else np.full_like(sums, np.nan)
     return precisions, recalls, empty
+
+
+@lru_cache(maxsize=16)
+def discount_sums(cutoff: int) -> NDArray[np.float64]:
+    """Sums of 1 / log2(rank + 1) over the first 0, 1, ..., ``cutoff`` ranks, read-only."""
+    table = np.concatenate([[0.0], np.cumsum(1.0 / np.log2(np.arange(2, cutoff + 2)))])
+    table.flags.writeable = False
+    return table

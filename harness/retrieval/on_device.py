@@ -44,7 +44,7 @@ def count_on_device(
     signs_of_queries = _signs(_moved(queries, device), half)
     query_labels = _moved(relevance.query_labels, device)
     ranges = torch.stack([torch.from_numpy(relevance.first), torch.from_numpy(relevance.last)]).to(device)
-    found = torch.zeros((n_query, 2, bins), dtype=torch.int64, device=device)
+    sums = torch.zeros((n_query, 2, bins), dtype=torch.int64, device=device)
     for at in range(0, n_database, columns):
         block = slice(at, min(at + columns, n_database))
         signs = _signs(_moved(database[:, block], device), half)
@@ -63,8 +63,8 @@ def count_on_device(
             slot += hits * bins
             slot += torch.arange(len(slot), dtype=torch.int32, device=device)[:, None] * (2 * bins)
             counted = torch.bincount(slot.ravel(), minlength=len(slot) * 2 * bins)
-            found[part] += counted.reshape(-1, 2, bins)
-    counts = found.cpu().numpy()
+            sums[part] += counted.reshape(-1, 2, bins)
+    counts = sums.cpu().numpy()
     return counts.sum(axis=1), counts[:, 1]
 
 

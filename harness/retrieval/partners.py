@@ -8,6 +8,7 @@ with the same words; relevant to a caption are the images that have a caption wi
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,10 @@ from harness.retrieval.codes import words
 from harness.retrieval.histograms import DistanceHistogram
 from harness.retrieval.relevance import Relevance
 
+if TYPE_CHECKING:
+    import torch
+
+Codes = NDArray[np.uint8]
 Ints = NDArray[np.int64]
 
 PAIRS_AT_A_TIME = 1 << 20
@@ -49,7 +54,7 @@ def partners(caption_image: Ints, captions: Sequence[str] | None) -> dict[str, I
 
 
 def partner_histogram(
-    queries: NDArray[np.uint8], items: NDArray[np.uint8], pairs: Ints, n_bits: int, device: object = None
+    queries: Codes, items: Codes, pairs: Ints, n_bits: int, device: torch.device | str | None = None
 ) -> DistanceHistogram:
     """Items and relevant items by distance, where the relevant pairs are listed.
 

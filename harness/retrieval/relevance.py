@@ -132,6 +132,6 @@ def _label_words(labels: NDArray) -> Words:
     planes = np.empty((max(1, -(-labels.shape[1] // 64)), len(labels)), dtype=np.uint64)
     for start in range(0, len(labels), PACKED_ROWS):
         packed = np.packbits(labels[start : start + PACKED_ROWS] != 0, axis=1, bitorder="little")
-        found = words(packed).T
-        planes[:, start : start + PACKED_ROWS] = found if len(found) else 0
+        packed_words = words(packed).T
+        planes[:, start : start + PACKED_ROWS] = packed_words if len(packed_words) else 0
     return planes

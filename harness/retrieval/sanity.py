@@ -76,41 +76,41 @@ def value_violations(
         One sentence for each invariant and metric that is violated; it names the first such query, from 0, and how many
         there are.
     """
-    found: list[str] = []
+    violations: list[str] = []
     answerable, near = relevant > 0, TOLERANCE + n_items * PER_ITEM
     for metric_id, of_queries in values.items():
-        found += _of_one(f"{direction}: {metric_id}", of_queries, relevant, said[metric_id], near)
+        violations += _of_one(f"{direction}: {metric_id}", of_queries, relevant, said[metric_id], near)
     first = [metric_id for metric_id in FIRST_ITEM if metric_id in values]
     for other in first[1:]:
-        here, there = values[first[0]], values[other]
-        differ = answerable & (np.abs(there - here) > near)
-        found += _told(
-            differ,
-            lambda query, here=here, there=there, other=other: (
-                f"{direction}: {other} of query {query} is {there[query]:.6g} and {first[0]} is {here[query]:.6g}; "
-                "both say whether the first item is relevant and must be equal"
-            ),
-        )
+        differ = answerable & (np.abs(values[other] - values[first[0]]) > near)
+        violations += _told(differ, _two_first_items(direction, values, other, first[0]))
     ordered = [metric_id for metric_id in BRACKET if metric_id in values]
     for low, high in pairwise(ordered):
-        below, above = values[low], values[high]
-        found += _told(
-            below - above > near,
-            lambda query, low=low, high=high, below=below, above=above: (
-                f"{direction}: {low} of query {query} is {below[query]:.6g}, more than {high}, which is "
-                f"{above[query]:.6g}"
-            ),
-        )
-    return found
+        violations += _told(values[low] - values[high] > near, _out_of_order(direction, values, low, high))
+    return violations
+
+
+def _two_first_items(direction: str, values: Mapping[str, Floats], other: str, first: str) -> Callable[[int], str]:
+    return lambda query: (
+        f"{direction}: {other} of query {query} is {values[other][query]:.6g} and {first} is "
+        f"{values[first][query]:.6g}; both say whether the first item is relevant and must be equal"
+    )
+
+
+def _out_of_order(direction: str, values: Mapping[str, Floats], low: str, high: str) -> Callable[[int], str]:
+    return lambda query: (
+        f"{direction}: {low} of query {query} is {values[low][query]:.6g}, more than {high}, which is "
+        f"{values[high][query]:.6g}"
+    )
 
 
 def _of_one(name: str, values: Floats, relevant: NDArray[np.int64], said: Contract, near: float) -> list[str]:
     """What is wrong with the values of one metric by themselves."""
-    found = _told(np.isinf(values), lambda query: f"{name} of query {query} is infinite")
+    violations = _told(np.isinf(values), lambda query: f"{name} of query {query} is infinite")
     if said.bounds is None:
-        return found
+        return violations
     counts = (relevant > 0) | said.counts_empty
-    found += _told(
+    violations += _told(
         counts & np.isnan(values),
         lambda query: (
             f"{name} of query {query} is not a number, and the query has {relevant[query]} relevant items"
@@ -120,7 +120,7 @@ def _of_one(name: str, values: Floats, relevant: NDArray[np.int64], said: Contra
     )
     low, high = said.bounds
     outside = np.isfinite(values) & ((values < low - near) | (values > high + near))
-    return found + _told(
+    return violations + _told(
         outside, lambda query: f"{name} of query {query} is {values[query]:.6g}, outside of {low:g} to {high:g}"
     )
 

@@ -14,14 +14,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.retrieval.codes import CodeTable
 from harness.retrieval.histograms import DistanceHistogram, distance_histogram
 from harness.retrieval.partners import partner_histogram
 from harness.retrieval.sanity import random_order_moments
 
 if TYPE_CHECKING:
     import torch
-
-    from harness.retrieval.evaluate import CodeTable
 
 Ints = NDArray[np.int64]
 
@@ -96,9 +95,9 @@ class SelfCheck:
         table = self._table
         if table.partners is not None:
             of_query, item = table.partners[direction]
-            found = np.zeros(n_items, dtype=bool)
-            found[item[of_query == number]] = True
-            return found
+            relevant = np.zeros(n_items, dtype=bool)
+            relevant[item[of_query == number]] = True
+            return relevant
         if number not in self._labels:
             mine, theirs = table.query_labels[number], table.database_labels
             self._labels[number] = (
@@ -140,13 +139,15 @@ class SelfCheck:
         draws = int(np.clip(pairs // n_items, FEWEST_DRAWS, MOST_DRAWS))
         random = np.random.default_rng([n_bits, n_items, draws])
         drawn = answerable[random.integers(0, len(answerable), draws)]
-        found = [
+        histograms = [
             self._histogram(
                 direction, some, _random_codes(random, len(some), n_bits), _random_codes(random, n_items, n_bits)
             )
             for some in np.array_split(drawn, DATABASES)
         ]
-        values = np.concatenate([np.asarray(metric(part), dtype=np.float64) for one in found for part in one.parts()])
+        values = np.concatenate(
+            [np.asarray(metric(part), dtype=np.float64) for one in histograms for part in one.parts()]
+        )
         means, variances = random_order_moments(n_items, histogram.total_relevant[drawn])
         value, expected = float(values.mean()), float(means.mean())
         allowed = tolerance(float(variances.mean()), draws, n_bits)
@@ -160,7 +161,7 @@ class SelfCheck:
     def _histogram(
         self, direction: str, queries: Ints, codes: NDArray[np.uint8], items: NDArray[np.uint8]
     ) -> DistanceHistogram:
-        """Of codes in the places of some of the table's queries, and of all of its items."""
+        """The histogram of other codes in place of those of some queries, and of all items, of the table."""
         table = self._table
         if table.partners is None:
             labels = table.query_labels[queries], table.database_labels

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.data.assemble import CellData, Protocol, assemble
+from harness.data.assemble import CellData, DataProtocol, assemble
 from harness.data.features.feature_file import table_from_arrays
 
 if TYPE_CHECKING:
@@ -87,6 +87,6 @@ def small_cell(
     """The data of a cell on such arrays: standardised, with noise."""
     table = table_from_arrays(arrays, "small", "small data")
     declared = registry.get("protocol", protocol)
-    asked = Protocol(declared, noise if declared.takes_rate else None, trusted, data_seed, "scalar")
+    asked = DataProtocol(declared, noise if declared.takes_rate else None, trusted, data_seed, "scalar")
     assert table.split is not None
     return assemble(table, asked, table.split)

@@ -10,7 +10,7 @@ from typing import Any
 from harness.cells.methods import ROLES, ResolvedMethod, resolve_method
 from harness.cells.request import DEFAULT_PRESET, MethodRequest
 from harness.errors import HarnessError, unknown_name
-from harness.files.regular_file import require_regular
+from harness.files.paths import require_regular
 from harness.plugin.interfaces import Need, Phase, Recipe
 from harness.plugin.loading import KINDS, PluginState, Registry, load_registry
 

@@ -1,53 +1,20 @@
-"""The one training loop: phases, batches, trust, evidence and curves for every learner."""
+"""The one training loop: phases, epochs, batches and curves for every learner."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from harness.errors import HarnessError
-from harness.plugin.interfaces import Batch, Evidence, Learner, PairTrust, Phase, TrainingPairs
-from harness.runtime.context import RunContext
-from harness.runtime.seeding import OwnRandomness
+from harness.plugin.interfaces import Phase, TrainingPairs
 from harness.text import counted
-from harness.training.batches import batches
-from harness.training.trust import outside, refuse_outside, trust_of_shape, weight_of_shape
+from harness.training import batches
+from harness.training.team import Team, outside, refuse_outside
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
-
-
-@dataclass
-class Team:
-    """A learner and the detector that watches it. Two teams make co-teaching: each learner trains on the other's trust.
-
-    Attributes:
-        learner: The learner.
-        detector: Its detector, or None.
-        trust: What the detector says at present, for all pairs.
-        run: Device and streams of this team.
-        detector_name: For messages.
-        objective: The learner's objective, or None; told of each step where it has ``end_step``.
-        selects: The learner cannot weigh pairs: of each batch only pairs with a weight above 0.5 reach it.
-        randomness: Global random numbers of this team's own; None draws from the process's. With two teams the second
-            has its own, so that the first learns from the numbers it would have alone.
-    """
-
-    learner: Learner
-    detector: Any | None
-    trust: PairTrust
-    run: RunContext
-    detector_name: str = ""
-    objective: Any | None = None
-    selects: bool = False
-    randomness: OwnRandomness | None = None
-
-    def drawing(self) -> AbstractContextManager[None]:
-        """While this lasts, global random numbers are this team's."""
-        return nullcontext() if self.randomness is None else self.randomness.drawn()
 
 
 @dataclass
@@ -78,143 +45,105 @@ def train(teams: Sequence[Team], pairs: TrainingPairs, phases: Sequence[Phase], 
 
     Returns:
         The curves of the first learner.
-    """
-    import torch
 
-    curves = Curves()
+    Raises:
+        HarnessError: A phase has too few pairs for a batch, or a detector says nonsense or leaves nothing to train on.
+    """
     for team in teams:
-        with team.drawing():
-            team.learner.begin(pairs, phases, team.run)
-    run = teams[0].run
-    order = run.generator("batches")
-    epoch = step = 0
-    ones = PairTrust(torch.ones(len(pairs), device=pairs.image.device))
+        team.begin(pairs, phases, team.run)
+    training = _Training(teams, pairs, watch, teams[0].run.generator("batches"))
     for number, phase in enumerate(phases):
         if phase.restart and number:
-            step = 0
-            for team in teams:
-                with team.drawing():
-                    team.learner.begin(pairs, phases, team.run.anew(number))
-                _optional(team.objective, "end_step", step)
-        phase_pairs = pairs.as_trusted() if phase.pairs == "trusted" else pairs
-        rows = (
-            torch.nonzero(pairs.trusted)[:, 0]
-            if phase.pairs == "trusted"
-            else torch.arange(len(pairs), device=pairs.image.device)
-        )
-        smallest = getattr(teams[0].learner, "smallest_batch", 1)
+            training.begin_anew(phases, number)
+        training.train_phase(phase)
+    return training.curves
+
+
+@dataclass
+class _Training:
+    """A training under way.
+
+    Attributes:
+        teams, pairs, watch: As of :func:`train`.
+        order: Source of the order of the pairs in each epoch.
+        curves: What was recorded so far, a value for each epoch.
+        steps: Batches since the learners began, or began anew.
+    """
+
+    teams: Sequence[Team]
+    pairs: TrainingPairs
+    watch: bool
+    order: torch.Generator
+    curves: Curves = field(default_factory=Curves)
+    steps: int = 0
+
+    def begin_anew(self, phases: Sequence[Phase], number: int) -> None:
+        """New initial values before phase ``number``; what the detectors say at present stays."""
+        self.steps = 0
+        for team in self.teams:
+            team.begin(self.pairs, phases, team.run.anew(number))
+            team.tell_objective(0)
+
+    def train_phase(self, phase: Phase) -> None:
+        """All epochs of a phase."""
+        import torch
+
+        pairs, rows = self.pairs, torch.arange(len(self.pairs), device=self.pairs.image.device)
+        if phase.pairs == "trusted":
+            pairs, rows = pairs.as_trusted(), torch.nonzero(pairs.trusted)[:, 0]
+        smallest = self.teams[0].smallest_batch
         if phase.epochs and len(rows) < smallest:
             raise HarnessError(
                 f"phase {phase.name!r} has {counted(len(rows), 'training pair')}, and the hasher needs at least "
                 f"{smallest} in a batch: use more images{', or raise --trusted' if phase.pairs == 'trusted' else ''}."
             )
-        for team in teams:
-            with team.drawing():
-                _optional(team.learner, "begin_phase", phase, phase_pairs, rows)
-        for epoch_in_phase in range(phase.epochs):
-            losses: list[list[Tensor]] = [[] for _ in teams]
-            bad = torch.zeros((), dtype=torch.bool, device=pairs.image.device)
-            for chosen in _epoch_batches(teams[0].learner, rows, order):
-                batch = phase_pairs.rows(chosen)
-                # Both say what they trust before either learns from this batch: the exchange has no first and second.
-                teachers = teams[::-1]
-                trusts = [ones.at(chosen) if phase.trust == "ones" else _trust_in(batch, team) for team in teachers]
-                step += 1
-                for place, (team, trust) in enumerate(zip(teams, trusts, strict=True)):
-                    bad |= outside(trust)
-                    seen, trust = _selected(batch, trust) if team.selects else (batch, trust)
-                    if team.selects and len(seen) < smallest:
-                        continue
-                    with team.drawing():
-                        losses[place].append(team.learner.step(seen, trust))
-                    _optional(team.objective, "end_step", step)
-            refuse_outside(bad, teams[0].detector_name)
+        for team in self.teams:
+            team.tell_learner("begin_phase", phase, pairs, rows)
+        for number in range(1, phase.epochs + 1):
+            losses = self._train_epoch(phase, pairs, rows)
             if not all(losses):
                 raise HarnessError(
-                    f"the hasher cannot weigh pairs, and in epoch {epoch_in_phase + 1} of phase {phase.name!r} "
-                    f"detector {teams[0].detector_name!r} leaves no batch with {counted(smallest, 'pair')} above a "
-                    "weight of 0.5."
+                    f"the hasher cannot weigh pairs, and in epoch {number} of phase {phase.name!r} detector "
+                    f"{self.teams[0].detector_name!r} leaves no batch with {counted(smallest, 'pair')} above a weight "
+                    "of 0.5."
                 )
-            for team in teams:
-                with team.drawing():
-                    _optional(team.learner, "end_epoch", epoch)
-            curves.updates += sum(len(of_one) for of_one in losses)
-            curves.phase.append(phase.name)
-            curves.loss.append(_mean(losses[0]))  # the one look at the device in an epoch
-            if watch:
-                _observe(teams, pairs, phase, epoch, curves)
-            epoch += 1
-            run.report(phase=phase.name, epoch=epoch_in_phase + 1, epochs=phase.epochs, loss=curves.loss[-1])
-    return curves
+            self._end_epoch(phase, losses)
+            self.teams[0].run.report(phase=phase.name, epoch=number, epochs=phase.epochs, loss=self.curves.loss[-1])
 
+    def _train_epoch(self, phase: Phase, pairs: TrainingPairs, rows: Tensor) -> list[list[Tensor]]:
+        """Every batch once; for each team the loss of each of its steps, left on the device."""
+        import torch
 
-def _optional(component: Any, method: str, *arguments: Any) -> Any:
-    """Call a method that a component may leave out."""
-    function: Callable[..., Any] | None = getattr(component, method, None)
-    return None if function is None else function(*arguments)
+        learner = self.teams[0].learner
+        drop_last = getattr(learner, "drop_last", False)
+        losses: list[list[Tensor]] = [[] for _ in self.teams]
+        bad = torch.zeros((), dtype=torch.bool, device=rows.device)
+        for chosen in batches(rows, learner.batch_size, self.order, self.teams[0].smallest_batch, drop_last):
+            batch = pairs.rows(chosen)
+            self.steps += 1
+            # All say what they trust before any learns from this batch: the exchange has no first and second.
+            trusts = [teacher.trust_in(batch, phase) for teacher in self.teams[::-1]]
+            for team, trust, of_team in zip(self.teams, trusts, losses, strict=True):
+                bad |= outside(trust)
+                loss = team.step(batch, trust)
+                if loss is not None:
+                    of_team.append(loss)
+                    team.tell_objective(self.steps)
+        refuse_outside(bad, self.teams[0].detector_name)
+        return losses
 
+    def _end_epoch(self, phase: Phase, losses: Sequence[Sequence[Tensor]]) -> None:
+        """Tell the learners, record the curves, and show the detectors what they asked for."""
+        import torch
 
-def _epoch_batches(learner: Learner, rows: Tensor, order: torch.Generator) -> Any:
-    smallest = getattr(learner, "smallest_batch", 1)
-    return batches(rows, learner.batch_size, order, smallest=smallest, drop_last=getattr(learner, "drop_last", False))
-
-
-def _selected(batch: Batch, trust: PairTrust) -> tuple[Batch, PairTrust]:
-    """The pairs of a batch that a learner without weights trains on."""
-    kept = trust.weight > 0.5
-    return Batch(batch.pairs, batch.rows[kept]), trust.at(kept)
-
-
-def _trust_in(batch: Batch, team: Team) -> PairTrust:
-    """What the team's detector says of a batch: drawn anew where it does so, otherwise its standing trust."""
-    drawn = None if team.detector is None else _optional(team.detector, "weigh_batch", batch, team.learner)
-    if drawn is None:
-        return team.trust.at(batch.rows)
-    return PairTrust(weight_of_shape(drawn, len(batch), team.detector_name))
-
-
-def _mean(losses: Sequence[Tensor]) -> float:
-    import torch
-
-    return float(torch.stack([loss.detach().float() for loss in losses]).mean()) if losses else float("nan")
-
-
-def _observe(teams: Sequence[Team], pairs: TrainingPairs, phase: Phase, epoch: int, curves: Curves) -> None:
-    """Show each detector the evidence of its own learner."""
-    for place, team in enumerate(teams):
-        if getattr(team.detector, "observe", None) is None:
-            continue
-        # Whatever the detector draws, the learner's own random numbers stay the same.
-        with team.run.frozen_randomness():
-            evidence = collect_evidence(team.learner, pairs, phase, epoch)
-            changed = team.detector.observe(evidence, team.run)
-        if changed is not None:
-            team.trust = trust_of_shape(changed, len(pairs), team.detector_name)
-            refuse_outside(outside(team.trust), team.detector_name)
-            if place == 0:
-                curves.trust.append((epoch + 1, team.trust.weight.cpu()))
-
-
-def collect_evidence(learner: Learner, pairs: TrainingPairs, phase: Phase, epoch: int) -> Evidence:
-    """Losses of all pairs and similarities on demand, without gradient."""
-    import torch
-
-    n = len(pairs)
-    # Blocks of one size: in a smaller one a pair has fewer negatives, hence a smaller loss, right or wrong.
-    blocks = torch.arange(n, device=pairs.image.device).tensor_split(max(1, round(n / max(learner.batch_size, 1))))
-    pair_loss = None
-    if hasattr(learner, "pair_losses"):
-        with torch.no_grad():
-            pair_loss = torch.cat([learner.pair_losses(pairs.rows(rows)) for rows in blocks]).detach().float()
-    outputs: list[Tensor] = []
-
-    def similarity(rows: slice) -> Tensor:
-        with torch.no_grad():
-            if not outputs:
-                normalise = torch.nn.functional.normalize
-                outputs.extend(
-                    [normalise(learner.encode_image(pairs.image)), normalise(learner.encode_text(pairs.text))]
-                )
-            return outputs[0][rows] @ outputs[1].T
-
-    return Evidence(epoch=epoch + 1, phase=phase.name, pair_loss=pair_loss, similarity=similarity)
+        epoch = len(self.curves.phase)  # counted from 0 over all phases
+        for team in self.teams:
+            team.tell_learner("end_epoch", epoch)
+        self.curves.updates += sum(len(of_team) for of_team in losses)
+        self.curves.phase.append(phase.name)
+        mean = torch.stack([loss.detach().float() for loss in losses[0]]).mean()
+        self.curves.loss.append(float(mean))  # the one look at the device in an epoch
+        if self.watch:
+            changed = [team.observe(self.pairs, phase, epoch) for team in self.teams]
+            if changed[0]:
+                self.curves.trust.append((epoch + 1, self.teams[0].trust.weight.cpu()))

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from harness_plugins.executors.memory import held_by, over_the_limit
 
-from harness.files.whole_file import replace_text
+from harness.files.whole import replace_text
 from harness.runtime.settings import POOLS
 
 WATCH_SECONDS = 0.2

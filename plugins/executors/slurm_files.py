@@ -13,7 +13,7 @@ from harness_plugins.executors.slurm_job import Group, journal_of, read_journal
 
 from harness.execution import GO_ON, Ended, Task
 from harness.execution.cell_log import tail_of
-from harness.files.whole_file import replace_text
+from harness.files.whole import replace_text
 
 LOG_TAIL_LINES = 20
 

@@ -30,12 +30,11 @@ from numpy.typing import NDArray
 from harness import HarnessError
 from harness.data.absent import names_in
 from harness.data.cards import DatasetCard
-from harness.data.class_labels import classes_of_column
 from harness.data.features.feature_file import table_from_arrays
-from harness.data.matrix_shapes import check_columns, check_numbers, check_rows, holds_integers
+from harness.data.matrices import check_columns, check_numbers, check_rows, classes_of_column, holds_integers
 from harness.data.raw import ImageFiles, RawDataset
 from harness.data.table import FeatureTable
-from harness.files.paths_below import path_below, relative_parts
+from harness.files.paths import path_below, relative_parts
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from harness import HarnessError
 from harness.data.absent import names_in
-from harness.files.paths_below import relative_parts
+from harness.files.paths import relative_parts
 from harness.text import counted, shown
 
 log = logging.getLogger(__name__)

@@ -24,7 +24,7 @@ from harness import HarnessError
 from harness.data.cards import DatasetCard
 from harness.data.raw import ImageFiles, RawDataset
 from harness.data.table import FeatureTable
-from harness.files.regular_file import require_regular
+from harness.files.paths import require_regular
 from harness.text import shown
 
 YEARS = ("2014", "2017")

@@ -12,8 +12,7 @@ from harness.data.cards import DatasetCard, Layout
 from harness.data.sets.folder import LAYOUT, looked_for, own_folder
 from harness.errors import MissingFilesError
 from harness.files.looks_like import looks_like, why_unreadable
-from harness.files.paths_below import path_below
-from harness.files.regular_file import require_regular
+from harness.files.paths import path_below, require_regular
 
 ANY = "."
 """A layout whose data root is the data set's own folder."""

@@ -25,10 +25,11 @@ from benchmarks.workload import best_seconds, context, fit_detector, full_run, m
 
 from harness.plugin.interfaces import PairTrust, Phase
 from harness.plugin.loading import load_registry
-from harness.retrieval.codes import pack_checked
-from harness.retrieval.evaluate import CodeTable, evaluate
+from harness.retrieval.codes import CodeTable, pack_checked
+from harness.retrieval.evaluate import evaluate
 from harness.runtime.environment import environment
-from harness.training.loop import Team, train
+from harness.training.loop import train
+from harness.training.team import Team
 
 HIDDEN = 4096
 

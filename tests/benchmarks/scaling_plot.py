@@ -21,8 +21,8 @@ import torch
 from benchmarks.workload import full_run, make_pairs
 
 from harness.plugin.loading import load_registry
-from harness.retrieval.codes import pack
-from harness.retrieval.evaluate import CodeTable, evaluate
+from harness.retrieval.codes import CodeTable, pack
+from harness.retrieval.evaluate import evaluate
 
 PAIRS = (256, 512, 1024, 2048, 4096, 8192)
 QUERIES, ITEMS = 1000, (20_000, 40_000, 80_000, 160_000, 320_000, 640_000, 1_280_000, 2_560_000)

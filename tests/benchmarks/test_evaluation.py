@@ -12,8 +12,8 @@ import pytest
 from benchmarks.sorted_map import sorted_average_precision
 
 from harness.plugin.loading import load_registry
-from harness.retrieval.codes import pack, unpack
-from harness.retrieval.evaluate import CodeTable, evaluate, values_per_query
+from harness.retrieval.codes import CodeTable, pack, unpack
+from harness.retrieval.evaluate import evaluate, values_per_query
 from harness.retrieval.histograms import DistanceHistogram, distance_histogram
 
 N_BITS, N_DATABASE, N_QUERY = 64, 100_000, 512

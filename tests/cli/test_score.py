@@ -195,7 +195,7 @@ def test_an_unknown_filter_suggests(harness, run):
 
 def test_what_a_killed_score_left_goes_with_the_next_one(harness, run, folder_of):
     folder = folder_of(run)
-    program = "import sys, pathlib; from harness.files.unfinished import temporary_for\n"
+    program = "import sys, pathlib; from harness.files.whole import temporary_for\n"
     program += "temporary_for(pathlib.Path(sys.argv[1])).mkdir()"
     subprocess.run([sys.executable, "-c", program, folder], check=True)
     assert len(list(folder.parent.iterdir())) == 2

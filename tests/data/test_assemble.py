@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from harness.data.assemble import Protocol, assemble, check_plan, training_pairs
+from harness.data.assemble import DataProtocol, assemble, check_plan, training_pairs
 from harness.data.splits import paper_split, training_images
 from harness.data.table import FeatureTable
 from harness.errors import HarnessError
@@ -47,7 +47,7 @@ def make(registry, table=None, split=None, **changed):
     facts = {"noise": "derangement", "rate": 0.4, "trusted": 0.2, "data_seed": 0, "standardise": "none"} | changed
     facts["noise"] = registry.get("protocol", facts["noise"])
     split = paper_split(N, facts["data_seed"]) if split is None else split
-    return assemble(small_table() if table is None else table, Protocol(**facts), split)
+    return assemble(small_table() if table is None else table, DataProtocol(**facts), split)
 
 
 def images_of(pairs):

@@ -19,8 +19,9 @@ BACKBONES = ("--image-backbone", "handcrafted", "--text-backbone", "tfidf-svd", 
 
 
 @pytest.fixture
-def folder(tmp_path):
-    """A data root with a small UCM."""
+def folder(tmp_path, monkeypatch):
+    """A data root with a small UCM, and an empty cache."""
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
     images = tmp_path / "UCM_captions" / "imgs"
     images.mkdir(parents=True)
     random = np.random.default_rng(0)

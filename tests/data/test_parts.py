@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from harness.data.cards import Protocol
+from harness.data.cards import CardProtocol
 from harness.data.duplicates import find_copies, without_copies
 from harness.data.parts import Choice, choose_parts, recorded
 from harness.data.raw import RawDataset
@@ -67,7 +67,7 @@ def told(function, *arguments, **named) -> str:
 
 def test_the_default_is_the_paper_s_split_and_the_card_may_say_another():
     np.testing.assert_array_equal(choose_parts(data(), Choice(3)).split, paper_split(40, 3))
-    parts = choose_parts(data(), Choice(3), default="protocol", protocol=Protocol(queries=4, training=10))
+    parts = choose_parts(data(), Choice(3), default="protocol", protocol=CardProtocol(queries=4, training=10))
     assert (parts.name, (parts.split == 1).sum(), (parts.split == 3).sum()) == ("protocol", 4, 10)
     assert (parts.split == 2).sum() == 26
 
@@ -113,7 +113,7 @@ def test_the_protocol_trains_on_part_of_the_database_or_on_all_of_it():
 
 def test_the_protocol_is_scaled_down_with_a_limit():
     parts = choose_parts(
-        data(40), Choice(0), default="protocol", protocol=Protocol(queries=20, training=100), whole=400
+        data(40), Choice(0), default="protocol", protocol=CardProtocol(queries=20, training=100), whole=400
     )
     assert ((parts.split == 1).sum(), (parts.split == 3).sum()) == (2, 10)
 
@@ -155,7 +155,7 @@ def test_images_without_a_class_train_and_are_nothing_else():
 
 def test_training_images_without_a_class_leave_the_database_of_a_protocol():
     unlabelled = np.arange(40) % 5 == 0
-    choice, protocol = Choice(0, "protocol"), Protocol(queries=5, training=20)
+    choice, protocol = Choice(0, "protocol"), CardProtocol(queries=5, training=20)
     before = protocol_split(40, 5, 20, 0)
     after = choose_parts(data(unlabelled=unlabelled), choice, protocol=protocol).split
     assert (after[unlabelled & (before == 3)] == 0).all()

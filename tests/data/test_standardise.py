@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from harness.data.standardise import CHOICES, fit_standardiser
+from harness.data.assemble import STANDARDISATIONS, fit_standardiser
 
 
 @pytest.fixture
@@ -15,7 +15,7 @@ def training():
 
 
 def test_the_choices_are_those_of_the_design():
-    assert set(CHOICES) == {"scalar", "feature", "center", "none"}
+    assert set(STANDARDISATIONS) == {"scalar", "feature", "center", "none"}
 
 
 def test_scalar_uses_one_mean_and_one_deviation_of_the_whole_matrix(training):
@@ -44,7 +44,7 @@ def test_none_leaves_every_bit_alone(training):
     np.testing.assert_array_equal(fit_standardiser(training, "none")(training), training)
 
 
-@pytest.mark.parametrize("choice", CHOICES)
+@pytest.mark.parametrize("choice", STANDARDISATIONS)
 def test_statistics_are_those_of_the_training_rows_for_any_other_rows(training, choice):
     standardise = fit_standardiser(training, choice)
     other = training[:20] * 3 - 7
@@ -55,7 +55,7 @@ def test_statistics_are_those_of_the_training_rows_for_any_other_rows(training, 
     np.testing.assert_array_equal(rows, standardise(other))
 
 
-@pytest.mark.parametrize("choice", CHOICES)
+@pytest.mark.parametrize("choice", STANDARDISATIONS)
 def test_the_result_is_float32_and_the_input_untouched(training, choice):
     before = training.copy()
     assert fit_standardiser(training, choice)(training).dtype == np.float32
@@ -74,7 +74,7 @@ def test_a_constant_feature_becomes_zero_and_does_not_blow_up_elsewhere(value, n
     assert standardise(query)[0, 1] == pytest.approx(0.5, rel=0.05)
 
 
-@pytest.mark.parametrize("choice", CHOICES)
+@pytest.mark.parametrize("choice", STANDARDISATIONS)
 def test_a_constant_matrix_stays_finite(choice):
     training = np.full((10, 4), 2.5, dtype=np.float32)
     found = fit_standardiser(training, choice)(training)

@@ -23,7 +23,7 @@ from harness.data.features.sources import ready_source
 from harness.files.npz import read_npz
 from harness.noise.plan import read_plan
 from harness.retrieval.code_file import code_table, stored_table
-from harness.retrieval.evaluate import CodeTable
+from harness.retrieval.codes import CodeTable
 
 Arrays = dict[str, NDArray | bytes]
 """Name to array, or to the bytes of the member."""

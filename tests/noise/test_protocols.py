@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from harness.data.assemble import Protocol, assemble, training_pairs
+from harness.data.assemble import DataProtocol, assemble, training_pairs
 from harness.data.splits import trusted_order, trusted_subset
 from harness.data.table import FeatureTable, one_hot
 from harness.errors import HarnessError
@@ -319,7 +319,7 @@ def test_a_trusted_phase_sees_the_right_captions_even_where_released_noise_made_
 ):
     table = small_table()
     split = np.zeros(100, dtype=np.int8)
-    protocol = Protocol(registry.get("protocol", "chnr-released"), 0.8, trusted, 0, "none")
+    protocol = DataProtocol(registry.get("protocol", "chnr-released"), 0.8, trusted, 0, "none")
     data = assemble(table, protocol, split)
     pairs = training_pairs(data, torch.device("cpu"), NOTHING)
     shown, right = pairs.text[:, 0] == pairs.image[:, 0], pairs.as_trusted().text[:, 0] == pairs.image[:, 0]

@@ -10,13 +10,13 @@ import pytest
 from harness_plugins.layouts.karpathy import read_karpathy
 from PIL import Image
 
-from harness.data.cards import Backbones, DatasetCard, Layout
+from harness.data.cards import Backbones, CardLayout, DatasetCard
 from harness.errors import HarnessError
 
 CARD = DatasetCard(
     name="mini", title="t", paper="p", licence="l", reader="karpathy", labels="single", classes=3, images=4,
     captions_per_image=2, image_size="8 x 6", backbones=Backbones(image="handcrafted", text="tfidf-svd"),
-    layout=Layout(folder="UCM_captions", annotations="dataset.json", images="imgs"),
+    layout=CardLayout(folder="UCM_captions", annotations="dataset.json", images="imgs"),
 )  # fmt: skip
 CLASS_CODES = (2, 0, 2, 1)
 

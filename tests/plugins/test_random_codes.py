@@ -11,8 +11,8 @@ from harness_plugins.random_bits import RandomCodes
 
 from harness.plugin.interfaces import PairTrust, TrainingPairs
 from harness.plugin.loading import load_registry
-from harness.retrieval.codes import pack
-from harness.retrieval.evaluate import CodeTable, evaluate
+from harness.retrieval.codes import CodeTable, pack
+from harness.retrieval.evaluate import evaluate
 from harness.runtime.context import RunContext
 
 D, CLASSES, QUERIES, DATABASE = 12, 10, 300, 500

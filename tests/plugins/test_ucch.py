@@ -14,7 +14,8 @@ from harness.errors import HarnessError
 from harness.plugin.interfaces import PairTrust, Phase, TrainingPairs
 from harness.plugin.loading import load_registry
 from harness.runtime.context import RunContext
-from harness.training.loop import Team, train
+from harness.training.loop import train
+from harness.training.team import Team
 
 CPU = torch.device("cpu")
 PHASE = Phase("training", 20)

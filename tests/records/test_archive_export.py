@@ -17,8 +17,7 @@ import pandas as pd
 import pytest
 
 from harness.errors import HarnessError
-from harness.files.unfinished import temporary_for
-from harness.files.whole_file import write_whole
+from harness.files.whole import temporary_for, write_whole
 from harness.records import archive as archive_module
 from harness.records.archive import unpacked
 from harness.records.export import export
@@ -117,7 +116,7 @@ def test_file_is_complete_or_not_there(store, monkeypatch, name, style):
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr("harness.files.whole_file.os.fsync", fail)
+        patched.setattr("harness.files.whole.os.fsync", fail)
         with pytest.raises(HarnessError, match="No space left on device"):
             write(store, name, style)
     assert (store.results.parent / name).read_text() == "old"
@@ -241,7 +240,7 @@ def test_links_in_a_run_folder_are_not_followed(store, tmp_path):
 
 def test_what_a_killed_export_left_goes_with_the_next_one(store, tmp_path):
     killed = subprocess.run(
-        [sys.executable, "-c", "import os, pathlib, sys; from harness.files.whole_file import write_whole\n"
+        [sys.executable, "-c", "import os, pathlib, sys; from harness.files.whole import write_whole\n"
          "write_whole(pathlib.Path(sys.argv[1]), '-o', lambda opened: (opened.write(b'half'), opened.flush(), "
          "os._exit(9)))",
          tmp_path / "mine.csv"],

@@ -18,7 +18,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from harness.files.unfinished import temporary_for
+from harness.files.whole import temporary_for
 from harness.records import index as index_module
 from harness.records import index_tables
 from harness.records.facts import FACTS

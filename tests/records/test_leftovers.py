@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.files.unfinished import is_abandoned, owner, temporary_for
+from harness.files.whole import is_abandoned, owner, temporary_for
 from harness.records import leftovers
 from harness.records.leftovers import (
     abandoned,
@@ -38,7 +38,7 @@ def folder(store, record):
 @pytest.fixture(scope="module")
 def dead() -> str:
     """The owner name of a process that is no more."""
-    program = "from harness.files.unfinished import owner; print(owner())"
+    program = "from harness.files.whole import owner; print(owner())"
     return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.strip()
 
 

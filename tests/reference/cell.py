@@ -12,7 +12,7 @@ import torch
 from harness.cells.compatibility import granted_beyond_the_wall
 from harness.cells.methods import ResolvedMethod, resolve_method
 from harness.cells.request import CellRequest, MethodRequest
-from harness.data.assemble import CellData, Protocol, assemble, training_pairs
+from harness.data.assemble import CellData, DataProtocol, assemble, training_pairs
 from harness.data.features.feature_file import table_from_arrays
 from harness.data.splits import paper_split
 from harness.execution.runner import Fitted, fit_method
@@ -49,7 +49,7 @@ def cell_data(
     split = table.split if table.split is not None else paper_split(len(table), data_seed)
     declared = REGISTRY.get("protocol", protocol)
     return assemble(
-        table, Protocol(declared, noise if declared.takes_rate else None, trusted, data_seed, "scalar"), split
+        table, DataProtocol(declared, noise if declared.takes_rate else None, trusted, data_seed, "scalar"), split
     )
 
 

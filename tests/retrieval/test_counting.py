@@ -252,7 +252,8 @@ def test_memory_stays_in_proportion_to_the_database(numba):
         import resource, numpy as np
         from harness.plugin.loading import load_registry
         from harness.retrieval.codes import pack
-        from harness.retrieval.evaluate import CodeTable, evaluate
+        from harness.retrieval.codes import CodeTable
+        from harness.retrieval.evaluate import evaluate
         declared = load_registry(environment={}).all("metric")
         random = np.random.default_rng(0)
         def score(n_query, n):

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from harness.plugin.loading import load_registry
-from harness.retrieval.codes import pack
-from harness.retrieval.evaluate import CodeTable, definitions, evaluate, failure_notes
+from harness.retrieval.codes import CodeTable, pack
+from harness.retrieval.evaluate import definitions, evaluate, failure_notes
 from harness.retrieval.histograms import DistanceHistogram, distance_histogram
 from harness.retrieval.metrics import average_precision, precision_recall_by_radius
 

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.plugin.loading import load_registry
-from harness.retrieval.evaluate import CodeTable, evaluate
+from harness.retrieval.codes import CodeTable
+from harness.retrieval.evaluate import evaluate
 from harness.retrieval.partners import partner_histogram, partners
 
 

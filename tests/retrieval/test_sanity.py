@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from harness.plugin.loading import load_registry
 from harness.retrieval import evaluate as evaluate_module
 from harness.retrieval import self_check
-from harness.retrieval.codes import pack
-from harness.retrieval.evaluate import CodeTable, evaluate
+from harness.retrieval.codes import CodeTable, pack
+from harness.retrieval.evaluate import evaluate
 from harness.retrieval.histograms import DistanceHistogram
 from harness.retrieval.metrics import average_precision, average_precision_optimistic, average_precision_pessimistic
 from harness.retrieval.partners import partners

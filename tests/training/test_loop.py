@@ -11,7 +11,8 @@ import torch
 from harness.errors import HarnessError
 from harness.plugin.interfaces import PairTrust, Phase, TrainingPairs
 from harness.runtime.context import Progress, RunContext
-from harness.training.loop import Team, collect_evidence, train
+from harness.training.loop import train
+from harness.training.team import Team, collect_evidence
 
 N, TRUSTED = 11, (1, 4, 7)
 WARM_UP, MAIN = Phase("warm-up", 2, pairs="trusted", trust="ones"), Phase("main", 3)

@@ -44,17 +44,17 @@ def read_authors_files(path: Path) -> FeatureTable:
     folder = path if path.is_dir() else path.parent
     tag = None if path.is_dir() else _dataset_tag(path)
     files = [file for file in sorted(folder.glob("*.h5")) if tag is None or _dataset_tag(file) in (tag, None)]
-    found: dict[str, list[Path]] = {"image": [], "text": []}
+    files_of: dict[str, list[Path]] = {"image": [], "text": []}
     for file in files:
         for name in _names(file, where):
             for part, key in KEYS.items():
                 if name == key:
-                    found[part].append(file)
+                    files_of[part].append(file)
     annotations = _annotations(path, folder, tag, where)
     arrays: dict[str, NDArray] = {}
     for part, key in KEYS.items():
-        originals = [file for file in found[part] if not _is_augmented(file)]
-        augmented = [file for file in found[part] if _is_augmented(file)]
+        originals = [file for file in files_of[part] if not _is_augmented(file)]
+        augmented = [file for file in files_of[part] if _is_augmented(file)]
         if not originals and len(augmented) == 1:
             originals, augmented = augmented, []
         if len(originals) != 1:

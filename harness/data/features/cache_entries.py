@@ -76,8 +76,8 @@ def cache_entries(cache: Path | None = None) -> list[Entry]:
     root = (cache or cache_folder()) / "features"
     if not root.is_dir():
         return []
-    found = [_entry(folder) for folder in root.iterdir() if folder.is_dir()]
-    return sorted(found, key=lambda entry: (-entry.used, entry.folder.name))
+    entries = [_entry(folder) for folder in root.iterdir() if folder.is_dir()]
+    return sorted(entries, key=lambda entry: (-entry.used, entry.folder.name))
 
 
 def _entry(folder: Path) -> Entry:

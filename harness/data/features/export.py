@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from harness.data.assemble import CellData
 from harness.data.table import FeatureTable
 from harness.files.json_text import parsed_json
-from harness.files.whole_file import write_whole
+from harness.files.whole import write_whole
 
 HEADER = "cell_header"
 

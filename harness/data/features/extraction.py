@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from harness.data import decoding
 from harness.data.cache import Workspace, filled_arrays
 from harness.data.content_hashes import hash_remembered
-from harness.data.features.hub import revision_of
 from harness.data.features.views import ImageViews, TextViews, fingerprint_of_tree
+from harness.data.features.weights import revision_of
 from harness.data.raw import RawDataset
 from harness.data.table import FeatureTable
 from harness.errors import HarnessError
@@ -302,7 +302,7 @@ def _collected(output: Any, expected: int, name: str, workspace: Workspace) -> N
     """What a backbone returned, whole or in batches, if it keeps the contract; checked before it is cached."""
     if not isinstance(output, Iterator):
         return _checked(output, expected, name)
-    array, found = None, np.zeros(expected, dtype=bool)
+    array, filled = None, np.zeros(expected, dtype=bool)
     for rows, part in output:
         features = _as_floats(part, name)
         whole = features.ndim == 2 and features.shape[1] >= 1 and len(features) == len(rows)
@@ -314,9 +314,9 @@ def _collected(output: Any, expected: int, name: str, workspace: Workspace) -> N
         if array is None:
             array = workspace.empty((expected, features.shape[1]))
         array[rows] = features
-        found[rows] = True
-    if array is None or not found.all():
-        raise HarnessError(f"backbone {name!r} yielded features for {int(found.sum())} of {expected} items.")
+        filled[rows] = True
+    if array is None or not filled.all():
+        raise HarnessError(f"backbone {name!r} yielded features for {int(filled.sum())} of {expected} items.")
     return array
 
 

@@ -11,9 +11,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.data.class_labels import classes_of_column
 from harness.data.features.export import HEADER, header_of
-from harness.data.matrix_shapes import check_numbers, check_rows, holds_integers
+from harness.data.matrices import check_numbers, check_rows, classes_of_column, holds_integers
 from harness.data.splits import check_split
 from harness.data.table import FeatureTable, check_captions_cover
 from harness.errors import HarnessError

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from harness.data.absent import refuse_absent
 from harness.data.broken import refuse_broken
 from harness.data.cache import cached_arrays
-from harness.data.cards import DatasetCard, Layout, read_card
+from harness.data.cards import CardLayout, DatasetCard, read_card
 from harness.data.features.authors_file import read_authors_files
 from harness.data.features.extraction import BackboneChoice, encode_captions, extract
 from harness.data.features.feature_file import read_feature_file
@@ -20,9 +20,9 @@ from harness.data.features.views import ImageViews, TextViews
 from harness.data.parts import Choice, Parts, choose_parts
 from harness.data.raw import RawDataset, check_raw
 from harness.data.splits import stratified_limit, training_images
-from harness.data.table import FeatureTable, subset_table
+from harness.data.table import FeatureTable
 from harness.errors import HarnessError
-from harness.files.paths_below import relative_parts
+from harness.files.paths import relative_parts
 from harness.plugin.declarations import BOTH, STANDARD
 from harness.plugin.interfaces import Run
 from harness.plugin.loading import Registry
@@ -64,9 +64,9 @@ class DataSource:
     @property
     def data(self) -> RawDataset | FeatureTable:
         """Raw data or ready features, whichever there is."""
-        found = self.ready if self.ready is not None else self.raw
-        assert found is not None
-        return found
+        data = self.ready if self.ready is not None else self.raw
+        assert data is not None
+        return data
 
     def __len__(self) -> int:
         return len(self.data)
@@ -109,9 +109,9 @@ class DataSource:
 
     def revisions(self) -> dict[str, str]:
         """Commit of weights from a hub by modality, as they lie on this machine now."""
-        found = {"image": self.image, "text": self.text}
+        choices = {"image": self.image, "text": self.text}
         return {
-            modality: choice.revision for modality, choice in found.items() if choice is not None and choice.revision
+            modality: choice.revision for modality, choice in choices.items() if choice is not None and choice.revision
         }
 
     def parts(self, choice: Choice) -> Parts:
@@ -184,7 +184,7 @@ def ready_source(
     """Ready features, of a file or of a data set that is published as features."""
     limited, whole = table.limited, len(table)
     if limit is not None and limit < len(table):
-        table = subset_table(table, stratified_limit(table.labels, limit, data_seed))
+        table = table.subset(stratified_limit(table.labels, limit, data_seed))
         table = replace(table, fingerprint=f"{table.fingerprint}-limit-{limit}-{data_seed}")
         limited = limit
     return DataSource(table.name, ready=mapped(table) if shared else table, limited=limited, whole=whole, card=card)
@@ -200,11 +200,11 @@ def mapped(table: FeatureTable) -> FeatureTable:
         return table
     key = {"ready": table.fingerprint, "shapes": [[str(array.dtype), *array.shape] for array in arrays]}
     about = {"dataset": table.name, "what": "ready features, shared by processes"}
-    found, _ = cached_arrays(key, lambda: arrays, about)
+    stored, _ = cached_arrays(key, lambda: arrays, about)
     views = len(table.image_views)
     return replace(
-        table, image=found[0], text=found[1], image_views=tuple(found[2 : 2 + views]),
-        text_views=tuple(found[2 + views :]),
+        table, image=stored[0], text=stored[1], image_views=tuple(stored[2 : 2 + views]),
+        text_views=tuple(stored[2 + views :]),
     )  # fmt: skip
 
 
@@ -231,7 +231,7 @@ def card_of(registry: Registry, name: str) -> DatasetCard:
             f"`harness info {base}` shows."
         )
     relative_parts(file, f"--dataset {base}:FILE")
-    return card.model_copy(update={"layout": Layout(**{**card.layout.model_dump(), "annotations": file})})
+    return card.model_copy(update={"layout": CardLayout(**{**card.layout.model_dump(), "annotations": file})})
 
 
 def read_dataset(
@@ -251,13 +251,13 @@ def read_dataset(
     Raises:
         HarnessError: Files are missing or damaged; the message says which and where they belong.
     """
-    found = registry.get("reader", card.reader).load()(card, root)
-    if not isinstance(found, RawDataset):
-        return found
-    check_raw(found, card.reader)
+    data = registry.get("reader", card.reader).load()(card, root)
+    if not isinstance(data, RawDataset):
+        return data
+    check_raw(data, card.reader)
     if complete:
-        refuse_absent(found)
-    return found
+        refuse_absent(data)
+    return data
 
 
 def raw_source(

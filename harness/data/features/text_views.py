@@ -13,7 +13,7 @@ import numpy as np
 
 from harness.data.features.weights import first_line
 from harness.errors import HarnessError
-from harness.files.text_file import read_text_file
+from harness.files.whole import read_text_file
 from harness.plugin.interfaces import Run
 from harness.runtime.seeding import numpy_generator
 
@@ -30,7 +30,7 @@ TRANSLATED_AT_ONCE = 32
 LARGEST_LIST = 64 * 2**20
 """Bytes of a list of synonyms; a whole thesaurus has 25 MB."""
 
-DIRECTIONS = ("forward", "back")
+TRANSLATIONS = ("forward", "back")
 """Subfolders of the folder of translation models: from the captions' language, and back to it."""
 
 
@@ -66,10 +66,10 @@ def replaced_synonyms(captions: Sequence[str], groups: Sequence[Sequence[str]], 
     def replaced(caption: str, random: np.random.Generator) -> str:
         def other(match: re.Match[str]) -> str:
             draw, choice = random.random(2)
-            found = others[match[0].lower()]
+            synonyms = others[match[0].lower()]
             if draw >= REPLACED:
                 return match[0]
-            word = found[int(choice * len(found))]
+            word = synonyms[int(choice * len(synonyms))]
             return word.capitalize() if match[0][0].isupper() else word
 
         return pattern.sub(other, caption)
@@ -93,7 +93,8 @@ def read_synonyms(file: str) -> list[list[str]]:
     Raises:
         HarnessError: It cannot be read, a group has one word, or a word is in two groups.
     """
-    groups, seen = [], {}
+    groups: list[list[str]] = []
+    seen: dict[str, int] = {}
     for number, line in enumerate(_synonym_text(file).splitlines(), start=1):
         content = line.partition("#")[0].strip()
         if not content:
@@ -122,16 +123,16 @@ def fingerprint_of_synonyms(file: str) -> str:
 
 
 def check_translation_models(folder: str) -> None:
-    """Both models are there.
+    """Check that both models of a back-translation are there.
 
     Raises:
         HarnessError: One is not.
     """
-    for direction in DIRECTIONS:
+    for direction in TRANSLATIONS:
         if not folder or not (Path(folder) / direction / "config.json").is_file():
             raise HarnessError(
                 "--text-augment back-translation needs the weights of two MarianMT models: give --text-augment-data "
-                f"DIR, where DIR holds {' and '.join(f'{name}/' for name in DIRECTIONS)} (for example "
+                f"DIR, where DIR holds {' and '.join(f'{name}/' for name in TRANSLATIONS)} (for example "
                 "Helsinki-NLP/opus-mt-en-de and opus-mt-de-en), each with config.json, weights and tokenizer files"
                 + (f"; {folder}/{direction}/config.json is missing." if folder else ".")
             )
@@ -169,11 +170,11 @@ def _translations(texts: Sequence[str], folder: Path, number: int, run: Run, pha
         part = list(texts[at : at + TRANSLATED_AT_ONCE])
         tokens = tokenizer(part, padding=True, truncation=True, max_length=longest, return_tensors="pt").to(run.device)
         with torch.inference_mode():
-            found = network.generate(
+            generated = network.generate(
                 **tokens, num_beams=beams, num_return_sequences=number, do_sample=False,
                 max_new_tokens=longest,
             )  # fmt: skip
-        yield from tokenizer.batch_decode(found[number - 1 :: number], skip_special_tokens=True)
+        yield from tokenizer.batch_decode(generated[number - 1 :: number], skip_special_tokens=True)
         run.report(phase=phase, epoch=at + len(part), epochs=len(texts))
 
 

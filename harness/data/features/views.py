@@ -19,6 +19,8 @@ TEXT_AUGMENTS = ("dropout", "synonyms", "back-translation")
 STANDING = (1, "duch")
 """Image views where nothing is said. Their strengths are the same for every data seed, as in all records made so."""
 
+AugmentedView = augment.AugmentedImages | augment.RandAugmentedImages
+
 MOST = 16
 """More views are a slip of the keyboard: each costs a pass of the backbone over all data."""
 
@@ -55,9 +57,9 @@ class ImageViews:
             return [augment.RECIPE, *further][: self.number]
         return [f"{augment.RAND_RECIPE}, seed {self.seed}, view {view}" for view in range(1, self.number + 1)]
 
-    def of(self, images: ImageSource) -> list[ImageSource]:
+    def of(self, images: ImageSource) -> list[AugmentedView]:
         """The views of some images, each as long as they."""
-        views: list[ImageSource] = []
+        views: list[AugmentedView] = []
         for view in range(1, self.number + 1):
             stream = f"image-augmentation-{self.augment}-{view}"
             if self.augment == "randaugment":

@@ -1,4 +1,4 @@
-"""Reading weights of networks without running code, and saying in what way they do not fit."""
+"""Weights of networks: read without running code, put into a network that they fit, and of which commit they are."""
 
 from __future__ import annotations
 
@@ -81,13 +81,13 @@ def fit_into(
         HarnessError: Keys are missing, unexpected or of another shape; the message counts them and gives the first.
     """
     expected = network.state_dict()
-    found = {key: value for key, value in state.items() if not (key not in expected and may_exceed(key))}
+    used = {key: value for key, value in state.items() if not (key not in expected and may_exceed(key))}
     missing = [
-        key for key in expected.keys() - found.keys() if not (key.endswith("num_batches_tracked") or may_miss(key))
+        key for key in expected.keys() - used.keys() if not (key.endswith("num_batches_tracked") or may_miss(key))
     ]
-    shapes = [key for key in expected if key in found and found[key].shape != expected[key].shape]
-    refuse_misfit(what, missing, found.keys() - expected.keys(), shapes)
-    network.load_state_dict(found, strict=False)
+    shapes = [key for key in expected if key in used and used[key].shape != expected[key].shape]
+    refuse_misfit(what, missing, used.keys() - expected.keys(), shapes)
+    network.load_state_dict(used, strict=False)
 
 
 def longest_text(network: nn.Module, asked: int, what: str) -> int:
@@ -134,3 +134,23 @@ def refuse_misfit(
 def first_line(error: BaseException) -> str:
     """What an error of a library says, as part of a sentence."""
     return (str(error).strip() or type(error).__name__).splitlines()[0][:300].rstrip(" .:")
+
+
+def revision_of(name: str) -> str:
+    """Commit hash of the snapshot that loading by name uses.
+
+    Args:
+        name: Name of a repository of models, for example "google-bert/bert-base-uncased".
+
+    Returns:
+        The hash, from the cache of huggingface_hub (``models--ORG--NAME/refs/main`` and ``snapshots/HASH``); "" where
+        the cache does not have the repository.
+    """
+    from huggingface_hub import constants
+
+    folder = Path(constants.HF_HUB_CACHE) / f"models--{name.replace('/', '--')}"
+    try:
+        commit = (folder / "refs" / "main").read_text(encoding="utf-8").strip()
+    except (OSError, ValueError):
+        return ""
+    return commit if commit and (folder / "snapshots" / commit).is_dir() else ""

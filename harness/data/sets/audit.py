@@ -90,7 +90,7 @@ def shared_images(sets: Mapping[str, tuple[RawDataset, Sequence[str]]]) -> list[
         For each pair of sets that share any: names, how many images of each occur in the other, and some of them.
     """
     names = list(sets)
-    found = []
+    shared = []
     for position, one in enumerate(names):
         for other in names[position + 1 :]:
             ours, theirs = sets[one][1], sets[other][1]
@@ -103,14 +103,14 @@ def shared_images(sets: Mapping[str, tuple[RawDataset, Sequence[str]]]) -> list[
                 for index, digest in enumerate(ours)
                 if digest in both
             ]
-            found.append(
+            shared.append(
                 {
                     "sets": [one, other],
                     "images": [len(pairs), sum(digest in both for digest in theirs)],
                     "examples": pairs[:SHOWN],
                 }
             )
-    return found
+    return shared
 
 
 def _parts(split: NDArray[np.int8]) -> dict[str, int]:

@@ -10,17 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.data.absent import absent_images, said_of_absent
+from harness.data.cards import DatasetCard, Expected
 from harness.data.decoding import complaints
 from harness.data.features.sources import read_dataset
 from harness.data.raw import RawDataset, paths_of
 from harness.data.sets.folder import LAYOUT, alternatives, find_folder, found_below, names_of_folder, own_folder
 from harness.errors import HarnessError, MissingFilesError
-from harness.files.paths_below import path_below
+from harness.files.paths import path_below
 from harness.files.unpack import is_archive
 from harness.text import counted
 
 if TYPE_CHECKING:
-    from harness.data.cards import DatasetCard, Expected
     from harness.plugin.loading import Registry
 
 IMAGES = {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".gif", ".webp"}
@@ -145,8 +145,6 @@ def wanted(card: DatasetCard) -> str:
 
 
 def _derived(card: DatasetCard) -> list[Expected]:
-    from harness.data.cards import Expected
-
     assert card.layout is not None
     files = [Expected(path=card.layout.annotations)] if card.layout.annotations else []
     if card.layout.images:
@@ -194,9 +192,9 @@ def _of_sources(card: DatasetCard, folder: Path, watch: Watch) -> Iterable[Findi
         elif source.sha256:
             watch(f"hashing {name}", 0, 1)
             with path.open("rb") as opened:
-                found = hashlib.file_digest(opened, "sha256").hexdigest()
-            if found != source.sha256:
-                yield Finding("wrong", path, f"{path} is not the published file: its sha256 is {found}")
+                digest = hashlib.file_digest(opened, "sha256").hexdigest()
+            if digest != source.sha256:
+                yield Finding("wrong", path, f"{path} is not the published file: its sha256 is {digest}")
 
 
 def _of_reader(

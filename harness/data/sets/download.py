@@ -262,11 +262,11 @@ def _check_answer(
         raise HarnessError(_is_a_page(address, part.target.name))
     total: int | None = None
     if status == HTTPStatus.PARTIAL_CONTENT:
-        found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
-        if not found or _number(found[1]) != have:
+        span = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
+        if not span or _number(span[1]) != have:
             part.discard()
             raise _AgainError("the server sends another piece than was asked for", pause=0.0)
-        total = _number(found[2])
+        total = _number(span[2])
     else:
         total = _number(response.headers.get("Content-Length", ""))
     if total is not None and size is not None and total != size:
@@ -351,9 +351,9 @@ def what_is_wrong(file: Path, name: str, size: int | None, sha256: str) -> str:
             return _is_a_page("", name).removeprefix(": ").rstrip(".")
         if sha256:
             opened.seek(0)
-            found = hashlib.file_digest(opened, "sha256").hexdigest()
-            if found != sha256:
-                return f"its sha256 is {found}, and the card says {sha256}: it is another file, or was damaged"
+            digest = hashlib.file_digest(opened, "sha256").hexdigest()
+            if digest != sha256:
+                return f"its sha256 is {digest}, and the card says {sha256}: it is another file, or was damaged"
     return ""
 
 

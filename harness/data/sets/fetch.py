@@ -15,21 +15,18 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
+from harness.data.cards import DatasetCard, Source
 from harness.data.sets.check import missing
 from harness.data.sets.download import Patience, download, what_is_wrong
 from harness.data.sets.folder import find_folder, names_of_folder, own_folder
 from harness.errors import HarnessError
 from harness.files.json_text import read_json
-from harness.files.paths_below import path_below, plain_name
+from harness.files.paths import path_below, plain_name
 from harness.files.unpack import ArchiveError, Limits, is_archive, unpack
-from harness.files.whole_file import replace_text
-
-if TYPE_CHECKING:
-    from harness.data.cards import DatasetCard, Source
+from harness.files.whole import replace_text
 
 MARK = ".harness-fetched.json"
 """In a data set's folder: which sources it holds. Archives that bring one are not believed."""
@@ -95,9 +92,9 @@ def plan(card: DatasetCard, root: Path, *, again: bool = False) -> list[Step]:
     if not card.sources:
         see = f": see {card.source}" if card.source else ""
         raise HarnessError(f"data set {card.name!r}: its card names no source to fetch{see}.")
-    found = find_folder(card.layout.model_dump(), root)
-    target = found or own_folder(root, card.layout.folder)
-    complete = found is not None and not missing(card, found)
+    present = find_folder(card.layout.model_dump(), root)
+    target = present or own_folder(root, card.layout.folder)
+    complete = present is not None and not missing(card, present)
     staged = _stage(root, card) / "new"
     marked = _marked(staged) if again else _marked(target) | _marked(staged)
     steps = []

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.errors import HarnessError
-from harness.files.paths_below import path_below, pattern_parts, relative_parts
+from harness.files.paths import path_below, pattern_parts, relative_parts
 from harness.files.toml import read_toml
 
 LAYOUT = "[layout] of a dataset card"
@@ -86,8 +86,8 @@ def _found_word(card: Mapping[str, Any], root: Path | None) -> str:
     folder = find_folder(layout, root)
     if folder is None:
         return "no"
-    found = [_share(folder, names) for names in _wanted(layout)]
-    best = max(found, default=1.0)
+    shares = [_share(folder, names) for names in _wanted(layout)]
+    best = max(shares, default=1.0)
     return "yes" if best == 1 else "in part" if best > 0 else "no"
 
 

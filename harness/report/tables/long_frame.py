@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from harness.errors import HarnessError
-from harness.files.whole_file import write_whole
+from harness.files.whole import write_whole
 from harness.report.tables.footnotes import name_of
 from harness.report.tables.published import AXIS
 from harness.report.tables.table import Table

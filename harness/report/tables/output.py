@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from harness.errors import HarnessError, unknown_name
-from harness.files.whole_file import write_text
+from harness.files.whole import write_text
 from harness.report.tables.html import as_html
 from harness.report.tables.latex import as_latex
 from harness.report.tables.long_frame import as_csv, write_parquet

@@ -20,8 +20,8 @@ from harness.data.cache import cache_folder, uses_noted
 from harness.data.content_hashes import REHASH
 from harness.data.features import augment, extraction, text_views
 from harness.data.features.extraction import BackboneChoice, encode_captions, extract, fingerprint_below
-from harness.data.features.hub import revision_of
 from harness.data.features.views import ImageViews, TextViews
+from harness.data.features.weights import revision_of
 from harness.data.raw import ImageFiles, RawDataset
 from harness.plugin.declarations import BackboneDeclaration
 from harness.plugin.parameters import Parameter

@@ -182,7 +182,7 @@ def test_an_edited_list_is_another_cell(tmp_path):
 @pytest.fixture(scope="module")
 def translators(tmp_path_factory):
     folder = tmp_path_factory.mktemp("translators")
-    for seed, direction in enumerate(text_views.DIRECTIONS):
+    for seed, direction in enumerate(text_views.TRANSLATIONS):
         tiny_models.marian(folder / direction, seed)
     return folder
 
@@ -213,7 +213,7 @@ def test_translation_models_are_part_of_the_cell(translators, tmp_path):
     described = TextViews(1, "back-translation", seed=3, data=str(translators)).describe()
     assert set(described) == {"number", "augment", "models"}, "no chance, no seed"
     other = tmp_path / "other"
-    for direction in text_views.DIRECTIONS:
+    for direction in text_views.TRANSLATIONS:
         (other / direction).mkdir(parents=True)
         for file in (translators / direction).iterdir():
             (other / direction / file.name).write_bytes(file.read_bytes())
@@ -226,7 +226,7 @@ def test_translation_models_are_part_of_the_cell(translators, tmp_path):
 def test_missing_or_broken_translation_models_are_one_sentence(tmp_path):
     with pytest.raises(HarnessError, match=r"give --text-augment-data DIR, where DIR holds forward/ and back/"):
         TextViews(1, "back-translation")
-    for direction in text_views.DIRECTIONS:
+    for direction in text_views.TRANSLATIONS:
         (tmp_path / direction).mkdir()
         (tmp_path / direction / "config.json").write_text("{ nonsense")
     with pytest.raises(HarnessError, match=r"the MarianMT model in .*forward cannot be loaded: "):

@@ -1,7 +1,8 @@
-"""Do matrices of strangers fit each other? One sentence with names and shapes where they do not."""
+"""Matrices of strangers: whether they fit each other, with names and shapes where not, and labels in one column."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 
 import numpy as np
@@ -9,9 +10,11 @@ from numpy.typing import NDArray
 
 from harness.errors import HarnessError
 
+log = logging.getLogger(__name__)
+
 
 def check_numbers(array: NDArray, what: str) -> None:
-    """Features are a matrix (items, features) of finite numbers, with at least one of each.
+    """Check that features are a matrix (items, features) of finite numbers, with at least one of each.
 
     Args:
         array: The matrix.
@@ -38,7 +41,7 @@ def holds_integers(array: NDArray) -> bool:
 
 
 def check_rows(where: str, arrays: Mapping[str, NDArray], item: str = "item") -> None:
-    """All have one row for each item.
+    """Check that all have one row for each item.
 
     Args:
         where: The file, for the message.
@@ -69,7 +72,7 @@ def check_rows(where: str, arrays: Mapping[str, NDArray], item: str = "item") ->
 
 
 def check_columns(where: str, arrays: Mapping[str, NDArray], column: str) -> None:
-    """Parts that are put one below the other have the same columns.
+    """Check that parts that are put one below the other have the same columns.
 
     Args:
         where: The file, for the message.
@@ -81,6 +84,34 @@ def check_columns(where: str, arrays: Mapping[str, NDArray], column: str) -> Non
     """
     if any(array.ndim != 2 for array in arrays.values()) or len({array.shape[1] for array in arrays.values()}) > 1:
         raise HarnessError(f"{where}: {shapes(arrays)} must be matrices with the same number of columns, the {column}.")
+
+
+def classes_of_column(labels: NDArray, what: str) -> NDArray:
+    """A single column of numbers as the classes that it holds; anything else as it is.
+
+    Read as (items, classes) of 0 and 1, such a column would be one class that some items have, and all others would be
+    relevant to nothing. What is done with it is said in a note; a column of bool is left as the matrix that it is.
+
+    Args:
+        labels: (n,), or (n, n_classes).
+        what: File and name, for the note.
+
+    Returns:
+        (n,) for (n, 1) numbers, otherwise ``labels``.
+    """
+    if labels.ndim != 2 or labels.shape[1] != 1:
+        return labels
+    if labels.dtype.kind == "b":
+        log.warning(
+            "%s is one column of bool %s, read as one class that items have or have not; give (%d,) numbers where it "
+            "holds classes.", what, labels.shape, len(labels),
+        )  # fmt: skip
+        return labels
+    log.warning(
+        "%s is one column %s, read as the class of each item; give one column for each class where items may have "
+        "several.", what, labels.shape,
+    )  # fmt: skip
+    return labels.reshape(-1)
 
 
 def shapes(arrays: Mapping[str, NDArray]) -> str:

@@ -49,8 +49,7 @@ def plan_of_index_file(
     given, rate = read_index_file(path, rate, train=train, own_caption=own[train], caption_image=data.caption_image)
     moved = np.zeros(len(data), dtype=bool)
     moved[train] = given != np.arange(len(train))
-    brought = data.trusted
-    chosen, _ = trusted_rows(brought, moved, train, trusted, data_seed)
+    chosen, _ = trusted_rows(data.trusted, moved, train, trusted, data_seed)
     return NoisePlan(
         image=train,
         caption=own[train][given],

@@ -11,7 +11,7 @@ from harness.execution.runner import fit_method
 from harness.plugin.declarations import Component, HasherDeclaration
 from harness.plugin.interfaces import NOTHING, Need, PairTrust, TrainingPairs
 from harness.runtime.context import RunContext
-from harness.training.trust import outside, refuse_outside, trust_of_shape, weight_of_shape
+from harness.training.team import outside, refuse_outside, trust_of_shape, weight_of_shape
 
 N = 6
 RUN = RunContext(4, torch.device("cpu"))

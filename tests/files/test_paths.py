@@ -1,15 +1,16 @@
-"""The one way from a name that a file gives to a path of ours, and that nothing goes around it."""
+"""Names in files become paths in one way, and only regular files are opened."""
 
 from __future__ import annotations
 
 import ast
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from harness.errors import HarnessError
-from harness.files.paths_below import file_name, path_below, pattern_parts, plain_name
+from harness.files.paths import file_name, path_below, pattern_parts, plain_name, require_regular
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -87,10 +88,10 @@ def test_patterns_stay_within_named_folders(pattern):
 
 def fields_of_files() -> set[str]:
     """Names under which texts of cards, records and states of sweeps stand in the code."""
-    from harness.data.cards import DatasetCard, Expected, Layout, Source
+    from harness.data.cards import CardLayout, DatasetCard, Expected, Source
     from harness.records.schema import CellFacts, RunRecord
 
-    models = (DatasetCard, Expected, Layout, Source, CellFacts, RunRecord)
+    models = (DatasetCard, Expected, CardLayout, Source, CellFacts, RunRecord)
     texts = {name for model in models for name, field in model.model_fields.items() if "str" in str(field.annotation)}
     return {*texts, "file_name", "host"}
 
@@ -211,3 +212,33 @@ def test_archives_and_arrays_are_opened_in_one_place_each():
     reading = (ROOT / "harness/records/archive.py").read_text()
     assert reading.count('ZipFile(opened, "w"') == reading.count("zipfile.ZipFile(") == 1
     assert reading.count('mode="w"') == reading.count("tarfile.open(") == 1
+
+
+def test_a_file_and_a_link_to_one_pass(tmp_path):
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    assert require_regular(tmp_path / "link").read_text() == "x"
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("absent", "is missing."),
+        ("file/below", "is missing."),
+        ("folder", "is no file but a folder."),
+        ("pipe", "is no file but a pipe."),
+        ("device", "is no file but a device."),
+        ("loop", "cannot be read: Too many levels of symbolic links."),
+        ("x" * 300, "cannot be read: File name too long."),
+        ("a\0b", "cannot be read: "),
+    ],
+)
+def test_whatever_else_is_there_is_named_and_not_opened(tmp_path, name, says):
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "device").symlink_to("/dev/zero")
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    with pytest.raises(HarnessError, match=r"^image .*") as caught:
+        require_regular(tmp_path / name, "image")
+    assert says in str(caught.value)

@@ -1,12 +1,14 @@
 """Paths made of names that files give: the one way by which such a name becomes a path of ours.
 
 Cards, plans, records, archives, annotations and marks come from strangers. A name in them is a relative path of plain
-parts, and what it leads to, symbolic links followed, lies below the folder that the user named (docs/security.md).
+parts, and what it leads to, symbolic links followed, lies below the folder that the user named (docs/security.md). Only
+regular files are opened there: to open a pipe waits for ever, a device never ends.
 """
 
 from __future__ import annotations
 
 import re
+import stat
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from harness.errors import HarnessError
@@ -19,6 +21,15 @@ LONGEST_PATH = 4000
 
 PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
 """Names of data sets, methods and other things that become the name of a folder."""
+
+OTHER_KINDS = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+    (stat.S_ISSOCK, "a socket"),
+)
+"""What a path may lead to that is no regular file: the test of its mode, and the words for it."""
 
 
 def relative_parts(name: str, what: str) -> tuple[str, ...]:
@@ -127,3 +138,37 @@ def plain_name(name: str, what: str) -> str:
             "letter or digit, 100 at most."
         )
     return name
+
+
+def require_regular(path: Path, what: str = "") -> Path:
+    """The path of a file that may be opened; symbolic links are followed.
+
+    Args:
+        path: The file.
+        what: What to call it in messages: "image"; "" where its path says enough.
+
+    Raises:
+        HarnessError: It is missing, cannot be reached, or is a folder, a pipe, a device or a socket.
+    """
+    name = f"{what} {path}".lstrip()
+    try:
+        kind = other_kind(path)
+    except (FileNotFoundError, NotADirectoryError):
+        raise HarnessError(f"{name} is missing.") from None
+    except (OSError, ValueError) as error:  # a path with a NUL, or longer than paths may be
+        raise HarnessError(f"{name[:300]} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
+    if kind:
+        raise HarnessError(f"{name} is no file but {kind}.")
+    return path
+
+
+def other_kind(path: Path) -> str:
+    """What lies at a path in place of a file: "a folder", "a pipe"; "" where it is a regular file.
+
+    Raises:
+        OSError: Nothing is there, or it cannot be reached.
+    """
+    mode = path.stat().st_mode
+    return (
+        "" if stat.S_ISREG(mode) else next((words for test, words in OTHER_KINDS if test(mode)), "of an unknown kind")
+    )
