@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import HarnessError
-from harness.data.cards import DatasetCard, Layout
+from harness.data.cards import CardLayout, DatasetCard
 from harness.data.sets.folder import LAYOUT, looked_for, own_folder
 from harness.errors import MissingFilesError
 from harness.files.looks_like import looks_like, why_unreadable
@@ -18,7 +18,7 @@ ANY = "."
 """A layout whose data root is the data set's own folder."""
 
 
-def layout_of(card: DatasetCard) -> Layout:
+def layout_of(card: DatasetCard) -> CardLayout:
     """Where the card says that the files lie.
 
     Raises:
