@@ -183,10 +183,11 @@ def _exported_cell(cell: str) -> CodedCell:
     _refuse_missing(cell, needed, arrays)
     _refuse_misfit(f"--cell {cell}", arrays)
     query, database = np.flatnonzero(arrays["split"] == 1), np.flatnonzero(arrays["split"] >= 2)
+    captions = None if arrays.get("captions") is None else arrays["captions"].tolist()
     return CodedCell(
         header, header["data"], header["plan"], header.get("imported_plan"),
         (query, arrays["labels"][query]), (database, arrays["labels"][database]),
-        blocks_of_captions(arrays.get("captions"), arrays["text"], arrays["caption_choice"][query]),
+        blocks_of_captions(captions, arrays["text"], arrays["caption_choice"][query]),
     )  # fmt: skip
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
+from harness.plugin.interfaces import Batch, PairTrust, Phase, Run, TrainingPairs
 from harness.training.building_blocks.networks import TwoNetworks, UnitLength, hash_network
 from harness.training.building_blocks.optimisation import has_fused_steps, take_step
 
@@ -31,12 +33,13 @@ class AnnealedNetworks(TwoNetworks):
 
     def build(self, d_image: int, d_text: int, n_bits: int) -> tuple[nn.Module, nn.Module]:
         """Both networks; their outputs are z, without tanh."""
-        return tuple(
+        image, text = (
             nn.Sequential(UnitLength(), hash_network(d, self.hidden, n_bits, normalised=True, squashed=False))
             for d in (d_image, d_text)
         )
+        return image, text
 
-    def begin(self, pairs, phases, run) -> None:
+    def begin(self, pairs: TrainingPairs, phases: Sequence[Phase], run: Run) -> None:
         """New networks and optimisers, slope 1."""
         self.run = run
         self.make_networks(pairs.image.shape[1], pairs.text.shape[1], run)
@@ -62,7 +65,7 @@ class AnnealedNetworks(TwoNetworks):
         """The factor a in tanh(a z) during the present epoch."""
         return math.sqrt(self.epochs_done + 1)
 
-    def loss(self, h_image: Tensor, h_text: Tensor, batch, weight: Tensor) -> Tensor:
+    def loss(self, h_image: Tensor, h_text: Tensor, batch: Batch, weight: Tensor) -> Tensor:
         """The loss of a batch, 0-d.
 
         Args:
@@ -73,11 +76,11 @@ class AnnealedNetworks(TwoNetworks):
         """
         raise NotImplementedError
 
-    def shares(self, h_image: Tensor, h_text: Tensor, batch) -> Tensor:
+    def shares(self, h_image: Tensor, h_text: Tensor, batch: Batch) -> Tensor:
         """(b,) shares of the pairs in :meth:`loss` at weights of 1; their mean is the loss."""
         raise NotImplementedError
 
-    def step(self, batch, trust) -> Tensor:
+    def step(self, batch: Batch, trust: PairTrust) -> Tensor:
         """One step of both optimisers."""
         self.image_network.train()
         self.text_network.train()
@@ -87,7 +90,7 @@ class AnnealedNetworks(TwoNetworks):
         take_step(loss, *self.optimisers)
         return loss.detach()
 
-    def pair_losses(self, batch) -> Tensor:
+    def pair_losses(self, batch: Batch) -> Tensor:
         """(b,) shares of the pairs in the loss at full trust, with the running statistics."""
         h_image = (self.slope * self.encode_image(batch.image)).tanh()
         h_text = (self.slope * self.encode_text(batch.text)).tanh()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from harness.plugin.interfaces import PairTrust
+from harness.plugin.interfaces import Objective, PairTrust
 
 
 def contrast_within(
-    objective, outputs: tuple[Tensor, ...], weight: Tensor, intra_image: float, intra_text: float
+    objective: Objective, outputs: tuple[Tensor, ...], weight: Tensor, intra_image: float, intra_text: float
 ) -> Tensor | float:
     """Weighted sums of an objective between items and their augmented views; 0 where both weights are.
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from harness.plugin.interfaces import PairTrust, TrainingPairs
 from harness.training.building_blocks.canonical import centred
 from harness.training.building_blocks.linear import usable_weights
 
 
-def counted_rows(pairs, trust) -> tuple[Tensor, Tensor, Tensor]:
+def counted_rows(pairs: TrainingPairs, trust: PairTrust) -> tuple[Tensor, Tensor, Tensor]:
     """Pairs whose weight is above 0; all of them with weight 1 where none is.
 
     Dropping the others first makes weights of 0 and 1 exactly a selection, random starts for each pair included.

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from harness.plugin.interfaces import Run
+
 
 def usable_weights(weight: Tensor) -> Tensor:
     """Weights for a closed form as float64, (n,); ones where all are 0, as nothing can be fitted on nothing."""
@@ -38,7 +40,7 @@ class LinearCodes:
             **{f"{name}.projection": projection for name, projection in zip(names, self.projections, strict=True)},
         }
 
-    def restore(self, state: dict[str, Tensor], run) -> None:
+    def restore(self, state: dict[str, Tensor], run: Run) -> None:
         """The inverse of :meth:`state`."""
         self.means = tuple(state[f"{name}.mean"].to(run.device) for name in ("image", "text"))
         self.projections = tuple(state[f"{name}.projection"].to(run.device) for name in ("image", "text"))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from harness.plugin.interfaces import Run
+
 SMALLEST = 1e-9
 """Singular values below this share of the largest are rounding; their directions would be arbitrary."""
 
@@ -19,7 +21,7 @@ def kept_directions(values: Tensor, n_bits: int) -> int:
     return max(1, min(n_bits, int((values > SMALLEST * values[0]).sum())))
 
 
-def turned_copies(k: int, n_bits: int, run) -> Tensor:
+def turned_copies(k: int, n_bits: int, run: Run) -> Tensor:
     """A matrix that makes n_bits columns of k columns: the k themselves, then copies of them turned at random.
 
     A method with k directions has k bits by its paper; a further bit cuts the same k-dimensional space by another

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import batch_norm, normalize
+
+from harness.plugin.interfaces import Run
 
 
 class UnitLength(nn.Module):
@@ -51,7 +55,8 @@ def outputs_of_views(network: nn.Sequential, views: list[Tensor]) -> tuple[Tenso
         network: From :func:`hash_network`, ``normalised``, without dropout.
         views: One or two tensors (b, d).
     """
-    first, norm, relu, last, tanh = network
+    parts: tuple[Any, ...] = tuple(network)  # of the kinds that hash_network chose, which Sequential does not tell
+    first, norm, relu, last, tanh = parts
     momentum = norm.momentum if len(views) == 2 else 1 - (1 - norm.momentum) ** 2
     norm.num_batches_tracked += 2
     statistics = (norm.running_mean, norm.running_var, norm.weight, norm.bias, True, momentum, norm.eps)
@@ -76,7 +81,7 @@ class TwoNetworks:
         """Networks (b, d_image) -> (b, n_bits) and (b, d_text) -> (b, n_bits)."""
         raise NotImplementedError
 
-    def make_networks(self, d_image: int, d_text: int, run) -> None:
+    def make_networks(self, d_image: int, d_text: int, run: Run) -> None:
         """New networks on the run's device."""
         self._widths = (d_image, d_text)
         self.image_network, self.text_network = (
@@ -105,9 +110,10 @@ class TwoNetworks:
         }
         return {**weights, "widths": torch.tensor(self._widths)}
 
-    def restore(self, state: dict[str, Tensor], run) -> None:
+    def restore(self, state: dict[str, Tensor], run: Run) -> None:
         """The inverse of :meth:`state`."""
-        self.make_networks(*(int(width) for width in state["widths"]), run)
+        d_image, d_text = (int(width) for width in state["widths"])
+        self.make_networks(d_image, d_text, run)
         for name, network in (("image.", self.image_network), ("text.", self.text_network)):
             network.load_state_dict(
                 {key.removeprefix(name): tensor for key, tensor in state.items() if key.startswith(name)}

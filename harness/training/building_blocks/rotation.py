@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from harness.plugin.interfaces import Run
+
 
 def itq_rotation(views: Tensor, rotation: Tensor, iterations: int) -> Tensor:
     """The rotation that brings projected data closest to binary codes (Gong et al. 2013, section 3).
@@ -27,7 +29,7 @@ def itq_rotation(views: Tensor, rotation: Tensor, iterations: int) -> Tensor:
     return rotation
 
 
-def random_rotation(k: int, n_bits: int, run) -> Tensor:
+def random_rotation(k: int, n_bits: int, run: Run) -> Tensor:
     """(k, n_bits) float64 with orthonormal rows, n_bits >= k, drawn from the run's stream "itq"."""
     start = torch.randn(n_bits, k, generator=run.generator("itq"), device=run.device).double()
     return torch.linalg.qr(start)[0].T

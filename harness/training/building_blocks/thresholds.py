@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from harness.plugin.interfaces import Run
 from harness.training.building_blocks.linear import LinearCodes
 
 
@@ -27,7 +28,7 @@ class ThresholdedCodes(LinearCodes):
         """Means, projections and thresholds of both modalities."""
         return {**super().state(), "image.threshold": self.thresholds[0], "text.threshold": self.thresholds[1]}
 
-    def restore(self, state: dict[str, Tensor], run) -> None:
+    def restore(self, state: dict[str, Tensor], run: Run) -> None:
         """The inverse of :meth:`state`."""
         super().restore(state, run)
         self.thresholds = tuple(state[f"{name}.threshold"].to(run.device) for name in ("image", "text"))
