@@ -125,7 +125,7 @@ class _Run:
         ended = {event["hash"] for event in read_journal(self.journal)[0] if event["event"] == "ended"}
         job = job_name()
         _append(self.journal, {"event": "started", "job": job})
-        tasks = [Task(*task) for task in self.group.tasks if task[0] not in ended]
+        tasks = [Task(hash, title, text) for hash, title, text in self.group.tasks if hash not in ended]
         executor = LocalExecutor(engine="slurm", prefix=f"{job}/", deaf_to=FOR_THE_JOB)
         for result in executor.run(tasks, self._session(job)) if tasks else ():
             if result.how == "stopped":
