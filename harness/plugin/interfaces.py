@@ -58,8 +58,7 @@ class TrainingPairs:
     Attributes:
         image: (n, d_image) float32 image features, on the device of the run.
         text: (n, d_text) float32 caption features; row i is the caption that image i was given, right or wrong.
-        image_views: Augmented views of the images, each (n, d_image); may be empty.
-        text_views: Augmented views of the captions, each (n, d_text); may be empty.
+        image_views, text_views: Augmented views, each (n, d_image) or (n, d_text); may be empty.
         trusted: (n,) bool, pairs known to be right; may be all False.
         granted: What the component declared that it needs, for example ``granted[Need.CLASS_LABELS]``: (n,) int64 for
             single labels or (n, n_classes) bool; ``granted[Need.NOISE_MASK]``: (n,) bool;
@@ -136,8 +135,7 @@ class PairTrust:
 
     Attributes:
         weight: (n,) float32 in [0, 1], how far each pair is trusted.
-        target: (n,) float32 soft correspondence in [0, 1] (NCR's recast label, CRCL's refined label); None means that
-            the weight serves.
+        target: (n,) float32 soft correspondence in [0, 1] (NCR's recast label, CRCL's refined one); None: the weight.
     """
 
     weight: Tensor
@@ -159,8 +157,7 @@ class Evidence:
     Attributes:
         epoch: Number of epochs finished so far, counted over all phases, from 1.
         phase: Name of the phase.
-        pair_loss: (n,) float32 loss of each pair under the current hasher; None where the hasher does not offer
-            ``PAIR_LOSSES``, which a detector that needs them declares.
+        pair_loss: (n,) float32 loss of each pair now; None where the hasher does not offer ``PAIR_LOSSES``.
         similarity: ``similarity(slice)`` gives rows of the (n, n) cosine matrix between image and caption outputs.
     """
 
@@ -177,8 +174,7 @@ class Phase:
     Attributes:
         name: Name, unique in the recipe; ``--set phase.NAME.epochs=...`` changes its length.
         epochs: Number of epochs.
-        pairs: ``"all"`` training pairs or the ``"trusted"`` ones.
-        trust: ``"ones"`` (every pair fully trusted) or ``"detector"``.
+        pairs, trust: ``"all"`` training pairs or the ``"trusted"`` ones; ``"ones"`` (full trust) or ``"detector"``.
         restart: Start from new initial values, with new streams (CRCL trains anew and keeps the refined labels).
     """
 
@@ -209,8 +205,7 @@ class Recipe:
     """A method: pure data, so that ``--hasher``, ``--detector`` and ``--objective`` can override any of it.
 
     Attributes:
-        hasher: Name of the hasher.
-        detector: Name of the noise detector.
+        hasher, detector: Names of the hasher and of the noise detector.
         objective: Name of the objective, for hashers that take one; None otherwise.
         phases: Training phases; empty means the hasher's own default (a closed form has none).
         learners: 2 trains two hashers that exchange their trust (co-teaching); the first is evaluated.
@@ -245,9 +240,8 @@ class Run(Protocol):
     def autocast(self) -> AbstractContextManager[None]:
         """For the forward pass of a network while training: under precision bf16 its products are bf16 meanwhile.
 
-        Keep losses and similarities outside, on ``outputs.float()``. Under fp32 and tf32 nothing happens here (under
-        tf32 the core has told torch to use TF32 for the float32 products of the whole training). A component that uses
-        this declares it: ``register(..., precisions=("fp32", "bf16", "tf32"))``.
+        Keep losses and similarities outside, on ``outputs.float()``. Under fp32 nothing happens, nor under tf32, which
+        holds for the whole training. Who uses this declares it: ``register(..., precisions=("fp32", "bf16", "tf32"))``.
         """
 
     def generator(self, stream: str) -> torch.Generator:
