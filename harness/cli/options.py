@@ -85,7 +85,7 @@ def _declared(option: CellOption) -> Decorator:
     return options_of(option.group)(
         option.flag,
         multiple=option.varies is not None,
-        is_flag=option.is_switch,
+        is_flag=option.is_switch or None,  # click takes False for a flag that may have a value
         type=click.Path(path_type=Path) if option.read is Path else None if option.axis else option.read,
         metavar=option.metavar,
         help=option.help,
