@@ -3,7 +3,7 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3.13 python3; do command 
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test lint docs bench bench-compare clean
+.PHONY: run test coverage lint typecheck format docs bench bench-compare clean
 
 run: $(VENV)/.installed
 	$(BIN)/harness run --method chnr --noise 0.4
@@ -11,10 +11,21 @@ run: $(VENV)/.installed
 test: $(VENV)/.installed-for-tests
 	$(BIN)/pytest -q -n 2
 
+# Lines that no test runs in its own process; what tests start as commands does not count.
+coverage: $(VENV)/.installed-for-tests
+	$(BIN)/pytest -q -n 2 --cov --cov-report=term-missing:skip-covered
+
 lint: $(VENV)/.installed-for-tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
+
+typecheck: $(VENV)/.installed-for-tests
+	$(BIN)/mypy
+
+format: $(VENV)/.installed-for-tests
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
 
 # docs/cli.md and docs/catalogue.md, from the real --help and the real registry; a test fails where they are stale.
 docs: $(VENV)/.installed

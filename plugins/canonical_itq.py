@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from harness import PairTrust, TrainingPairs
+from harness.plugin.interfaces import Run
 from harness.training.building_blocks.canonical import centred, weighted_cca
 from harness.training.building_blocks.linear import LinearCodes, usable_weights
 from harness.training.building_blocks.rotation import itq_rotation, random_rotation
@@ -15,7 +17,7 @@ class CanonicalItq(LinearCodes):
     def __init__(self, *, ridge: float, power: float, iterations: int) -> None:
         self.ridge, self.power, self.iterations = ridge, power, iterations
 
-    def fit(self, pairs, trust, run):
+    def fit(self, pairs: TrainingPairs, trust: PairTrust, run: Run) -> None:
         """Closed form; pairs count with their weight."""
         weight = usable_weights(trust.weight)
         x, mean_x = centred(pairs.image.double(), weight)

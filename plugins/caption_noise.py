@@ -6,13 +6,21 @@ rates, and what a wrong pair gets does not depend on the rate.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, NoReturn
+
 from harness import HarnessError, hookimpl
+from harness.plugin.hookspecs import RegisterProtocol
+from harness.plugin.interfaces import PairsToCorrupt
+
+if TYPE_CHECKING:
+    import numpy
 
 EDITED_SHARE = 0.5
 """Share of the words of a caption that ``word`` changes, at least one."""
 
 
-def within_class(pairs, rate):
+def within_class(pairs: PairsToCorrupt, rate: float) -> numpy.ndarray:
     """Wrong captions that are hard to tell: each comes from another training image that shares a label.
 
     Drawn with replacement; a pair that shares its labels with no other is passed over.
@@ -44,7 +52,7 @@ def within_class(pairs, rate):
     return source
 
 
-def word(pairs, rate):
+def word(pairs: PairsToCorrupt, rate: float) -> tuple[numpy.ndarray, list[str | None]]:
     """Half of the words of round(rate * n_untrusted) captions are dropped, swapped with another, or replaced.
 
     Replacements come from the words of the training captions, as often as they occur there. The edited texts go through
@@ -59,7 +67,7 @@ def word(pairs, rate):
     return np.arange(len(pairs)), _edited(pairs, wrong, "word")
 
 
-def mixed(pairs, rate):
+def mixed(pairs: PairsToCorrupt, rate: float) -> tuple[numpy.ndarray, list[str | None]]:
     """Of any four wrong pairs two get captions of any other training images, one a caption of the own class, and one
     its own caption with words changed.
 
@@ -88,14 +96,14 @@ def mixed(pairs, rate):
     return source, _edited(pairs, edited, "mixed")
 
 
-def index_file(pairs, rate):
+def index_file(pairs: PairsToCorrupt, rate: float) -> NoReturn:
     """Published index files come with ``--noise-plan FILE.npy``; nothing can be drawn."""
     raise HarnessError("protocol 'index-file' reads a published index file: add --noise-plan FILE.npy.")
 
 
-def _edited(pairs, rows, protocol):
+def _edited(pairs: PairsToCorrupt, rows: Iterable[int], protocol: str) -> list[str | None]:
     """For each of all rows its changed caption, or None."""
-    texts = [None] * len(pairs)
+    texts: list[str | None] = [None] * len(pairs)
     if pairs.captions is None:
         raise HarnessError(f"protocol {protocol!r} changes words of captions, and the data hold none as text.")
     seeds = pairs.stream(f"{protocol}/words").integers(2**63, size=len(pairs))  # for each row, whatever the rate
@@ -143,7 +151,7 @@ def edit_words(caption: str, words: list[str], seed: int) -> str:
 
 
 @hookimpl
-def register_protocols(register):
+def register_protocols(register: RegisterProtocol) -> None:
     """Register them."""
     here = "harness_plugins.caption_noise:"
     register(

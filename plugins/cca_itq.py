@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from harness import Parameter, Recipe, hookimpl
+from harness.plugin.hookspecs import RegisterHasher, RegisterMethod
 
 PAPER = (
     "Gong, Lazebnik, Gordo, Perronnin, Iterative quantization: a Procrustean approach to learning binary codes, TPAMI "
@@ -11,7 +12,7 @@ PAPER = (
 
 
 @hookimpl
-def register_hashers(register):
+def register_hashers(register: RegisterHasher) -> None:
     """Register the hasher."""
     register(
         "cca-itq",
@@ -27,7 +28,7 @@ def register_hashers(register):
 
 
 @hookimpl
-def register_methods(register):
+def register_methods(register: RegisterMethod) -> None:
     """Register the method."""
     register(
         "cca-itq",

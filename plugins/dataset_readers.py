@@ -6,12 +6,13 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from harness import hookimpl
+from harness.plugin.hookspecs import RegisterDataset, RegisterReader
 
 LAYOUTS = "harness_plugins.layouts."
 
 
 @hookimpl
-def register_readers(register):
+def register_readers(register: RegisterReader) -> None:
     """Register the readers."""
     register("toy", "harness_plugins.toy.reader:read_toy", summary="procedural scenes, made on the spot")
     register(
@@ -36,7 +37,7 @@ def register_readers(register):
 
 
 @hookimpl
-def register_datasets(register):
+def register_datasets(register: RegisterDataset) -> None:
     """Register the cards of the folder datasets/, installed as harness_datasets."""
     # importlib.resources.files() fails on a package without __init__.py in an editable install, and the folder must not
     # have one: a checkout on sys.path would then shadow Hugging Face's `datasets`.

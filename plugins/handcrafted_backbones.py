@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from harness import Parameter, hookimpl
+from harness.plugin.hookspecs import RegisterBackbone
 
 
 @hookimpl
-def register_backbones(register):
+def register_backbones(register: RegisterBackbone) -> None:
     """Register both."""
     register(
         "handcrafted",

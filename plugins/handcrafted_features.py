@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from itertools import product
 
 import numpy as np
@@ -13,6 +13,7 @@ from skimage.feature import hog, local_binary_pattern
 
 from harness import HarnessError
 from harness.data.loading import Rows, encode_in_batches
+from harness.plugin.interfaces import Run
 
 CAPTIONS_AT_ONCE = 20_000
 
@@ -32,7 +33,7 @@ class ShapeTextureColour:
     def __init__(self, *, size: int, cell: int, bins: int) -> None:
         self.size, self.cell, self.bins = size, cell, bins
 
-    def fit(self, training, run):
+    def fit(self, training: Collection[Image.Image], run: Run) -> None:
         """Centre and spread of each part over the training images."""
         parts = self._parts(training, run, "images (fit)")
         self.centres = [part.mean(axis=0) for part in parts]
@@ -41,7 +42,7 @@ class ShapeTextureColour:
             for part, centre in zip(parts, self.centres, strict=True)
         ]
 
-    def encode(self, raw, run) -> Iterator[Rows]:
+    def encode(self, raw: Collection[Image.Image], run: Run) -> Iterator[Rows]:
         """PIL RGB images to features, batch by batch."""
         centre = torch.from_numpy(np.concatenate(self.centres))
         spread = torch.from_numpy(np.repeat(self.spreads, [len(part) for part in self.centres]))
@@ -57,7 +58,7 @@ class ShapeTextureColour:
         """All parts, one after another, float64."""
         return torch.from_numpy(np.concatenate(self._parts_of(image)))
 
-    def _parts(self, raw, run, phase: str) -> list[np.ndarray]:
+    def _parts(self, raw: Collection[Image.Image], run: Run, phase: str) -> list[np.ndarray]:
         """The five parts, (n, d_part) each."""
         rows = []
         for image in raw:
@@ -120,7 +121,7 @@ class TfidfSvd:
     def __init__(self, *, dimension: int, words: int, stop_words: str) -> None:
         self.dimension, self.words, self.stop_words = dimension, words, stop_words
 
-    def fit(self, training, run):
+    def fit(self, training: Sequence[str], run: Run) -> None:
         """Fit on the captions of the training images."""
         from sklearn.decomposition import TruncatedSVD
         from sklearn.feature_extraction.text import TfidfVectorizer
@@ -141,7 +142,7 @@ class TfidfSvd:
         components = max(1, min(self.dimension, min(weighted.shape) - 1))
         self.svd = TruncatedSVD(components, algorithm="randomized", random_state=0).fit(weighted)
 
-    def encode(self, raw, run) -> Iterator[Rows]:
+    def encode(self, raw: Collection[Image.Image], run: Run) -> Iterator[Rows]:
         """Captions to features, some at a time, because the decomposition works in float64."""
         captions = list(raw)
         for at in range(0, len(captions), CAPTIONS_AT_ONCE):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from harness import hookimpl
+from harness.plugin.hookspecs import RegisterProtocol
 
 
 @hookimpl
-def register_protocols(register):
+def register_protocols(register: RegisterProtocol) -> None:
     """Register the protocols of docs/protocols-and-metrics.md."""
     functions = "harness.noise.protocols:"
     register(

@@ -5,10 +5,11 @@ from __future__ import annotations
 from harness_plugins.torchvision_backbone import BF16
 
 from harness import Parameter, hookimpl
+from harness.plugin.hookspecs import RegisterBackbone
 
 
 @hookimpl
-def register_backbones(register):
+def register_backbones(register: RegisterBackbone) -> None:
     """Register the family."""
     register(
         "open_clip",

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from harness_plugins.transformers_loading import unit_length
+from PIL.Image import Image
 
 from harness import HarnessError
 from harness.data.features.weights import first_line, fit_into, read_state
 from harness.data.loading import Rows, autocast, encode_in_batches, encode_texts_in_batches
 from harness.errors import unknown_name
+from harness.plugin.interfaces import Run
 from harness.runtime.torchvision_operators import make_torchvision_importable
 
 make_torchvision_importable()
@@ -41,7 +43,7 @@ class PreparedImage:
     def __init__(self, transform: Any) -> None:
         self.transform = transform
 
-    def __call__(self, image) -> torch.Tensor:
+    def __call__(self, image: Image) -> torch.Tensor:
         """(3, height, width) float32."""
         return self.transform(image)
 
@@ -56,12 +58,12 @@ class OpenClip:
         self.normalise, self.batch_size, self.precision = normalise, batch_size, precision
         self.option = f"--{modality}-weights"
 
-    def encode(self, raw, run) -> Iterator[Rows]:
+    def encode(self, raw: Collection[Image] | Sequence[str], run: Run) -> Iterator[Rows]:
         """Images or captions to features, batch by batch."""
         network = self._network().eval().to(run.device)
         return self._images(raw, network, run) if self.modality == "image" else self._captions(raw, network, run)
 
-    def _images(self, raw, network, run) -> Iterator[Rows]:
+    def _images(self, raw: Collection[Any], network: open_clip.CLIP, run: Run) -> Iterator[Rows]:
         transform = image_transform_v2(PreprocessCfg(**network.visual.preprocess_cfg), is_train=False)
 
         def forward(batch: torch.Tensor) -> torch.Tensor:
@@ -73,7 +75,7 @@ class OpenClip:
             raw, PreparedImage(transform), forward, run, batch_size=self.batch_size, phase="images"
         )
 
-    def _captions(self, raw, network, run) -> Iterator[Rows]:
+    def _captions(self, raw: Collection[Any], network: open_clip.CLIP, run: Run) -> Iterator[Rows]:
         tokenizer = self._called(lambda: open_clip.get_tokenizer(self._name), "has no tokenizer that can be loaded")
 
         def forward(captions: list[str]) -> torch.Tensor:
@@ -138,7 +140,7 @@ class OpenClip:
         )
         return network
 
-    def _called(self, make, failing: str) -> Any:
+    def _called(self, make: Callable[[], Any], failing: str) -> Any:
         try:
             with _quiet():
                 return make()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from harness import Recipe, hookimpl
+from harness.plugin.hookspecs import RegisterHasher, RegisterMethod
 
 
 @hookimpl
-def register_hashers(register):
+def register_hashers(register: RegisterHasher) -> None:
     """Register the hasher."""
     register(
         "random-codes",
@@ -17,7 +18,7 @@ def register_hashers(register):
 
 
 @hookimpl
-def register_methods(register):
+def register_methods(register: RegisterMethod) -> None:
     """Register the method."""
     register(
         "random-codes",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from harness import hookimpl
+from harness.plugin.hookspecs import RegisterMetric
 
 CUTOFFS = (1, 5, 10, 20, 50, 100)
 RADII = (0, 1, 2, 3, 4, 5)
@@ -17,7 +18,7 @@ CHNR = "Mikriukov et al., ICIP 2022, arXiv 2202.13117 (released code, calc_map_k
 
 
 @hookimpl
-def register_metrics(register):
+def register_metrics(register: RegisterMetric) -> None:
     """Register the metrics of docs/protocols-and-metrics.md: means of shares and probabilities, from 0 to 1."""
     register = partial(register, bounds=(0.0, 1.0))
     formulas = "harness.retrieval.metrics:"

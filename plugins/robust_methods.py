@@ -10,12 +10,13 @@ from __future__ import annotations
 from harness_plugins.noisy_correspondence.declared import CCA, CRCL, DECL, GSC, MSCN, NCR, RCL
 
 from harness import EpochsOf, Phase, Recipe, hookimpl
+from harness.plugin.hookspecs import RegisterMethod
 
 ALL = (Phase("training", 150),)
 
 
 @hookimpl
-def register_methods(register):
+def register_methods(register: RegisterMethod) -> None:
     """Register the methods; each takes any other --hasher, --detector or --objective."""
     register(
         "cca-hash", Recipe("contrastive", "cca-consistency", "nt-xent", ALL), paper=CCA,

@@ -7,7 +7,7 @@ are pooled, a ``Dense`` step is a linear layer and an activation, ``Normalize`` 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from harness import HarnessError
 from harness.data.features.weights import first_line, fit_into, longest_text, read_state
 from harness.data.loading import Rows, autocast, encode_texts_in_batches
 from harness.files.paths_below import relative_parts
+from harness.plugin.interfaces import Run
 
 HINT = "Give a folder that sentence-transformers saved: modules.json, an encoder, 1_Pooling/config.json."
 
@@ -50,7 +51,7 @@ class SentenceTransformersFolder:
     def __init__(self, *, weights: str, batch_size: int, precision: str) -> None:
         self.weights, self.batch_size, self.precision = weights, batch_size, precision
 
-    def encode(self, raw, run) -> Iterator[Rows]:
+    def encode(self, raw: Sequence[str], run: Run) -> Iterator[Rows]:
         """Captions to features; equal captions are encoded once."""
         folder = local_folder(self.weights)
         modules = _read(folder / "modules.json")

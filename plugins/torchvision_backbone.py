@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from harness import Parameter, hookimpl
+from harness.plugin.hookspecs import RegisterBackbone
 
 BF16 = Parameter(
     "precision",
@@ -14,7 +15,7 @@ BF16 = Parameter(
 
 
 @hookimpl
-def register_backbones(register):
+def register_backbones(register: RegisterBackbone) -> None:
     """Register the family."""
     register(
         "torchvision",

@@ -6,18 +6,20 @@ batch normalisation by the statistics of the batch, images shuffled into big bat
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from PIL.Image import Image
 from torch import nn
 
 from harness import HarnessError
 from harness.data.features.weights import fit_into, read_state
 from harness.data.loading import Rows, autocast, encode_in_batches
 from harness.errors import unknown_name
+from harness.plugin.interfaces import Run
 from harness.runtime.torchvision_operators import make_torchvision_importable
 
 make_torchvision_importable()
@@ -92,7 +94,7 @@ class Preparation:
     size: int
     normalised: bool = True
 
-    def __call__(self, image) -> torch.Tensor:
+    def __call__(self, image: Image) -> torch.Tensor:
         """One image."""
         if min(image.size) > self.crop:
             image = functional.center_crop(image, [self.crop])
@@ -145,7 +147,7 @@ class TorchvisionFeatures:
         )
         return network
 
-    def encode(self, raw, run) -> Iterator[Rows]:
+    def encode(self, raw: Collection[Image], run: Run) -> Iterator[Rows]:
         """PIL RGB images to features, batch by batch."""
         released = self.recipe == "released"
         network = self._network()

@@ -5,12 +5,13 @@ from __future__ import annotations
 from harness_plugins.torchvision_backbone import BF16
 
 from harness import Parameter, hookimpl
+from harness.plugin.hookspecs import RegisterBackbone
 
 NORMALISE = Parameter("normalise", True, "Scale each feature vector to length 1.")
 
 
 @hookimpl
-def register_backbones(register):
+def register_backbones(register: RegisterBackbone) -> None:
     """Register the backbones."""
     register(
         "transformers",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any
 
 import torch
 from harness_plugins.transformers_features import lies_behind
@@ -14,9 +15,11 @@ from harness_plugins.transformers_loading import (
     pooled,
     unit_length,
 )
+from PIL.Image import Image
 
 from harness import HarnessError
 from harness.data.loading import Rows, autocast, encode_in_batches, encode_texts_in_batches
+from harness.plugin.interfaces import Run
 
 HINT = (
     "Give the folder of a CLIP or SigLIP model with config.json, preprocessor_config.json, tokenizer files and "
@@ -35,7 +38,7 @@ class TransformersClip:
         self.batch_size, self.precision = batch_size, precision
         self.option = f"--{modality}-weights"
 
-    def encode(self, raw, run) -> Iterator[Rows]:
+    def encode(self, raw: Collection[Image] | Sequence[str], run: Run) -> Iterator[Rows]:
         """Images or captions to features, batch by batch."""
         network = load_network(self.weights, self.option, HINT, unused=lies_behind)
         if not (hasattr(network, "get_image_features") and hasattr(network, "get_text_features")):
@@ -46,7 +49,7 @@ class TransformersClip:
         network = network.to(run.device)
         return self._images(raw, network, run) if self.modality == "image" else self._captions(raw, network, run)
 
-    def _images(self, raw, network, run) -> Iterator[Rows]:
+    def _images(self, raw: Collection[Any], network: Any, run: Run) -> Iterator[Rows]:
         processor = load_image_processor(self.weights, self.option, HINT)
 
         def forward(batch: torch.Tensor) -> torch.Tensor:
@@ -58,7 +61,7 @@ class TransformersClip:
             raw, ProcessedImage(processor), forward, run, batch_size=self.batch_size, phase="images"
         )
 
-    def _captions(self, raw, network, run) -> Iterator[Rows]:
+    def _captions(self, raw: Collection[Any], network: Any, run: Run) -> Iterator[Rows]:
         tokenizer = load_tokenizer(self.weights, self.option, HINT)
         padded = network.config.model_type in PADDED
         longest = network.config.text_config.max_position_embeddings

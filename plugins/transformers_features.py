@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 from harness_plugins.transformers_loading import load_network, load_tokenizer, unit_length
@@ -10,6 +11,7 @@ from harness_plugins.transformers_loading import load_network, load_tokenizer, u
 from harness import HarnessError
 from harness.data.features.weights import longest_text
 from harness.data.loading import Rows, autocast, encode_texts_in_batches
+from harness.plugin.interfaces import Run
 
 HINT = (
     "Give the folder of a text encoder with config.json, tokenizer files and model.safetensors, or use --text-backbone "
@@ -50,7 +52,7 @@ class TransformersText:
         self.weights, self.pooling, self.normalise = weights, pooling, normalise
         self.max_tokens, self.batch_size, self.precision = max_tokens, batch_size, precision
 
-    def _load(self):
+    def _load(self) -> tuple[Any, Any]:
         tokenizer = load_tokenizer(self.weights, "--text-weights", HINT)
         network = load_network(self.weights, "--text-weights", HINT, unused=lies_behind)
         if getattr(network.config, "is_encoder_decoder", False):
@@ -66,7 +68,7 @@ class TransformersText:
             )
         return tokenizer, network
 
-    def encode(self, raw, run) -> Iterator[Rows]:
+    def encode(self, raw: Sequence[str], run: Run) -> Iterator[Rows]:
         """Captions to features; equal captions are encoded once."""
         tokenizer, network = self._load()
         network = network.eval().to(run.device)
@@ -88,7 +90,7 @@ class TransformersText:
 
         return encode_texts_in_batches(raw, forward, run, batch_size=self.batch_size)
 
-    def _pool(self, output, mask: torch.Tensor) -> torch.Tensor:
+    def _pool(self, output: Any, mask: torch.Tensor) -> torch.Tensor:
         if self.pooling == "cls":
             return output.last_hidden_state[:, 0]
         if self.pooling == "mean":

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from PIL.Image import Image
 
 from harness import HarnessError
 from harness.data.features.weights import first_line, refuse_misfit
@@ -17,7 +18,7 @@ make_torchvision_importable()
 import transformers  # noqa: E402 - it imports torchvision
 
 
-def load_network(weights: str, option: str, hint: str, *, unused: Callable[[str], bool]) -> torch.nn.Module:
+def load_network(weights: str, option: str, hint: str, *, unused: Callable[[str], bool]) -> Any:
     """A network in float32 and eval mode.
 
     Args:
@@ -27,7 +28,7 @@ def load_network(weights: str, option: str, hint: str, *, unused: Callable[[str]
         unused: Whether a parameter plays no part in the features; others must not be missing.
 
     Returns:
-        The network, on the CPU.
+        The network, on the CPU: a ``PreTrainedModel``, whose methods depend on its configuration.
 
     Raises:
         HarnessError: It cannot be loaded, or its weights do not fit its configuration.
@@ -97,7 +98,7 @@ class ProcessedImage:
     def __init__(self, processor: Any) -> None:
         self.processor = processor
 
-    def __call__(self, image) -> torch.Tensor:
+    def __call__(self, image: Image) -> torch.Tensor:
         """(3, height, width) float32."""
         return self.processor(images=image, return_tensors="pt")["pixel_values"][0]
 

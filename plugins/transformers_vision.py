@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 
 import torch
 from harness_plugins.transformers_loading import (
@@ -12,9 +12,11 @@ from harness_plugins.transformers_loading import (
     pooled,
     unit_length,
 )
+from PIL.Image import Image
 
 from harness import HarnessError
 from harness.data.loading import Rows, autocast, encode_in_batches
+from harness.plugin.interfaces import Run
 
 HINT = (
     "Give the folder of an image encoder with config.json, preprocessor_config.json and model.safetensors, or use "
@@ -32,7 +34,7 @@ class TransformersVision:
         self.weights, self.pooling, self.normalise = weights, pooling, normalise
         self.batch_size, self.precision = batch_size, precision
 
-    def encode(self, raw, run) -> Iterator[Rows]:
+    def encode(self, raw: Collection[Image], run: Run) -> Iterator[Rows]:
         """PIL RGB images to features, batch by batch."""
         processor = load_image_processor(self.weights, "--image-weights", HINT)
         network = load_network(
@@ -60,7 +62,7 @@ class TransformersVision:
             raw, ProcessedImage(processor), forward, run, batch_size=self.batch_size, phase="images"
         )
 
-    def _pooling_of(self, network: torch.nn.Module):
+    def _pooling_of(self, network: torch.nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
         """From hidden states, (b, tokens, d) or (b, d, height, width), to (b, d).
 
         Raises:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
+import tomllib
+from collections import Counter
+from graphlib import TopologicalSorter
 from pathlib import Path
 
+import grimp
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -69,6 +74,28 @@ def test_imports_keep_to_their_rooms():
     assert "0 broken" in done.stdout
 
 
+def test_the_hall_is_empty():
+    assert len(list(ROOT.glob("harness/*.py"))) <= 8, "a module belongs into the room of its subject"
+
+
+def test_no_circle_of_imports():
+    """Imports for the type checker and within functions count, too."""
+    graph = grimp.build_graph("harness", "harness_plugins", cache_dir=None)
+    imports = {module: graph.find_modules_directly_imported_by(module) for module in graph.modules}
+    assert len(imports) >= len(OUR_CODE)
+    TopologicalSorter(imports).prepare()  # raises CycleError, which names the modules
+
+
+def test_no_two_public_classes_of_the_core_share_a_name():
+    classes = Counter(
+        node.name
+        for path in ROOT.glob("harness/**/*.py")
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    )
+    assert not [name for name, count in classes.items() if count > 1]
+
+
 def test_modules_stay_readable():
     long = {
         str(path.relative_to(ROOT)): count for path in OUR_CODE if (count := len(path.read_text().splitlines())) > 400
@@ -104,14 +131,56 @@ def test_the_core_knows_no_method_by_name():
         assert not found, f"{path.relative_to(ROOT)} names {found}"
 
 
+def built() -> tuple[dict[str, str], dict[str, list[str]], set[str]]:
+    """Of pyproject.toml: the folder of each top-level package, patterns of package data, and the packages listed."""
+    asked = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    return {"harness": "harness", **asked["package-dir"]}, asked["package-data"], set(asked["packages"])
+
+
+def test_every_package_is_built():
+    """An editable install finds all of them; a wheel holds those that pyproject.toml lists."""
+    folders, _, listed = built()
+    there = {
+        ".".join([name, *path.relative_to(ROOT / folder).parent.parts])
+        for name, folder in folders.items()
+        for path in (ROOT / folder).glob("**/__init__.py")
+    }
+    assert listed == there | {"harness_datasets"}  # which is no package here
+
+
+def test_every_file_beside_the_modules_is_built():
+    folders, patterns, _ = built()
+    done = subprocess.run(["git", "ls-files", *folders.values()], cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip("which files are ours is not known without git")
+    held = {
+        file
+        for package, globs in patterns.items()
+        for pattern in globs
+        for file in ROOT.joinpath(folders[package.split(".")[0]], *package.split(".")[1:]).glob(pattern)
+    }
+    ours = {ROOT / line for line in done.stdout.splitlines() if not line.endswith(".py")}
+    assert ours
+    assert not ours - held
+
+
+def test_make_has_the_targets_that_are_named():
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for page in (".ci/run", ".github/workflows/checks.yml", "CONTRIBUTING.md", "README.md"):
+        lines = re.findall(
+            r"^(?:exec |.*run: |)make ([a-z -]+?)(?: [A-Z]|  |$)", (ROOT / page).read_text(), re.MULTILINE
+        )
+        named = {target for line in lines for target in line.split()}
+        assert named, page
+        assert named <= targets, page
+
+
 def test_requirements_are_pinned():
     pinned = {
         re.split(r"[=<>]", line)[0].lower().replace("_", "-")
         for line in (ROOT / "constraints.txt").read_text().splitlines()
         if "==" in line
     }
-    import tomllib
-
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     asked = [*project["dependencies"], *project["optional-dependencies"]["test"]]
     assert not {re.split(r"[=<>\[]", requirement)[0].lower().replace("_", "-") for requirement in asked} - pinned

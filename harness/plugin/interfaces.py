@@ -230,10 +230,17 @@ class Recipe:
 class Run(Protocol):
     """What a component learns about the run it serves, and how it reports."""
 
-    n_bits: int
-    device: torch.device
-    precision: str
-    """"fp32", "bf16" or "tf32"; "fp32" for a method none of whose components declared another one."""
+    @property
+    def n_bits(self) -> int:
+        """Code length."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the tensors are."""
+
+    @property
+    def precision(self) -> str:
+        """ "fp32", "bf16" or "tf32"; "fp32" for a method none of whose components declared another one."""
 
     def autocast(self) -> AbstractContextManager[None]:
         """For the forward pass of a network while training: under precision bf16 its products are bf16 meanwhile.

@@ -19,6 +19,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from harness import EpochsOf, Need, Parameter, Phase, Recipe, hookimpl
+from harness.plugin.hookspecs import (
+    RegisterComponent,
+    RegisterHasher,
+    RegisterMethod,
+    RegisterProtocol,
+    RegisterPublished,
+)
 
 PAPER = (
     "Mikriukov, Ravanbakhsh, Demir, An unsupervised cross-modal hashing method robust to noisy training image-text "
@@ -45,7 +52,7 @@ RELEASED_DETECTOR = {
 
 
 @hookimpl
-def register_detectors(register):
+def register_detectors(register: RegisterComponent) -> None:
     """Register the noise discriminator."""
     register(
         "adversarial",
@@ -81,7 +88,7 @@ def register_detectors(register):
 
 
 @hookimpl
-def register_objectives(register):
+def register_objectives(register: RegisterComponent) -> None:
     """Register the contrastive loss."""
     register(
         "nt-xent",
@@ -96,7 +103,7 @@ def register_objectives(register):
 
 
 @hookimpl
-def register_hashers(register):
+def register_hashers(register: RegisterHasher) -> None:
     """Register the two hash networks."""
     register(
         "contrastive",
@@ -131,7 +138,7 @@ def register_hashers(register):
 
 
 @hookimpl
-def register_protocols(register):
+def register_protocols(register: RegisterProtocol) -> None:
     """Register the published program's way to make captions wrong."""
     register(
         "chnr-released",
@@ -155,7 +162,7 @@ def _chnr(weights: str) -> Recipe:
 
 
 @hookimpl
-def register_methods(register):
+def register_methods(register: RegisterMethod) -> None:
     """Register CHNR with its three kinds of weights, and the paper's ablations."""
     register("chnr", _chnr("normal"), summary="CHNR with weights p (the paper's 'normal')", paper=PAPER)
     register("chnr-cubed", _chnr("cubed"), summary="CHNR with weights p^3 (the paper's 'exponential')", paper=PAPER)
@@ -177,7 +184,7 @@ def register_methods(register):
 
 
 @hookimpl
-def register_published(register):
+def register_published(register: RegisterPublished) -> None:
     """Register the numbers of the paper's figures, as the authors publish them with their code."""
     register(
         "chnr-icip2022",

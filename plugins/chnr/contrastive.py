@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
 from harness import Batch, Need, PairTrust, Phase, TrainingPairs
+from harness.plugin.interfaces import Objective, Run
 from harness.training.building_blocks.contrast import contrast_within
 from harness.training.building_blocks.networks import TwoNetworks, hash_network, outputs_of_views
 from harness.training.building_blocks.optimisation import has_fused_steps, lower_learning_rate, take_step
@@ -13,7 +16,7 @@ from harness.training.building_blocks.optimisation import has_fused_steps, lower
 
 def quantisation(target: Tensor, *outputs: Tensor) -> Tensor:
     """Sum over views and pairs of ||B_i - h_i||^2, (b, n_bits) each."""
-    return sum(((target - output) ** 2).sum() for output in outputs)
+    return sum(((target - output) ** 2).sum() for output in outputs)  # type: ignore[return-value]  # there is at least one
 
 
 class ContrastiveHasher(TwoNetworks):
@@ -24,12 +27,14 @@ class ContrastiveHasher(TwoNetworks):
     phase before did not train on come from the networks as they are.
     """
 
+    image_network: nn.Sequential
+    text_network: nn.Sequential
     smallest_batch = 2  # batch normalisation
 
     def __init__(
-        self, *, objective, hidden: int, batch_size: int, learning_rate: float, weight_decay: float, beta: float,
-        intra_image: float, intra_text: float, step_epochs: int, step_factor: float, smallest_learning_rate: float,
-        augmented_text: str, code_buffer: str,
+        self, *, objective: Objective, hidden: int, batch_size: int, learning_rate: float, weight_decay: float,
+        beta: float, intra_image: float, intra_text: float, step_epochs: int, step_factor: float,
+        smallest_learning_rate: float, augmented_text: str, code_buffer: str,
     ) -> None:  # fmt: skip
         self.objective = objective
         self.hidden, self.batch_size = hidden, batch_size
@@ -44,9 +49,10 @@ class ContrastiveHasher(TwoNetworks):
 
     def build(self, d_image: int, d_text: int, n_bits: int) -> tuple[nn.Module, nn.Module]:
         """d -> hidden, batch normalisation, ReLU -> n_bits, tanh, for both."""
-        return tuple(hash_network(d, self.hidden, n_bits, normalised=True) for d in (d_image, d_text))
+        image, text = (hash_network(d, self.hidden, n_bits, normalised=True) for d in (d_image, d_text))
+        return image, text
 
-    def begin(self, pairs: TrainingPairs, phases, run) -> None:
+    def begin(self, pairs: TrainingPairs, phases: Sequence[Phase], run: Run) -> None:
         """Networks, optimiser, and random target codes."""
         self.make_networks(pairs.image.shape[1], pairs.text.shape[1], run)
         fused = has_fused_steps(run.device)

@@ -8,27 +8,12 @@ serve any hasher.
 from __future__ import annotations
 
 import torch
-from harness_plugins.chnr.discriminator_gradients import COMBINATIONS, DiscriminatorStep
-from torch import Tensor, nn
+from harness_plugins.chnr.discriminator_gradients import COMBINATIONS, Discriminator, DiscriminatorStep
+from torch import Tensor
 
 from harness import Batch, HarnessError, Need, PairTrust, TrainingPairs
+from harness.plugin.interfaces import Learner, Run
 from harness.training import batches
-
-
-class Discriminator(nn.Module):
-    """Three hidden layers as wide as the input, ReLU and dropout after each, one logit."""
-
-    def __init__(self, d: int, dropout: float) -> None:
-        super().__init__()
-        self.layers = nn.ModuleList([nn.Linear(d, d), nn.Linear(d, d), nn.Linear(d, d)])
-        self.last = nn.Linear(d, 1)
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, pairs: Tensor) -> Tensor:
-        """(n, d) concatenated features to (n,) logits."""
-        for layer in self.layers:
-            pairs = self.dropout(layer(pairs).relu())
-        return self.last(pairs)[:, 0]
 
 
 class AdversarialDetector:
@@ -49,7 +34,7 @@ class AdversarialDetector:
         )
         self.augmented_text, self.mismatches, self.dropout_in_weights = augmented_text, mismatches, dropout_in_weights
 
-    def fit(self, pairs: TrainingPairs, run) -> PairTrust:
+    def fit(self, pairs: TrainingPairs, run: Run) -> PairTrust:
         """Train on the trusted pairs, then weigh all pairs."""
         rows = torch.nonzero(pairs.trusted)[:, 0]
         if len(rows) < 2:
@@ -97,7 +82,7 @@ class AdversarialDetector:
             )
         )
 
-    def weigh_batch(self, batch: Batch, learner) -> Tensor | None:
+    def weigh_batch(self, batch: Batch, learner: Learner) -> Tensor | None:
         """With dropout in the weights (B7) they differ from batch to batch; otherwise those of :meth:`fit` stand."""
         return self._weight(batch) if self.dropout_in_weights else None
 

@@ -19,11 +19,27 @@ from collections import Counter
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 COMBINATIONS = ((0, 0), (1, 1), (0, 1), (1, 0))
 """Image view and caption view of the four combinations, 0 the original and 1 the augmented one (paper, section 2.1)."""
+
+
+class Discriminator(nn.Module):
+    """Three hidden layers as wide as the input, ReLU and dropout after each, one logit."""
+
+    def __init__(self, d: int, dropout: float) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList([nn.Linear(d, d), nn.Linear(d, d), nn.Linear(d, d)])
+        self.last = nn.Linear(d, 1)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, pairs: Tensor) -> Tensor:
+        """(n, d) concatenated features to (n,) logits."""
+        for layer in self.layers:
+            pairs = self.dropout(layer(pairs).relu())
+        return self.last(pairs)[:, 0]
 
 
 class Rows:
@@ -63,9 +79,9 @@ class DiscriminatorStep:
     twice. (Mismatched and mixed pairs are drawn for each combination apart.)
     """
 
-    def __init__(self, network, penalty: float, dtype: torch.dtype, generator: torch.Generator) -> None:
+    def __init__(self, network: Discriminator, penalty: float, dtype: torch.dtype, generator: torch.Generator) -> None:
         """Args:
-        network: A :class:`harness_plugins.chnr.discriminator.Discriminator`; its gradients are set at each call.
+        network: The discriminator; its gradients are set at each call.
         penalty: Factor of the gradient penalty.
         dtype: Of matrix products and activations. Logits, loss and gradients are float32 (or the weights' dtype,
             where that is wider); sums within a product are at least float32 in any case.
@@ -135,8 +151,9 @@ class DiscriminatorStep:
         network, d = self.network, self.network.last.in_features
         rows = Rows(len(images), len(texts), len(images[0]))
         b, n, n_judged = rows.b, rows.n, rows.n_judged
-        weights = [layer.weight.to(self.dtype) for layer in network.layers]
-        biases = [layer.bias.to(self.dtype) for layer in network.layers]
+        layers = [layer for layer in network.layers if isinstance(layer, nn.Linear)]  # all of them
+        weights = [layer.weight.to(self.dtype) for layer in layers]
+        biases = [layer.bias.to(self.dtype) for layer in layers]
 
         # Up: activations and gates of all rows, and the logits of judged ones.
         h1 = self._first_layer(rows, images, texts, partners, mixes, weights[0], biases[0])
@@ -174,22 +191,22 @@ class DiscriminatorStep:
         # Last layer and third. dL/dW3 = w x product, so that dL/dw can be read off the same product.
         product = torch.mm(gates3.T, h2).to(self.wide)
         judged3 = gates3[:n_judged].T.mv(narrow[:, 0]).to(self.wide)
-        _set(network.layers[2].weight, product * last[:, None])
-        _set(network.layers[2].bias, judged3 * last)
-        of_last = (product * network.layers[2].weight).sum(1) + judged3 * network.layers[2].bias
+        _set(layers[2].weight, product * last[:, None])
+        _set(layers[2].bias, judged3 * last)
+        of_last = (product * layers[2].weight).sum(1) + judged3 * layers[2].bias
         _set(network.last.weight, of_last[None])
         _set(network.last.bias, slope.sum()[None])
         # Second layer.
-        _set(network.layers[1].weight, torch.mm(y2.T, h1))
-        _set(network.layers[1].bias, y2[:n_judged].T.mv(narrow[:, 0]))
+        _set(layers[1].weight, torch.mm(y2.T, h1))
+        _set(layers[1].bias, y2[:n_judged].T.mv(narrow[:, 0]))
         # First layer.
         by_image, by_text = self._by_views(rows, y1[:n_judged].mul_(narrow), len(images), len(texts), partners)
-        _set(network.layers[0].bias, by_image.sum((0, 1)))
+        _set(layers[0].bias, by_image.sum((0, 1)))
         first = torch.mm(y1[n_judged:].T, d_y0).to(self.wide)
         d_image = images[0].shape[1]
         first[:, :d_image] += by_image.flatten(0, 1).to(self.dtype).T @ _stacked(images)
         first[:, d_image:] += by_text.flatten(0, 1).to(self.dtype).T @ _stacked(texts)
-        _set(network.layers[0].weight, first)
+        _set(layers[0].weight, first)
         return loss
 
     def _first_layer(

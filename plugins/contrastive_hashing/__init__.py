@@ -16,6 +16,7 @@ Not repeated: the program keeps the epoch with the best mAP, by labels, of 2,000
 from __future__ import annotations
 
 from harness import Need, Parameter, Phase, Recipe, hookimpl
+from harness.plugin.hookspecs import RegisterHasher, RegisterMethod
 
 UCCH = (
     "Hu, Zhu, Lin, Peng, Zhao, Peng, Unsupervised contrastive cross-modal hashing, TPAMI 45(3), 2023, doi "
@@ -36,7 +37,7 @@ RELEASED = {
 
 
 @hookimpl
-def register_hashers(register):
+def register_hashers(register: RegisterHasher) -> None:
     """Register both hashers."""
     register(
         "ucch", HERE + "ucch:UCCH", paper=UCCH, offers=LEARNER, phases=(Phase("training", 20),), precisions=PRECISIONS,
@@ -85,7 +86,7 @@ def register_hashers(register):
 
 
 @hookimpl
-def register_methods(register):
+def register_methods(register: RegisterMethod) -> None:
     """Register both methods."""
     register(
         "ucch", Recipe("ucch", phases=(Phase("training", 20),), presets={"released": RELEASED}), paper=UCCH,

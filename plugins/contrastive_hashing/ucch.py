@@ -6,6 +6,7 @@ in the bank moves by its weight. With weights of 0 and 1 that is UCCH on the pai
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from harness import Batch, HarnessError, PairTrust, Phase, TrainingPairs
+from harness.plugin.interfaces import Run
 from harness.training.building_blocks.networks import TwoNetworks
 from harness.training.building_blocks.optimisation import has_fused_steps
 from harness.training.building_blocks.structure import weighted_mean
@@ -128,7 +130,7 @@ class UCCH(TwoNetworks):
             network(d_text, self.hidden, self.layers[1], n_bits),
         )
 
-    def begin(self, pairs: TrainingPairs, phases, run) -> None:
+    def begin(self, pairs: TrainingPairs, phases: Sequence[Phase], run: Run) -> None:
         """Networks, optimiser, and a bank of random codes."""
         self.make_networks(pairs.image.shape[1], pairs.text.shape[1], run)
         fused = has_fused_steps(run.device)

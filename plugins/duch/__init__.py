@@ -20,6 +20,7 @@ the bit balance sums the bits inside a code, not each bit over the batch      ``
 from __future__ import annotations
 
 from harness import Need, Parameter, Phase, Recipe, hookimpl
+from harness.plugin.hookspecs import RegisterHasher, RegisterMethod
 
 PAPER = (
     "Mikriukov, Ravanbakhsh, Demir, Unsupervised contrastive hashing for cross-modal retrieval in remote sensing, "
@@ -28,7 +29,7 @@ PAPER = (
 
 
 @hookimpl
-def register_hashers(register):
+def register_hashers(register: RegisterHasher) -> None:
     """Register the hasher."""
     register(
         "duch",
@@ -76,7 +77,7 @@ def register_hashers(register):
 
 
 @hookimpl
-def register_methods(register):
+def register_methods(register: RegisterMethod) -> None:
     """Register the method."""
     register(
         "duch",

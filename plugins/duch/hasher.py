@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from harness_plugins.duch.discriminator import adversarial_loss, discriminator_loss, hash_discriminator
 from torch import Tensor, nn
 
-from harness import Batch, PairTrust, TrainingPairs
+from harness import Batch, PairTrust, Phase, TrainingPairs
+from harness.plugin.interfaces import Objective, Run
 from harness.training.building_blocks.contrast import contrast_within
 from harness.training.building_blocks.networks import TwoNetworks, hash_network, outputs_of_views
 from harness.training.building_blocks.optimisation import has_fused_steps, lower_learning_rate
@@ -14,7 +17,7 @@ from harness.training.building_blocks.optimisation import has_fused_steps, lower
 
 def quantisation(target: Tensor, outputs: tuple[Tensor, ...], weight: Tensor) -> Tensor:
     """sum over views and pairs of w_i ||B_i - h_i||^2, 0-d; ``target`` and outputs (b, n_bits), ``weight`` (b,)."""
-    return sum(((target - output).square().sum(dim=1) * weight).sum() for output in outputs)
+    return sum(((target - output).square().sum(dim=1) * weight).sum() for output in outputs)  # type: ignore[return-value]  # there is at least one
 
 
 def bit_balance(outputs: tuple[Tensor, ...], over: str) -> Tensor:
@@ -24,7 +27,7 @@ def bit_balance(outputs: tuple[Tensor, ...], over: str) -> Tensor:
         outputs: (b, n_bits) each.
         over: ``"bits"``, or ``"codes"`` for sum_i (sum_k h_ik)^2: as many 1 as 0 inside each code.
     """
-    return sum(output.sum(dim=0 if over == "bits" else 1).square().sum() for output in outputs)
+    return sum(output.sum(dim=0 if over == "bits" else 1).square().sum() for output in outputs)  # type: ignore[return-value]  # there is at least one
 
 
 class DuchHasher(TwoNetworks):
@@ -40,10 +43,12 @@ class DuchHasher(TwoNetworks):
     balance compare sets of outputs of one modality, whose items are right whatever they are paired with: no weight.
     """
 
+    image_network: nn.Sequential
+    text_network: nn.Sequential
     smallest_batch = 2  # batch normalisation
 
     def __init__(
-        self, *, objective, hidden: int, batch_size: int, learning_rate: float, weight_decay: float,
+        self, *, objective: Objective, hidden: int, batch_size: int, learning_rate: float, weight_decay: float,
         discriminator_weight_decay: float, inter: float, intra_image: float, intra_text: float, alpha: float,
         beta: float, gamma: float, penalty: float, step_epochs: int, step_factor: float,
         smallest_learning_rate: float, augmented_text: str, adversarial_codes: str, bit_balance: str,
@@ -60,9 +65,10 @@ class DuchHasher(TwoNetworks):
 
     def build(self, d_image: int, d_text: int, n_bits: int) -> tuple[nn.Module, nn.Module]:
         """d -> hidden, batch normalisation, ReLU -> n_bits, tanh, for both."""
-        return tuple(hash_network(d, self.hidden, n_bits, normalised=True) for d in (d_image, d_text))
+        image, text = (hash_network(d, self.hidden, n_bits, normalised=True) for d in (d_image, d_text))
+        return image, text
 
-    def begin(self, pairs: TrainingPairs, phases, run) -> None:
+    def begin(self, pairs: TrainingPairs, phases: Sequence[Phase], run: Run) -> None:
         """Networks, discriminator, optimisers, and random target codes."""
         self.run = run
         self.make_networks(pairs.image.shape[1], pairs.text.shape[1], run)

@@ -254,7 +254,7 @@ def _connected(executor: RayExecutor, session: Session) -> Iterator[Any]:
         return
     address = executor.address or os.environ.get("RAY_ADDRESS", "")
     _check_reachable(address)
-    quiet = {"logging_level": "ERROR", "log_to_driver": False}
+    quiet: dict[str, Any] = {"logging_level": "ERROR", "log_to_driver": False}
     with _sigterm_kept():
         try:
             if address:

@@ -16,6 +16,7 @@ Both programs choose the epoch that is evaluated by class labels (CIRH's by thos
 from __future__ import annotations
 
 from harness import Need, Parameter, Phase, Recipe, hookimpl
+from harness.plugin.hookspecs import RegisterHasher, RegisterMethod
 
 DGCPN = (
     "Yu, Zhou, Zhan, Tao, Deep graph-neighbor coherence preserving network for unsupervised cross-modal hashing, AAAI "
@@ -33,7 +34,7 @@ NEIGHBOURS = Parameter(
 
 
 @hookimpl
-def register_hashers(register):
+def register_hashers(register: RegisterHasher) -> None:
     """Register both hashers."""
     register(
         "dgcpn", "harness_plugins.graph_hashing.dgcpn:Dgcpn", paper=DGCPN,
@@ -87,7 +88,7 @@ def register_hashers(register):
 
 
 @hookimpl
-def register_methods(register):
+def register_methods(register: RegisterMethod) -> None:
     """Register both methods."""
     register(
         "dgcpn",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from harness_plugins.graph_hashing.joint_network import JointNetwork
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from harness import Batch, Need, PairTrust, Phase, TrainingPairs
+from harness.plugin.interfaces import Run
 from harness.training.building_blocks.mixed_similarity import MixedSimilarity, neighbour_count
 from harness.training.building_blocks.networks import TwoNetworks, hash_network
 from harness.training.building_blocks.optimisation import has_fused_steps, take_step
@@ -60,7 +63,8 @@ def neighbours_in_batch(structure: Tensor, weight: Tensor, first: int) -> tuple[
     order = near.argsort(dim=1, descending=True, stable=True)
     others = torch.isfinite(near).sum(dim=1, keepdim=True)
     ranks = torch.arange(first, first + 2, device=near.device).minimum((others - 1).clamp(min=0))
-    return order.gather(1, ranks).unbind(1)
+    nearer, farther = order.gather(1, ranks).unbind(1)
+    return nearer, farther
 
 
 def squares(output: Tensor, target: Tensor) -> Tensor:
@@ -118,7 +122,7 @@ class Cirh(TwoNetworks):
             hash_network(d_text, self.hidden_text or d_text, n_bits, dropout=self.dropout),
         )
         for network in networks:
-            nn.init.normal_(network[-2].weight)
+            nn.init.normal_(network.get_parameter(f"{len(network) - 2}.weight"))
         return networks
 
     def encode_image(self, image: Tensor) -> Tensor:
@@ -129,7 +133,7 @@ class Cirh(TwoNetworks):
         """(m, d_text) to (m, n_bits); as :meth:`encode_image`."""
         return super().encode_text(normalize(text))
 
-    def begin(self, pairs: TrainingPairs, phases, run) -> None:
+    def begin(self, pairs: TrainingPairs, phases: Sequence[Phase], run: Run) -> None:
         """All three networks, their optimisers, and what S is made from."""
         d_image, d_text = pairs.image.shape[1], pairs.text.shape[1]
         self.make_networks(d_image, d_text, run)

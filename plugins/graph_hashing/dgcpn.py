@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
-from harness import Batch, PairTrust, TrainingPairs
+from harness import Batch, PairTrust, Phase, TrainingPairs
+from harness.plugin.interfaces import Run
 from harness.training.building_blocks.mixed_similarity import MixedSimilarity, neighbour_count
 from harness.training.building_blocks.networks import TwoNetworks, hash_network
 from harness.training.building_blocks.optimisation import has_fused_steps, take_step
@@ -84,7 +87,7 @@ class Dgcpn(TwoNetworks):
         distance: float, consistency: float,
     ) -> None:  # fmt: skip
         self.hidden, self.dropout, self.batch_size = hidden, dropout, batch_size
-        self.optimisation = {"lr": learning_rate, "momentum": momentum, "weight_decay": weight_decay}
+        self.learning_rate, self.momentum, self.weight_decay = learning_rate, momentum, weight_decay
         self.graph_settings = {
             "text_share": text_share, "graph_share": graph_share, "neighbours": neighbours, "scale": scale,
         }  # fmt: skip
@@ -93,14 +96,16 @@ class Dgcpn(TwoNetworks):
     def build(self, d_image: int, d_text: int, n_bits: int) -> tuple[nn.Module, nn.Module]:
         """d -> hidden, ReLU, dropout -> n_bits, tanh; the caption network's last weights are drawn wider (TxtNet)."""
         image, text = (hash_network(d, self.hidden, n_bits, dropout=self.dropout) for d in (d_image, d_text))
-        nn.init.normal_(text[-2].weight, std=0.3)
+        nn.init.normal_(text.get_parameter(f"{len(text) - 2}.weight"), std=0.3)
         return image, text
 
-    def begin(self, pairs: TrainingPairs, phases, run) -> None:
+    def begin(self, pairs: TrainingPairs, phases: Sequence[Phase], run: Run) -> None:
         """Networks, one optimiser for both (the program's two have the same settings), and the graph."""
         self.make_networks(pairs.image.shape[1], pairs.text.shape[1], run)
         fused = has_fused_steps(run.device)
-        self.optimiser = torch.optim.SGD(self.network_parameters(), **self.optimisation, fused=fused)
+        self.optimiser = torch.optim.SGD(
+            self.network_parameters(), self.learning_rate, self.momentum, weight_decay=self.weight_decay, fused=fused
+        )
         self.graph = Graph(pairs, **self.graph_settings)
 
     def loss(self, z_image: Tensor, z_text: Tensor, targets: Tensor, weight: Tensor) -> Tensor:

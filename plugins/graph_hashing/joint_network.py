@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize, relu
@@ -16,17 +18,10 @@ class NormalisedLinear(nn.Module):
         super().__init__()
         self.linear, self.norm = nn.Linear(d, width), WeightedBatchNorm(width)
 
-    def forward(self, values: Tensor, weight: Tensor) -> Tensor:
-        """(b, d) to (b, width)."""
-        return self.norm(self.linear(values), weight)
-
-
-class GraphLayer(NormalisedLinear):
-    """One graph convolution, A (x W), normalised; the graph is one of the batch."""
-
-    def forward(self, values: Tensor, weight: Tensor, spread) -> Tensor:
-        """(b, width) to (b, width); ``spread`` is the product with A."""
-        return self.norm(spread(self.linear(values)), weight)
+    def forward(self, values: Tensor, weight: Tensor, spread: Callable[[Tensor], Tensor] | None = None) -> Tensor:
+        """(b, d) to (b, width); with ``spread``, the product with the graph A of the batch, a convolution A (x W)."""
+        outputs = self.linear(values)
+        return self.norm(outputs if spread is None else spread(outputs), weight)
 
 
 class JointNetwork(nn.Module):
@@ -47,7 +42,7 @@ class JointNetwork(nn.Module):
     def __init__(self, d_image: int, d_text: int, n_bits: int, width: int) -> None:
         super().__init__()
         self.encode_image, self.encode_text = NormalisedLinear(d_image, width), NormalisedLinear(d_text, width)
-        self.graph_image, self.graph_text, self.graph_joint = (GraphLayer(width, width) for _ in range(3))
+        self.graph_image, self.graph_text, self.graph_joint = (NormalisedLinear(width, width) for _ in range(3))
         self.head_joint = NormalisedLinear(width, n_bits)
         self.head_image, self.head_text = NormalisedLinear(2 * width, n_bits), NormalisedLinear(2 * width, n_bits)
         self.head = NormalisedLinear(3 * n_bits, n_bits)

@@ -24,11 +24,12 @@ from typing import Any
 
 import numpy as np
 from harness_plugins.layouts.matlab_file import matlab_images, read_matlab, variables_of
-from harness_plugins.layouts.places import folder_of, images_of
+from harness_plugins.layouts.places import folder_of, images_of, layout_of
 from numpy.typing import NDArray
 
 from harness import HarnessError
 from harness.data.absent import names_in
+from harness.data.cards import DatasetCard
 from harness.data.class_labels import classes_of_column
 from harness.data.features.feature_file import table_from_arrays
 from harness.data.matrix_shapes import check_columns, check_numbers, check_rows, holds_integers
@@ -114,7 +115,7 @@ def _variables(files: Iterable[Path]) -> Variables:
     return Variables(places)
 
 
-def read_any_matrices(card: Any, root: Path | None) -> RawDataset | FeatureTable:
+def read_any_matrices(card: DatasetCard, root: Path | None) -> RawDataset | FeatureTable:
     """Read the MATLAB files of any data set.
 
     Args:
@@ -130,8 +131,8 @@ def read_any_matrices(card: Any, root: Path | None) -> RawDataset | FeatureTable
     card.reader_parameters({})
     folder = folder_of(card, root, (), f"a MATLAB file with {LAYOUTS}")
     images, name = images_of(card, folder), folder.absolute().name
-    if card.layout.annotations:
-        file = path_below(folder, card.layout.annotations, f"dataset {card.name!r}")
+    if layout_of(card).annotations:
+        file = path_below(folder, layout_of(card).annotations, f"dataset {card.name!r}")
         found, name = _variables([file]), file.stem
     else:
         found = find_variables(folder)
@@ -144,7 +145,9 @@ def read_any_matrices(card: Any, root: Path | None) -> RawDataset | FeatureTable
     return replace(data, name=name)
 
 
-def read_matrices(card: Any, folder: Path, images: Path | None, prefix: str = "") -> RawDataset | FeatureTable | None:
+def read_matrices(
+    card: DatasetCard, folder: Path, images: Path | None, prefix: str = ""
+) -> RawDataset | FeatureTable | None:
     """Read whichever of the layouts is there.
 
     Args:
@@ -166,7 +169,7 @@ def read_matrices(card: Any, folder: Path, images: Path | None, prefix: str = ""
     return data
 
 
-def _read(card: Any, found: Variables, images: Path | None) -> RawDataset | FeatureTable | None:
+def _read(card: DatasetCard, found: Variables, images: Path | None) -> RawDataset | FeatureTable | None:
     if found.has("index", "caption") and (found.has("category") or found.has("label")):
         return _read_paths(card, found, images)
     if found.has(*TWO_PARTS):
@@ -205,7 +208,7 @@ def _texts(found: Variables, name: str) -> NDArray[np.str_]:
     return np.atleast_1d(array)
 
 
-def _read_all(card: Any, found: Variables, images: Path | None) -> RawDataset | FeatureTable:
+def _read_all(card: DatasetCard, found: Variables, images: Path | None) -> RawDataset | FeatureTable:
     arrays = {"YAll": found.read("YAll"), "LAll": found.read("LAll")}
     names = None
     if found.has("FAll"):
@@ -244,7 +247,7 @@ def _read_all(card: Any, found: Variables, images: Path | None) -> RawDataset | 
     )
 
 
-def _folder_for(card: Any, found: Variables, name: str, images: Path | None) -> Path:
+def _folder_for(card: DatasetCard, found: Variables, name: str, images: Path | None) -> Path:
     """The folder of the images that a variable names."""
     if images is None:
         raise HarnessError(
@@ -259,7 +262,7 @@ def _tag_numbers(text: NDArray) -> list[str]:
     return [" ".join(f"tag{tag}" for tag in np.flatnonzero(row)) for row in text]
 
 
-def _read_two_parts(card: Any, found: Variables) -> FeatureTable:
+def _read_two_parts(card: DatasetCard, found: Variables) -> FeatureTable:
     parts = [{name: found.read(name) for name in names} for names in (TWO_PARTS[:3], TWO_PARTS[3:])]
     where = found.files(*TWO_PARTS)
     labels = {"L_tr": parts[0]["L_tr"], "L_te": parts[1]["L_te"]}
@@ -309,7 +312,7 @@ def join_parts(where: str, train: Mapping[str, NDArray], test: Mapping[str, NDAr
     return joined
 
 
-def _read_paths(card: Any, found: Variables, images: Path | None) -> RawDataset:
+def _read_paths(card: DatasetCard, found: Variables, images: Path | None) -> RawDataset:
     names = [str(name).strip() for name in _texts(found, "index").reshape(-1)]
     label = "category" if found.has("category") else "label"
     arrays = {"index": np.array(names), "caption": _texts(found, "caption"), label: found.read(label)}
@@ -333,7 +336,7 @@ def _read_paths(card: Any, found: Variables, images: Path | None) -> RawDataset:
     )
 
 
-def _files(card: Any, images: Path, names: list[str]) -> list[Path]:
+def _files(card: DatasetCard, images: Path, names: list[str]) -> list[Path]:
     """Paths of images that are named by a path of another machine: as much of its end as is there.
 
     Raises:

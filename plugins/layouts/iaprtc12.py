@@ -21,6 +21,7 @@ from harness_plugins.layouts.places import (
     first_there,
     folder_of,
     images_of,
+    layout_of,
     place_of,
     read_lines,
     read_text,
@@ -30,6 +31,7 @@ from harness_plugins.layouts.places import (
 from numpy.typing import NDArray
 
 from harness import HarnessError
+from harness.data.cards import DatasetCard
 from harness.data.raw import ImageFiles, RawDataset
 from harness.data.table import FeatureTable
 from harness.text import shown
@@ -42,7 +44,7 @@ WANTED = (
 )
 
 
-def read_iaprtc12(card, root: Path | None) -> RawDataset | FeatureTable:
+def read_iaprtc12(card: DatasetCard, root: Path | None) -> RawDataset | FeatureTable:
     """Read IAPR TC-12.
 
     Args:
@@ -61,7 +63,7 @@ def read_iaprtc12(card, root: Path | None) -> RawDataset | FeatureTable:
     matrices = read_matrices(card, folder, images)
     if matrices is not None:
         return matrices
-    texts, images = folder / TEXTS, images or place_of(folder, card.layout.images)
+    texts, images = folder / TEXTS, images or place_of(folder, layout_of(card).images)
     refuse_missing(card, root, (path for path in (texts, images) if not path.is_dir()), WANTED)
     files = sorted(texts.glob("*/*.eng"))
     if not files:
@@ -100,11 +102,11 @@ def _labels(folder: Path, numbers: list[int | None]) -> tuple[NDArray[np.bool_],
             fields = text.split()
             if not fields:
                 continue
-            numbers_said = [whole_number(field) for field in fields]
-            if len(fields) != 3 or None in numbers_said:
+            said = [number for field in fields if (number := whole_number(field)) is not None]
+            if len(fields) != 3 or len(said) != 3:
                 raise HarnessError(f"{path}, line {line}: expected image, region and concept, not {shown(text)}.")
-            image, _, concept = numbers_said
+            image, _, concept = said
             if image in place:
                 pairs.add((place[image], concept))
     labels = label_matrix(len(numbers), pairs)
-    return labels, ~labels.any(axis=1)
+    return labels, np.asarray(~labels.any(axis=1))

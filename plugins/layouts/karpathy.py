@@ -19,12 +19,14 @@ from harness_plugins.layouts.places import (
     ANY,
     first_there,
     folder_of,
+    layout_of,
     place_of,
     read_json,
     refuse_missing,
 )
 
 from harness import HarnessError
+from harness.data.cards import DatasetCard
 from harness.data.raw import ImageFiles, RawDataset
 from harness.errors import unknown_name
 from harness.text import shown
@@ -36,7 +38,7 @@ entry has one, otherwise none). ``unlabelled``: see :mod:`harness_plugins.layout
 CLASSES = ("classcode", "file-name", "any")
 
 
-def read_karpathy(card, root: Path | None) -> RawDataset:
+def read_karpathy(card: DatasetCard, root: Path | None) -> RawDataset:
     """Read a data set.
 
     Args:
@@ -63,7 +65,7 @@ def read_karpathy(card, root: Path | None) -> RawDataset:
     labels, unlabelled = single_labels(_classes(entries, parameters["classes"]), card, parameters["unlabelled"])
     parts = [entry.get("split") for entry in entries]
     return RawDataset(
-        name=card.name if card.layout.folder != ANY else annotations.absolute().parent.name,
+        name=card.name if layout_of(card).folder != ANY else annotations.absolute().parent.name,
         images=ImageFiles(image_paths(filenames, folders, annotations)),
         captions=captions.texts,
         caption_image=captions.caption_image(len(entries), lambda at: f"images[{at}] ({shown(filenames[at])})"),
@@ -74,10 +76,10 @@ def read_karpathy(card, root: Path | None) -> RawDataset:
     )
 
 
-def _places(card: Any, root: Path | None) -> tuple[Path, list[Path]]:
+def _places(card: DatasetCard, root: Path | None) -> tuple[Path, list[Path]]:
     """The JSON file and the folders of the images: archives unpack into a second folder of their name."""
-    layout = card.layout
-    folder = folder_of(card, root, () if layout is None else (layout.annotations, *layout.other_annotations))
+    layout = layout_of(card)
+    folder = folder_of(card, root, (layout.annotations, *layout.other_annotations))
     names = [layout.annotations, *layout.other_annotations]
     annotations = _only_json(card, folder) if not names[0] else first_there(folder, names) or place_of(folder, names[0])
     places = [place_of(folder, name) for name in (layout.images, *layout.other_images)]
@@ -87,7 +89,7 @@ def _places(card: Any, root: Path | None) -> tuple[Path, list[Path]]:
     return annotations, images
 
 
-def _only_json(card: Any, folder: Path) -> Path:
+def _only_json(card: DatasetCard, folder: Path) -> Path:
     """The one file that is called like Karpathy's."""
     found = sorted(folder.glob("dataset*.json"))
     if len(found) != 1:

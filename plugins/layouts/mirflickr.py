@@ -13,16 +13,16 @@ from __future__ import annotations
 import re
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from harness_plugins.layouts.hashing_matrices import read_matrices
 from harness_plugins.layouts.image_names import image_paths
-from harness_plugins.layouts.places import first_there, folder_of, read_lines, read_text, whole_number
+from harness_plugins.layouts.places import first_there, folder_of, layout_of, read_lines, read_text, whole_number
 from numpy.typing import NDArray
 
 from harness import HarnessError
 from harness.data.absent import names_in
+from harness.data.cards import DatasetCard
 from harness.data.raw import ImageFiles, RawDataset
 from harness.data.table import FeatureTable
 from harness.errors import MissingFilesError
@@ -40,7 +40,7 @@ CONCEPT = re.compile(r"^(?!.*_r1\.txt$)[a-z_]+\.txt$")
 NO_CONCEPT = ("readme.txt", "license.txt", "copyright.txt", "common_tags.txt")
 
 
-def read_mirflickr(card, root: Path | None) -> RawDataset | FeatureTable:
+def read_mirflickr(card: DatasetCard, root: Path | None) -> RawDataset | FeatureTable:
     """Read MIRFlickr-25K.
 
     Args:
@@ -73,7 +73,7 @@ def read_mirflickr(card, root: Path | None) -> RawDataset | FeatureTable:
         ]  # fmt: skip
         raise HarnessError(
             f"dataset {card.name!r}: {' and '.join(lacking)} missing in {folder}; --data-root {root} must hold "
-            f"{WANTED.replace('{folder}', card.layout.folder)}."
+            f"{WANTED.replace('{folder}', layout_of(card).folder)}."
         )
     return _raw(card, images, tags, concepts, numbers, parameters["rarest_tag"])
 
@@ -87,7 +87,9 @@ def _concepts(folder: Path) -> list[Path]:
     return []
 
 
-def _raw(card: Any, images: Path, tags: Path, concepts: list[Path], numbers: list[int], rarest: int) -> RawDataset:
+def _raw(
+    card: DatasetCard, images: Path, tags: Path, concepts: list[Path], numbers: list[int], rarest: int
+) -> RawDataset:
     place = {number: row for row, number in enumerate(numbers)}
     labels = np.zeros((len(numbers), len(concepts)), dtype=bool)
     for column, path in enumerate(concepts):

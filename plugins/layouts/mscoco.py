@@ -21,6 +21,7 @@ from harness_plugins.layouts.image_names import image_paths, name_of_image
 from harness_plugins.layouts.places import first_there, folder_of, read_json, refuse_missing
 
 from harness import HarnessError
+from harness.data.cards import DatasetCard
 from harness.data.raw import ImageFiles, RawDataset
 from harness.data.table import FeatureTable
 from harness.files.regular_file import require_regular
@@ -36,7 +37,7 @@ INSTANCE = re.compile(rb'"image_id"\s*:\s*(\d+)\s*,\s*"bbox"\s*:\s*\[[^\]]*\]\s*
 CATEGORY = re.compile(rb'"category_id"\s*:')
 
 
-def read_mscoco(card, root: Path | None) -> RawDataset | FeatureTable:
+def read_mscoco(card: DatasetCard, root: Path | None) -> RawDataset | FeatureTable:
     """Read MS COCO.
 
     Args:

@@ -17,10 +17,11 @@ from pathlib import Path
 import numpy as np
 from harness_plugins.layouts.hashing_matrices import read_matrices
 from harness_plugins.layouts.image_names import image_paths
-from harness_plugins.layouts.places import folder_of, images_of, place_of, read_lines, refuse_missing
+from harness_plugins.layouts.places import folder_of, images_of, layout_of, place_of, read_lines, refuse_missing
 from numpy.typing import NDArray
 
 from harness import HarnessError
+from harness.data.cards import DatasetCard
 from harness.data.raw import ImageFiles, RawDataset
 from harness.data.table import FeatureTable
 from harness.files.regular_file import require_regular
@@ -35,7 +36,7 @@ PUBLISHED = (("train", "ImageList/TrainImagelist.txt"), ("test", "ImageList/Test
 WANTED = f"{{folder}}/ with {LIST}, {LABELS}/, {TAGS}, {TAG_NAMES} and the images in Flickr/, or with nus-wide-tc*.mat"
 
 
-def read_nuswide(card, root: Path | None) -> RawDataset | FeatureTable:
+def read_nuswide(card: DatasetCard, root: Path | None) -> RawDataset | FeatureTable:
     """Read NUS-WIDE.
 
     Args:
@@ -56,7 +57,7 @@ def read_nuswide(card, root: Path | None) -> RawDataset | FeatureTable:
     matrices = read_matrices(card, folder, images, prefix)
     if matrices is not None:
         return matrices
-    images = images or place_of(folder, card.layout.images)
+    images = images or place_of(folder, layout_of(card).images)
     needed = (*(folder / name for name in (LIST, LABELS, TAGS, TAG_NAMES)), images)
     refuse_missing(card, root, (path for path in needed if not path.exists()), WANTED)
     names = _lines(folder / LIST)

@@ -12,17 +12,18 @@ from typing import Any
 import numpy as np
 from harness_plugins.layouts.captions import Captions
 from harness_plugins.layouts.image_names import image_paths, name_of_image
-from harness_plugins.layouts.places import folder_of, images_of, place_of, read_json, refuse_missing
+from harness_plugins.layouts.places import folder_of, images_of, layout_of, place_of, read_json, refuse_missing
 
 from harness import HarnessError
 from harness.data.absent import names_in
+from harness.data.cards import DatasetCard
 from harness.data.raw import ImageFiles, RawDataset
 from harness.text import shown
 
 SENTENCES = ("raw", "raw_1", "raw_2", "raw_3", "raw_4")
 
 
-def read_nwpu(card, root: Path | None) -> RawDataset:
+def read_nwpu(card: DatasetCard, root: Path | None) -> RawDataset:
     """Read NWPU-Captions.
 
     Args:
@@ -36,7 +37,7 @@ def read_nwpu(card, root: Path | None) -> RawDataset:
         HarnessError: A file is missing or damaged; the message says where it belongs.
     """
     card.reader_parameters({})
-    layout = card.layout
+    layout = layout_of(card)
     folder = folder_of(card, root, (layout.annotations,))
     annotations = place_of(folder, layout.annotations)
     images = images_of(card, folder) or place_of(folder, layout.images)

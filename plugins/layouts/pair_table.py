@@ -19,10 +19,11 @@ import numpy as np
 from harness_plugins.layouts.captions import Captions
 from harness_plugins.layouts.class_names import label_matrix, single_labels
 from harness_plugins.layouts.image_names import image_paths, name_of_image
-from harness_plugins.layouts.places import folder_of, place_of, read_text
+from harness_plugins.layouts.places import folder_of, layout_of, place_of, read_text
 from numpy.typing import NDArray
 
 from harness import HarnessError
+from harness.data.cards import DatasetCard
 from harness.data.raw import ImageFiles, RawDataset
 from harness.files.looks_like import looks_like, why_unreadable
 from harness.text import shown
@@ -49,7 +50,7 @@ _SEPARATOR = re.compile(r"[;|]")
 Row = dict[str, Any]
 
 
-def read_pairs(card, root: Path | None) -> RawDataset:
+def read_pairs(card: DatasetCard, root: Path | None) -> RawDataset:
     """Read a table of pairs.
 
     Args:
@@ -91,7 +92,7 @@ def read_pairs(card, root: Path | None) -> RawDataset:
     if any(parts) and not all(parts):
         raise HarnessError(f"{table}: image {shown(filenames[parts.index('')])} has no split, and others have one.")
     return RawDataset(
-        name=card.name if card.layout.folder != "." else table.absolute().parent.name,
+        name=card.name if layout_of(card).folder != "." else table.absolute().parent.name,
         images=ImageFiles(files),
         captions=captions.texts,
         caption_image=captions.caption_image(
@@ -101,16 +102,17 @@ def read_pairs(card, root: Path | None) -> RawDataset:
         filenames=filenames,
         parts=tuple(parts) if all(parts) else None,
         unlabelled=unlabelled,
-        **masks,
+        trusted=masks["trusted"],
+        wrong=masks["wrong"],
     )
 
 
-def _table(card: Any, root: Path | None) -> Path:
+def _table(card: DatasetCard, root: Path | None) -> Path:
     """The file of the pairs."""
     wanted = f"{{folder}}/ a table such as {NAMES[0]} or {NAMES[1]} and the images that it names"
     folder = folder_of(card, root, (), wanted)
-    if card.layout.annotations:
-        path = place_of(folder, card.layout.annotations)
+    if layout_of(card).annotations:
+        path = place_of(folder, layout_of(card).annotations)
         if not path.is_file():
             raise HarnessError(f"dataset {card.name!r}: {path} is missing.")
         return path
@@ -227,10 +229,10 @@ def _says_nothing(value: Any) -> bool:
     return value is None or (isinstance(value, float) and math.isnan(value))
 
 
-def _labels(labels: list[list[str]], card: Any, unlabelled: str) -> tuple[NDArray, NDArray[np.bool_] | None]:
+def _labels(labels: list[list[str]], card: DatasetCard, unlabelled: str) -> tuple[NDArray, NDArray[np.bool_] | None]:
     """Classes where no image has several labels, otherwise a set of labels for each."""
     if all(len(own) <= 1 for own in labels):
         return single_labels([own[0] if own else None for own in labels], card, unlabelled)
     found = label_matrix(len(labels), ((row, name) for row, own in enumerate(labels) for name in own))
-    missing = ~found.any(axis=1)
+    missing = np.asarray(~found.any(axis=1))
     return found, missing if missing.any() else None

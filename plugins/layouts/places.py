@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import HarnessError
+from harness.data.cards import DatasetCard, Layout
 from harness.data.sets.folder import LAYOUT, looked_for, own_folder
 from harness.errors import MissingFilesError
 from harness.files.looks_like import looks_like, why_unreadable
@@ -18,7 +19,18 @@ ANY = "."
 """A layout whose data root is the data set's own folder."""
 
 
-def folder_of(card: Any, root: Path | None, needed: Sequence[str] = (), remark: str = "") -> Path:
+def layout_of(card: DatasetCard) -> Layout:
+    """Where the card says that the files lie.
+
+    Raises:
+        HarnessError: It does not say.
+    """
+    if card.layout is None:
+        raise HarnessError(f"dataset card {card.name!r} lacks the table [layout].")
+    return card.layout
+
+
+def folder_of(card: DatasetCard, root: Path | None, needed: Sequence[str] = (), remark: str = "") -> Path:
     """The folder of a data set: below the data root, or the data root itself.
 
     Args:
@@ -33,9 +45,7 @@ def folder_of(card: Any, root: Path | None, needed: Sequence[str] = (), remark: 
     Raises:
         HarnessError: There is no root, or the card names something that leads out of it.
     """
-    layout = card.layout
-    if layout is None:
-        raise HarnessError(f"dataset card {card.name!r} lacks the table [layout].")
+    layout = layout_of(card)
     wanted = wanted_of(card, remark)
     if root is None:
         raise HarnessError(
@@ -51,9 +61,9 @@ def folder_of(card: Any, root: Path | None, needed: Sequence[str] = (), remark: 
     return own_folder(root, layout.folder)
 
 
-def wanted_of(card: Any, remark: str = "") -> str:
+def wanted_of(card: DatasetCard, remark: str = "") -> str:
     """What the data root must hold, in words."""
-    layout = card.layout
+    layout = layout_of(card)
     below = "" if layout.folder == ANY else f"{layout.folder}/"
     if remark:
         return remark.replace("{folder}/", below)
@@ -79,12 +89,13 @@ def first_there(folder: Path, names: Iterable[str]) -> Path | None:
     return next((place for name in names if (place := place_of(folder, name)).exists()), None)
 
 
-def images_of(card: Any, folder: Path) -> Path | None:
+def images_of(card: DatasetCard, folder: Path) -> Path | None:
     """The folder of the images, by one of the names that the card gives it; None if none is there."""
-    return first_there(folder, [card.layout.images, *card.layout.other_images])
+    layout = layout_of(card)
+    return first_there(folder, [layout.images, *layout.other_images])
 
 
-def refuse_missing(card: Any, root: Path | None, missing: Iterable[Path], remark: str = "") -> None:
+def refuse_missing(card: DatasetCard, root: Path | None, missing: Iterable[Path], remark: str = "") -> None:
     """Name the files and folders that are missing, if any are, and what there must be.
 
     Args:
@@ -98,7 +109,7 @@ def refuse_missing(card: Any, root: Path | None, missing: Iterable[Path], remark
     """
     absent = [str(path) for path in missing]
     if absent:
-        wanted = remark.replace("{folder}", card.layout.folder) or wanted_of(card)
+        wanted = remark.replace("{folder}", layout_of(card).folder) or wanted_of(card)
         raise MissingFilesError(
             f"dataset {card.name!r}: {' and '.join(absent)} missing; --data-root {root} must hold {wanted}.", absent
         )

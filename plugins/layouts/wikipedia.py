@@ -20,6 +20,7 @@ from harness_plugins.layouts.places import folder_of, read_lines, refuse_missing
 from numpy.typing import NDArray
 
 from harness import HarnessError
+from harness.data.cards import DatasetCard
 from harness.data.features.feature_file import table_from_arrays
 from harness.data.raw import RawDataset
 from harness.data.splits import QUERY, TRAIN_AND_DATABASE
@@ -32,7 +33,7 @@ VARIABLES = {"train": ("I_tr", "T_tr"), "test": ("I_te", "T_te")}
 WANTED = "{folder}/" + FEATURES + ", {folder}/" + " and {folder}/".join(LISTS.values()) + "; or {folder}/wikiData.mat"
 
 
-def read_wikipedia(card, root: Path | None) -> RawDataset | FeatureTable:
+def read_wikipedia(card: DatasetCard, root: Path | None) -> RawDataset | FeatureTable:
     """Read the features.
 
     Args:

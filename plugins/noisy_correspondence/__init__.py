@@ -24,12 +24,13 @@ from harness_plugins.noisy_correspondence.declared import (
 )  # fmt: skip
 
 from harness import Need, Parameter, hookimpl
+from harness.plugin.hookspecs import RegisterComponent
 
 HERE = "harness_plugins.noisy_correspondence."
 
 
 @hookimpl
-def register_detectors(register):
+def register_detectors(register: RegisterComponent) -> None:
     """Register the detectors."""
     register(
         "cca-consistency", HERE + "canonical_consistency:CanonicalConsistency", paper=CCA,
@@ -117,7 +118,7 @@ def register_detectors(register):
 
 
 @hookimpl
-def register_objectives(register):
+def register_objectives(register: RegisterComponent) -> None:
     """Register the objectives."""
     register(
         "complementary", HERE + "objectives:Complementary", paper=RCL,

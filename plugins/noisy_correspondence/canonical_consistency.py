@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from harness import PairTrust, TrainingPairs
+from harness.plugin.interfaces import Run
 from harness.training.building_blocks.canonical import weighted_cca
 
 FEWEST = 16
@@ -59,7 +60,7 @@ class CanonicalConsistency:
         self.directions, self.ridge, self.rounds, self.folds = directions, ridge, rounds, folds
         self.groups = groups
 
-    def fit(self, pairs: TrainingPairs, run) -> PairTrust:
+    def fit(self, pairs: TrainingPairs, run: Run) -> PairTrust:
         """Before training, from the features alone."""
         n = len(pairs)
         weight = torch.ones(n, dtype=torch.float64, device=pairs.image.device)

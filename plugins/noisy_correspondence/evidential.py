@@ -10,6 +10,7 @@ from harness_plugins.noisy_correspondence.agreement import share_that_looks_wron
 from torch import Tensor
 
 from harness import Evidence, PairTrust, TrainingPairs
+from harness.plugin.interfaces import Run
 
 
 def evidence_of(similarity: Tensor, temperature: float) -> Tensor:
@@ -40,12 +41,12 @@ class EvidentialDivision:
         self.warm_up, self.temperature, self.block, self.weights = warm_up, temperature, block, weights
         self.guard = guard
 
-    def fit(self, pairs: TrainingPairs, run) -> PairTrust:
+    def fit(self, pairs: TrainingPairs, run: Run) -> PairTrust:
         """Every pair is trusted while the network warms up."""
         self.n = len(pairs)
         return PairTrust(pairs.image.new_ones(self.n))
 
-    def observe(self, evidence: Evidence, run) -> PairTrust | None:
+    def observe(self, evidence: Evidence, run: Run) -> PairTrust | None:
         """Divide the pairs anew."""
         if evidence.epoch < self.warm_up or self.n < 2:
             return None

@@ -7,12 +7,15 @@ Loss Correction, ICML 2019; for correspondence: BiCro, CVPR 2023.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from harness_plugins.noisy_correspondence.agreement import share_that_looks_wrong, square_blocks
 from harness_plugins.noisy_correspondence.mixtures import beta_mixture, gaussian_mixture
 from torch import Tensor
 
 from harness import Evidence, PairTrust, TrainingPairs
+from harness.plugin.interfaces import Run
 
 
 def predicted_match(similarity: Tensor, margin: float) -> Tensor:
@@ -54,14 +57,15 @@ class LossMixture:
         self.warm_up, self.noisy_after, self.margin, self.block = warm_up, noisy_after, margin, block
         self.guard, self.co_teaching, self.family = guard, co_teaching, family
 
-    def fit(self, pairs: TrainingPairs, run) -> PairTrust:
+    def fit(self, pairs: TrainingPairs, run: Run) -> PairTrust:
         """Every pair is trusted while the network warms up."""
         self.n = len(pairs)
         return PairTrust(pairs.image.new_ones(self.n))
 
-    def observe(self, evidence: Evidence, run) -> PairTrust | None:
+    def observe(self, evidence: Evidence, run: Run) -> PairTrust | None:
         """Split the pairs by the losses of this epoch."""
         loss = evidence.pair_loss
+        assert loss is not None  # PAIR_LOSSES is declared
         if evidence.epoch < self.warm_up or not torch.isfinite(loss).all():
             return None
         if self.guard and share_that_looks_wrong(evidence, self.n, self.block) < self.guard:
@@ -82,12 +86,12 @@ class LossMixture:
 class GaussianLosses(LossMixture):
     """Two Gaussians."""
 
-    def __init__(self, **parameters) -> None:
+    def __init__(self, **parameters: Any) -> None:
         super().__init__(family="gaussian", **parameters)
 
 
 class BetaLosses(LossMixture):
     """Two Beta distributions: the losses, scaled to [0, 1], are skewed."""
 
-    def __init__(self, **parameters) -> None:
+    def __init__(self, **parameters: Any) -> None:
         super().__init__(family="beta", **parameters)

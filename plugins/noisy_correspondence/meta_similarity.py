@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy, normalize
 
 from harness import Batch, Evidence, HarnessError, PairTrust, TrainingPairs
+from harness.plugin.interfaces import Learner, Run
 
 
 def leaves(output: Tensor) -> list[Tensor]:
@@ -30,7 +31,7 @@ def leaves(output: Tensor) -> list[Tensor]:
     return list(found.values())
 
 
-def similarity_vector(learner, batch: Batch) -> Tensor:
+def similarity_vector(learner: Learner, batch: Batch) -> Tensor:
     """(b, n_bits) product of the normalised outputs, bit by bit, times n_bits: what the small network looks at."""
     image, text = (normalize(view) for view in (learner.encode_image(batch.image), learner.encode_text(batch.text)))
     return image * text * image.shape[1]
@@ -48,7 +49,9 @@ class MetaNetwork(nn.Module):
         return self.layers(vectors)[:, 0]
 
 
-def meta_gradient(network: MetaNetwork, learner, batch: Batch, trusted: Batch, right: Tensor, rate: float):
+def meta_gradient(
+    network: MetaNetwork, learner: Learner, batch: Batch, trusted: Batch, right: Tensor, rate: float
+) -> tuple[Tensor, list[Tensor], Tensor]:
     """Error on trusted pairs after a virtual step, and its exact gradient by the small network's parameters phi.
 
     With l_i(theta) the loss of pair i, v_i = V_phi(r_i) its weight and r the similarity vectors (its ``train``):
@@ -92,6 +95,7 @@ def meta_gradient(network: MetaNetwork, learner, batch: Batch, trusted: Batch, r
             parameter.data = data
     direct, onwards = by_phi_and_theta[: len(phi)], by_phi_and_theta[len(phi) :]
     along = sum((step * slope).sum() for step, slope in zip(steps, onwards, strict=True) if slope is not None)
+    assert isinstance(along, Tensor)  # the trusted pairs' error depends on some of them
     by_weight = -rate * torch.autograd.grad(along, given)[0]
     through = torch.autograd.grad(weight, phi, by_weight)
     gradients = [one if two is None else one + two for one, two in zip(through, direct, strict=True)]
@@ -109,7 +113,7 @@ class MetaSimilarity:
         self.hidden, self.meta_rate, self.virtual_rate = hidden, meta_rate, virtual_rate
         self.batch_size, self.purify = batch_size, purify
 
-    def fit(self, pairs: TrainingPairs, run) -> PairTrust:
+    def fit(self, pairs: TrainingPairs, run: Run) -> PairTrust:
         """A new small network; every pair is trusted until it has learned something."""
         self.rows = torch.nonzero(pairs.trusted)[:, 0]
         if len(self.rows) < 2:
@@ -120,7 +124,7 @@ class MetaSimilarity:
         self.pairs, self.order = pairs, run.generator("meta-order")
         self.network = MetaNetwork(run.n_bits, self.hidden).to(run.device)
         self.optimiser = torch.optim.Adam(self.network.parameters(), lr=self.meta_rate)
-        self.learner = None
+        self.learner: Learner | None = None
         return PairTrust(pairs.image.new_ones(len(pairs)))
 
     def _right_and_mismatched(self, rows: Tensor) -> tuple[Batch, Tensor]:
@@ -134,7 +138,7 @@ class MetaSimilarity:
     def _shuffled(self) -> Tensor:
         return self.rows[torch.randperm(len(self.rows), generator=self.order, device=self.rows.device)]
 
-    def weigh_batch(self, batch: Batch, learner) -> None:
+    def weigh_batch(self, batch: Batch, learner: Learner) -> None:
         """One meta step. The weights of the last epoch's mixture stand: None is returned."""
         self.learner = learner
         trusted, right = self._right_and_mismatched(self._shuffled()[: self.batch_size])
@@ -145,19 +149,19 @@ class MetaSimilarity:
         self.optimiser.step()
 
     @torch.no_grad()
-    def _scores(self, batch: Batch) -> Tensor:
+    def _scores(self, learner: Learner, batch: Batch) -> Tensor:
         return torch.cat([
-            self.network(similarity_vector(self.learner, batch.pairs.rows(part))) for part in batch.rows.split(4096)
+            self.network(similarity_vector(learner, batch.pairs.rows(part))) for part in batch.rows.split(4096)
         ])  # fmt: skip
 
-    def observe(self, evidence: Evidence, run) -> PairTrust | None:
+    def observe(self, evidence: Evidence, run: Run) -> PairTrust | None:
         """The mixture, once there was a meta step."""
         if self.learner is None:
             return None
         everything = torch.arange(len(self.pairs), device=run.device)
-        scores = self._scores(self.pairs.rows(everything))
+        scores = self._scores(self.learner, self.pairs.rows(everything))
         batch, right = self._right_and_mismatched(self.rows)
-        of_trusted = self._scores(batch).double().clamp(1e-3, 1 - 1e-3).cpu().numpy()
+        of_trusted = self._scores(self.learner, batch).double().clamp(1e-3, 1 - 1e-3).cpu().numpy()
         known = right.cpu().numpy() > 0.5
         start = (beta_moments(of_trusted[~known]), beta_moments(of_trusted[known]))
         weight = beta_mixture(scores, start=start).upper

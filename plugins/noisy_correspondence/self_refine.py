@@ -9,6 +9,7 @@ import torch
 from harness_plugins.noisy_correspondence.agreement import match_probability, share_that_looks_wrong, square_blocks
 
 from harness import Evidence, PairTrust, TrainingPairs
+from harness.plugin.interfaces import Run
 
 
 class SelfRefiningCorrespondence:
@@ -27,13 +28,14 @@ class SelfRefiningCorrespondence:
         self.frozen, self.momentum, self.temperature = frozen, momentum, temperature
         self.threshold, self.block, self.guard = threshold, block, guard
 
-    def fit(self, pairs: TrainingPairs, run) -> PairTrust:
+    def fit(self, pairs: TrainingPairs, run: Run) -> PairTrust:
         """Every pair is right until the learner says otherwise."""
         self.labels = pairs.image.new_ones(len(pairs))
-        self.first = self.phase = None
+        self.first: str | None = None
+        self.phase: str | None = None
         return PairTrust(self.labels, self.labels)
 
-    def observe(self, evidence: Evidence, run) -> PairTrust | None:
+    def observe(self, evidence: Evidence, run: Run) -> PairTrust | None:
         """Refine the labels."""
         if evidence.phase != self.phase:
             self.phase, self.epochs_in_phase = evidence.phase, 0

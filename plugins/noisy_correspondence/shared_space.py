@@ -7,6 +7,7 @@ from harness_plugins.noisy_correspondence.mixtures import gaussian_mixture, two_
 from torch.nn.functional import normalize
 
 from harness import HarnessError, PairTrust, TrainingPairs
+from harness.plugin.interfaces import Run
 
 NULL_SHIFTS = 16
 """Mismatched pairs: image i with the caption of row i + 1, ..., i + 16."""
@@ -18,7 +19,7 @@ class SharedSpaceSimilarity:
     def __init__(self, *, groups: str) -> None:
         self.groups = groups
 
-    def fit(self, pairs: TrainingPairs, run) -> PairTrust:
+    def fit(self, pairs: TrainingPairs, run: Run) -> PairTrust:
         """Both views are centred first: the two towers lie in two cones (Liang et al., Mind the gap, NeurIPS 2022)."""
         if pairs.image.shape[1] != pairs.text.shape[1]:
             raise HarnessError(

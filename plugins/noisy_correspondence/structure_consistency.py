@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from harness import Evidence, PairTrust, TrainingPairs
+from harness.plugin.interfaces import Run
 
 NULL_SHIFTS = 16
 """Mismatched pairs: image i with the caption of row i + 1, ..., i + 16."""
@@ -87,10 +88,10 @@ class StructureConsistency:
         self.cross_modal, self.momentum, self.match_temperature = cross_modal, momentum, match_temperature
         self.block = block
 
-    def fit(self, pairs: TrainingPairs, run) -> PairTrust:
+    def fit(self, pairs: TrainingPairs, run: Run) -> PairTrust:
         """From the frozen features: a second round leaves out relations to pairs that looked wrong in the first."""
         n = len(pairs)
-        self.predicted = None
+        self.predicted: Tensor | None = None
         self.consistent = pairs.image.new_ones(n)
         if n < 8:
             return PairTrust(self.consistent)
@@ -115,7 +116,7 @@ class StructureConsistency:
         scaled = (own - own.min()) / (own.max() - own.min()).clamp(min=1e-12)  # GSC's program, split_batch
         return gaussian_mixture(scaled)
 
-    def observe(self, evidence: Evidence, run) -> PairTrust | None:
+    def observe(self, evidence: Evidence, run: Run) -> PairTrust | None:
         """GSC (its program, ``split_batch``): the smaller of both, the prediction an exponential mean over epochs."""
         n = len(self.consistent)
         if not self.cross_modal or n < 8:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from harness import hookimpl
+from harness.plugin.hookspecs import RegisterPublished
 
 HERE = Path(__file__).parent
 
@@ -16,7 +17,7 @@ CCAH = (
 
 
 @hookimpl
-def register_published(register):
+def register_published(register: RegisterPublished) -> None:
     """Register both tables."""
     register(
         "ucch-tpami2023",

@@ -26,6 +26,7 @@ database items of the training set with codes that were learned from both modali
 from __future__ import annotations
 
 from harness import Parameter, Recipe, hookimpl
+from harness.plugin.hookspecs import RegisterHasher, RegisterMethod
 
 PLS = (
     "Gong, Lazebnik, Gordo, Perronnin, Iterative quantization: a Procrustean approach to learning binary codes, TPAMI "
@@ -171,14 +172,14 @@ HASHERS = {
 
 
 @hookimpl
-def register_hashers(register):
+def register_hashers(register: RegisterHasher) -> None:
     """Register the hashers; all of them weigh pairs."""
     for name, (target, summary, paper, parameters) in HASHERS.items():
         register(name, f"harness_plugins.shallow_hashing.{target}", summary=summary, paper=paper, parameters=parameters)
 
 
 @hookimpl
-def register_methods(register):
+def register_methods(register: RegisterMethod) -> None:
     """Register a method for each hasher."""
     for name, (_, summary, paper, _) in HASHERS.items():
         released = RELEASED[name]

@@ -12,27 +12,40 @@ a linear problem with a closed solution, so that is one update here unless the p
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
+from harness import PairTrust, TrainingPairs
+from harness.plugin.interfaces import Run
 from harness.training.building_blocks.canonical import centred
 from harness.training.building_blocks.counted_rows import counted_rows
 from harness.training.building_blocks.linear import LinearCodes
 from harness.training.building_blocks.ridge import ABSOLUTE, RELATIVE, RidgeRegression
 
 
-def update_bases(views, factor: Tensor, weight: Tensor, gamma: float) -> list[Tensor]:
+def update_bases(views: tuple[Tensor, ...], factor: Tensor, weight: Tensor, gamma: float) -> list[Tensor]:
     """U_t = (V' w V + gamma I)^-1 V' w X_t, each (k, d_t)."""
     weighed = factor * weight[:, None]
     inverted = torch.linalg.inv(weighed.T @ factor + gamma * torch.eye(factor.shape[1]).to(factor))
     return [inverted @ (weighed.T @ view) for view in views]
 
 
-def update_factor(views, bases, functions, shares, mu: float, gamma: float) -> Tensor:
+def update_factor(
+    views: tuple[Tensor, ...],
+    bases: Sequence[Tensor],
+    functions: Sequence[Tensor],
+    shares: Sequence[float],
+    mu: float,
+    gamma: float,
+) -> Tensor:
     """V = (sum_t a_t X_t (U_t' + mu W_t)) (sum_t a_t (U_t U_t' + (mu + gamma) I))^-1, (n, k); weights drop out."""
     terms = list(zip(views, bases, functions, shares, strict=True))
     target = sum(share * view @ (base.T + mu * function) for view, base, function, share in terms)
     gram = sum(share * base @ base.T for _, base, _, share in terms)
+    assert isinstance(target, Tensor)  # there are terms
+    assert isinstance(gram, Tensor)
     return torch.linalg.solve(gram + sum(shares) * (mu + gamma) * torch.eye(len(gram)).to(gram), target.T).T
 
 
@@ -44,7 +57,15 @@ class JointUpdate:
     shifted system for each eigenvector of G. The sum of projectors is Z Z' with few columns (Woodbury's formula).
     """
 
-    def __init__(self, views, regressions, weight: Tensor, shares, mu: float, gamma: float) -> None:
+    def __init__(
+        self,
+        views: tuple[Tensor, ...],
+        regressions: Sequence[RidgeRegression],
+        weight: Tensor,
+        shares: Sequence[float],
+        mu: float,
+        gamma: float,
+    ) -> None:
         self.views, self.shares, self.mu, self.gamma = views, shares, mu, gamma
         self.root = weight.sqrt()[:, None]
         thin = torch.cat(
@@ -57,7 +78,7 @@ class JointUpdate:
         self.values, vectors = torch.linalg.eigh(thin.T @ thin)
         self.directions = thin @ vectors
 
-    def __call__(self, bases) -> Tensor:
+    def __call__(self, bases: Sequence[Tensor]) -> Tensor:
         """(n, k) for U_t, (k, d_t)."""
         gram = sum(share * base @ base.T for share, base in zip(self.shares, bases, strict=True))
         values, turn = torch.linalg.eigh(gram)
@@ -71,7 +92,17 @@ class JointUpdate:
         return solved @ turn.T / self.root
 
 
-def objective(views, bases, factor, functions, weight, shares, mu: float, gamma: float, shifts) -> Tensor:
+def objective(
+    views: tuple[Tensor, ...],
+    bases: Sequence[Tensor],
+    factor: Tensor,
+    functions: Sequence[Tensor],
+    weight: Tensor,
+    shares: Sequence[float],
+    mu: float,
+    gamma: float,
+    shifts: Sequence[float],
+) -> Tensor:
     """What the updates make smaller, 0-d; shifts are the r_t."""
     total = torch.zeros((), dtype=torch.float64, device=factor.device)
     for view, base, function, share, shift in zip(views, bases, functions, shares, shifts, strict=True):
@@ -92,7 +123,7 @@ class CollectiveMatrixFactorization(LinearCodes):
         self.ridge, self.ridge_unit, self.iterations = ridge, ridge_unit, iterations
         self.joint, self.slip = updates == "joint", projection == "released"
 
-    def fit(self, pairs, trust, run):
+    def fit(self, pairs: TrainingPairs, trust: PairTrust, run: Run) -> None:
         """A fixed number of sweeps; pairs count with their weight."""
         image, text, weight = counted_rows(pairs, trust)
         views, self.means = zip(*(centred(view, weight) for view in (image, text)), strict=True)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import torch
 
+from harness import PairTrust, TrainingPairs
+from harness.plugin.interfaces import Run
 from harness.training.building_blocks.counted_rows import centred_if, counted_rows
 from harness.training.building_blocks.linear import LinearCodes
 from harness.training.building_blocks.more_bits import kept_directions, turned_copies
@@ -21,7 +23,7 @@ class CrossViewHashing(LinearCodes):
         self.ridge, self.ridge_unit = ridge, ridge_unit
         self.inverse, self.centring = inverse, centring
 
-    def fit(self, pairs, trust, run):
+    def fit(self, pairs: TrainingPairs, trust: PairTrust, run: Run) -> None:
         """Closed form; pairs count with their weight."""
         image, text, weight = counted_rows(pairs, trust)
         x, mean_x = centred_if(image, weight, self.centring)

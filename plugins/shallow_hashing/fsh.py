@@ -7,10 +7,14 @@ implementation; the original program is not public.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from sklearn.cluster import KMeans
 from torch import Tensor
 
+from harness import PairTrust, TrainingPairs
+from harness.plugin.interfaces import Run
 from harness.training.building_blocks.canonical import centred
 from harness.training.building_blocks.counted_rows import counted_rows
 from harness.training.building_blocks.linear import LinearCodes
@@ -41,7 +45,9 @@ def anchor_kernel(anchors: Tensor, squared: bool) -> Tensor:
     return torch.exp(-(distance.square() if squared else distance) / 2)
 
 
-def fusion_similarities(views, anchors, kernels, neighbours: int) -> tuple[Tensor, Tensor]:
+def fusion_similarities(
+    views: tuple[Tensor, ...], anchors: Sequence[Tensor], kernels: Sequence[Tensor], neighbours: int
+) -> tuple[Tensor, Tensor]:
     """Both parts of the fused similarity, (n, m) each.
 
     The first is the mean image similarity between the anchors nearest to the image of pair i and those nearest to the
@@ -53,7 +59,7 @@ def fusion_similarities(views, anchors, kernels, neighbours: int) -> tuple[Tenso
     return scale * rows[0] @ kernels[0] @ columns[1].T, scale * rows[1] @ kernels[1] @ columns[0].T
 
 
-def image_share(agreements, kernels, exponent: float, normaliser: str) -> float:
+def image_share(agreements: Sequence[Tensor], kernels: Sequence[Tensor], exponent: float, normaliser: str) -> float:
     """Weight of the first part from the residuals P = tr(K) - (agreement of codes and similarity) of both parts.
 
     It is P_1^g / (P_1^g + P_2^g) with g = 1 / (1 - exponent); the released program divides by (P_1 + P_2)^g instead,
@@ -89,7 +95,7 @@ class FusionSimilarityHashing(LinearCodes):
         """(m, n_bits) float64."""
         return super().encode_text(unit_rows(text))
 
-    def fit(self, pairs, trust, run):
+    def fit(self, pairs: TrainingPairs, trust: PairTrust, run: Run) -> None:
         """Alternates until nothing changes, or for the number of iterations; pairs count with their weight."""
         image, text, weight = counted_rows(pairs, trust)
         views, self.means = zip(*(centred(unit_rows(view), weight) for view in (image, text)), strict=True)
@@ -119,7 +125,7 @@ class FusionSimilarityHashing(LinearCodes):
             before = after
         self.projections = tuple(functions)
 
-    def choose_anchors(self, views, weight: Tensor, run) -> list[Tensor]:
+    def choose_anchors(self, views: tuple[Tensor, ...], weight: Tensor, run: Run) -> list[Tensor]:
         """(m, d) anchors of both modalities: pairs drawn by weight, or centres of pairs (k-means on both together)."""
         count = min(self.anchors, len(weight))
         if self.anchor_choice == "k-means":

@@ -21,6 +21,8 @@ import torch
 from scipy.sparse.linalg import LinearOperator, eigsh
 from sklearn.neighbors import kneighbors_graph
 
+from harness import PairTrust, TrainingPairs
+from harness.plugin.interfaces import Run
 from harness.training.building_blocks.counted_rows import centred_if, counted_rows
 from harness.training.building_blocks.more_bits import turned_copies
 from harness.training.building_blocks.ridge import RidgeRegression
@@ -53,7 +55,9 @@ def neighbour_laplacian(view: np.ndarray, weight: np.ndarray, neighbours: int) -
     return scipy.sparse.csr_array(scipy.sparse.diags_array(degree) - off_diagonal)
 
 
-def largest_eigenvectors(thin: np.ndarray, laplacian, k: int, start: np.ndarray, excluded: np.ndarray) -> np.ndarray:
+def largest_eigenvectors(
+    thin: np.ndarray, laplacian: scipy.sparse.csr_array, k: int, start: np.ndarray, excluded: np.ndarray
+) -> np.ndarray:
     """Eigenvectors of Z Z' - L for the k largest eigenvalues, in descending order.
 
     Args:
@@ -90,7 +94,7 @@ class InterMediaHashing(ThresholdedCodes):
         self.neighbours, self.smoothness = neighbours, smoothness
         self.ridge, self.ridge_unit, self.centring = ridge, ridge_unit, centring
 
-    def fit(self, pairs, trust, run):
+    def fit(self, pairs: TrainingPairs, trust: PairTrust, run: Run) -> None:
         """One eigenproblem; pairs count with their weight."""
         image, text, weight = counted_rows(pairs, trust)
         views, self.means = zip(*(centred_if(view, weight, self.centring) for view in (image, text)), strict=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from harness import PairTrust, TrainingPairs
+from harness.plugin.interfaces import Run
 from harness.training.building_blocks.canonical import centred
 from harness.training.building_blocks.counted_rows import counted_rows
 from harness.training.building_blocks.linear import LinearCodes
@@ -17,7 +19,7 @@ class PlsItq(LinearCodes):
     def __init__(self, *, power: float, iterations: int) -> None:
         self.power, self.iterations = power, iterations
 
-    def fit(self, pairs, trust, run):
+    def fit(self, pairs: TrainingPairs, trust: PairTrust, run: Run) -> None:
         """Closed form; pairs count with their weight."""
         x, y, weight = counted_rows(pairs, trust)
         x, mean_x = centred(x, weight)

@@ -11,9 +11,13 @@ of each modality to rotated codes are fitted afterwards.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
+from harness import PairTrust, TrainingPairs
+from harness.plugin.interfaces import Run
 from harness.training.building_blocks.counted_rows import centred_if, counted_rows
 from harness.training.building_blocks.ridge import RidgeRegression
 from harness.training.building_blocks.thresholds import ThresholdedCodes
@@ -36,7 +40,7 @@ def update_basis(view: Tensor, codes: Tensor, weight: Tensor, ridge: Tensor | fl
     return torch.linalg.solve(weighed.T @ codes + ridge * torch.eye(codes.shape[1]).to(codes), weighed.T @ view)
 
 
-def view_shares(residuals, exponent: float, released: bool) -> Tensor:
+def view_shares(residuals: list[Tensor], exponent: float, released: bool) -> Tensor:
     """l_m, (2,), from the summed residuals H_m.
 
     l_m is proportional to (L H_m)^(1 / (1 - L)), which makes sum_m l_m^L H_m smallest. The released program has
@@ -55,7 +59,14 @@ def cheaper_half(cost: Tensor, weight: Tensor) -> Tensor:
     return torch.zeros_like(cost).scatter_(0, order, (middle <= weight.sum() / 2).to(cost.dtype))
 
 
-def update_codes(codes: Tensor, views, bases, strengths, weight: Tensor, passes: int) -> Tensor:
+def update_codes(
+    codes: Tensor,
+    views: tuple[Tensor, ...],
+    bases: Sequence[Tensor],
+    strengths: Sequence[Tensor],
+    weight: Tensor,
+    passes: int,
+) -> Tensor:
     """B bit by bit, all pairs at once; (n, k) to (n, k).
 
     Setting bit k of pair i costs sum_m s_mi (f_k (b_i F - x_i)' without bit k + f_k f_k' / 2), with s_mi = l_m^L d_mi.
@@ -80,7 +91,7 @@ def update_codes(codes: Tensor, views, bases, strengths, weight: Tensor, passes:
                 strength * (product[:, bit] + (0.5 - old) * gram[bit, bit])
                 for strength, product, gram in zip(strengths, products, grams, strict=True)
             )
-            new = cheaper_half(cost, weight)
+            new = cheaper_half(cost, weight)  # type: ignore[arg-type]  # the sum of at least one tensor
             rows = torch.nonzero(new != old)[:, 0]
             if len(rows):
                 changed = True
@@ -121,7 +132,7 @@ class RobustFlexibleDiscreteHashing(ThresholdedCodes):
         self.function_iterations, self.ridge, self.ridge_unit = function_iterations, ridge, ridge_unit
         self.centring = centring
 
-    def fit(self, pairs, trust, run):
+    def fit(self, pairs: TrainingPairs, trust: PairTrust, run: Run) -> None:
         """A fixed number of iterations; pairs count with their weight."""
         image, text, weight = counted_rows(pairs, trust)
         views, self.means = zip(*(centred_if(view, weight, self.centring) for view in (image, text)), strict=True)
@@ -131,7 +142,7 @@ class RobustFlexibleDiscreteHashing(ThresholdedCodes):
         self.projections = tuple(function @ rotation for function in functions)
         self.thresholds = tuple(offset @ rotation for offset in offsets)
 
-    def learn_codes(self, views, weight: Tensor, generator, run) -> Tensor:
+    def learn_codes(self, views: tuple[Tensor, ...], weight: Tensor, generator: torch.Generator, run: Run) -> Tensor:
         """Joint codes of the training pairs, (n, n_bits) of 0.0 and 1.0; never used for an item that is encoded."""
         draw = torch.rand(len(weight), run.n_bits, generator=generator, device=run.device)
         codes = (draw > 0.5).double()
@@ -153,7 +164,9 @@ class RobustFlexibleDiscreteHashing(ThresholdedCodes):
             run.report(phase="factorisation", epoch=iteration + 1, epochs=self.iterations, loss=loss)
         return codes
 
-    def learn_functions(self, views, codes: Tensor, weight: Tensor, generator, run):
+    def learn_functions(
+        self, views: tuple[Tensor, ...], codes: Tensor, weight: Tensor, generator: torch.Generator, run: Run
+    ) -> tuple[list[Tensor], list[Tensor], Tensor]:
         """P_m (d_m, k), u_m (k,) and R (k, k) so that (x P_m - u_m) R is close to the codes of -1 and 1.
 
         Alternates ridge regressions for P, the latent T = argmin sum_m ||T - X_m P_m + u_m||^2 + eta ||B - T R||^2, R

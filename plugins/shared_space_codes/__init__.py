@@ -7,6 +7,7 @@ are then those of the model. (``clip-sign`` centres them itself; its codes are t
 from __future__ import annotations
 
 from harness import Need, Parameter, Recipe, hookimpl
+from harness.plugin.hookspecs import RegisterHasher, RegisterMethod
 
 HERE = "harness_plugins.shared_space_codes.sign_codes:"
 SIGN = (
@@ -20,7 +21,7 @@ CENTRE = (
 
 
 @hookimpl
-def register_hashers(register):
+def register_hashers(register: RegisterHasher) -> None:
     """Register both hashers."""
     register(
         "clip-sign", HERE + "SignCodes", needs=Need.SHARED_SPACE, paper=SIGN,
@@ -41,7 +42,7 @@ def register_hashers(register):
 
 
 @hookimpl
-def register_methods(register):
+def register_methods(register: RegisterMethod) -> None:
     """Register both methods."""
     register(
         "clip-sign", Recipe(hasher="clip-sign"), paper=SIGN,

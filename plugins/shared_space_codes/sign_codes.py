@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from harness import HarnessError, PairTrust, TrainingPairs
+from harness.plugin.interfaces import Run
 from harness.training.building_blocks.canonical import centred
 from harness.training.building_blocks.linear import LinearCodes, usable_weights
 from harness.training.building_blocks.rotation import random_rotation
@@ -20,7 +21,7 @@ class SharedSpaceCodes(LinearCodes):
 
     centre: bool
 
-    def fit(self, pairs: TrainingPairs, trust: PairTrust, run) -> None:
+    def fit(self, pairs: TrainingPairs, trust: PairTrust, run: Run) -> None:
         """Closed form.
 
         Raises:
@@ -44,7 +45,7 @@ class SharedSpaceCodes(LinearCodes):
         both = torch.cat([view / (spread if spread > 0 else 1) for view, spread in zip(shifted, spreads, strict=True)])
         self.projections = (self.projection(both, weight.repeat(2), run),) * 2
 
-    def projection(self, both: Tensor, weight: Tensor, run) -> Tensor:
+    def projection(self, both: Tensor, weight: Tensor, run: Run) -> Tensor:
         """(d, n_bits) float64.
 
         Args:
@@ -61,7 +62,7 @@ class RandomHyperplanes(SharedSpaceCodes):
     def __init__(self, *, centre: bool) -> None:
         self.centre = centre
 
-    def projection(self, both: Tensor, weight: Tensor, run) -> Tensor:
+    def projection(self, both: Tensor, weight: Tensor, run: Run) -> Tensor:
         """(d, n_bits) normal random numbers."""
         shape = (both.shape[1], run.n_bits)
         return torch.randn(shape, generator=run.generator("hyperplanes"), device=run.device).double()
@@ -73,7 +74,7 @@ class SignCodes(SharedSpaceCodes):
     def __init__(self, *, centre: bool, fewer_bits: str) -> None:
         self.centre, self.fewer_bits = centre, fewer_bits
 
-    def projection(self, both: Tensor, weight: Tensor, run) -> Tensor:
+    def projection(self, both: Tensor, weight: Tensor, run: Run) -> Tensor:
         """The identity, principal directions turned at random, the first dimensions, or a tight frame."""
         d, n_bits = both.shape[1], run.n_bits
         identity = torch.eye(d, dtype=torch.float64, device=run.device)

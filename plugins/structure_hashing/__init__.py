@@ -19,6 +19,7 @@ Presets ``mirflickr``, ``nus-wide`` and ``wikipedia``: the constants of the orig
 from __future__ import annotations
 
 from harness import Need, Parameter, Phase, Recipe, hookimpl
+from harness.plugin.hookspecs import RegisterHasher, RegisterMethod
 
 HERE = "harness_plugins.structure_hashing."
 PORT = "; for frozen features: comrados/jdsh"
@@ -50,7 +51,7 @@ def _training(rate: float, momentum: float) -> list[Parameter]:
 
 
 @hookimpl
-def register_hashers(register):
+def register_hashers(register: RegisterHasher) -> None:
     """Register the three hashers."""
     register(
         "djsrh", HERE + "djsrh:JointSemanticsHasher", paper=DJSRH, offers=OFFERS, phases=(Phase("training", 300),),
@@ -117,12 +118,13 @@ def _jdsh_constants(
         "alpha", "beta", "gamma", "left_location", "left_scale", "right_location", "right_scale", "smallest", "largest",
         "left_gain", "right_gain",
     )  # fmt: skip
-    values = dict(zip(names, (alpha, beta, gamma, *left, *right, *ends, *gains), strict=True))
-    return {f"hasher.{name}": value for name, value in {**values, "mu": 1.4, "distribution": "given"}.items()}
+    values: dict[str, float | str] = {"mu": 1.4, "distribution": "given"}
+    values |= zip(names, (alpha, beta, gamma, *left, *right, *ends, *gains), strict=True)
+    return {f"hasher.{name}": value for name, value in values.items()}
 
 
 @hookimpl
-def register_methods(register):
+def register_methods(register: RegisterMethod) -> None:
     """Register a method for each of them."""
     register(
         "djsrh",

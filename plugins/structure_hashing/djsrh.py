@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor
 
 from harness import Batch
@@ -39,7 +41,7 @@ class JointSemanticsHasher(AnnealedNetworks):
     An entry (i, j) counts with w_i w_j; the second order of S counts pair k with w_k.
     """
 
-    def __init__(self, *, beta: float, eta: float, mu: float, lambda1: float, lambda2: float, **training) -> None:
+    def __init__(self, *, beta: float, eta: float, mu: float, lambda1: float, lambda2: float, **training: Any) -> None:
         super().__init__(**training)
         self.beta, self.eta, self.mu = beta, eta, mu
         self.lambda1, self.lambda2 = lambda1, lambda2
@@ -56,9 +58,9 @@ class JointSemanticsHasher(AnnealedNetworks):
     def loss(self, h_image: Tensor, h_text: Tensor, batch: Batch, weight: Tensor) -> Tensor:
         """The three terms."""
         terms = self.differences(h_image, h_text, batch, weight)
-        return sum(factor * weighted_mean_square(difference, weight) for factor, difference in terms)
+        return sum(factor * weighted_mean_square(difference, weight) for factor, difference in terms)  # type: ignore[return-value]  # there is at least one
 
     def shares(self, h_image: Tensor, h_text: Tensor, batch: Batch) -> Tensor:
         """(b,) shares of the pairs in all three."""
         terms = self.differences(h_image, h_text, batch, h_image.new_ones(len(h_image)))
-        return sum(factor * shares_of_pairs(difference) for factor, difference in terms)
+        return sum(factor * shares_of_pairs(difference) for factor, difference in terms)  # type: ignore[return-value]  # there is at least one

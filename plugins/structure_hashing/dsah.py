@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from harness import Batch
+from harness import Batch, Phase, TrainingPairs
+from harness.plugin.interfaces import Run
 from harness.training.building_blocks.annealed import AnnealedNetworks
 from harness.training.building_blocks.structure import (
     cosines,
@@ -29,13 +33,13 @@ class SemanticAlignmentHasher(AnnealedNetworks):
     """
 
     def __init__(
-        self, *, alpha: float, k: float, eta: float, symmetry: float, reconstruct_from: str, **training
+        self, *, alpha: float, k: float, eta: float, symmetry: float, reconstruct_from: str, **training: Any
     ) -> None:
         super().__init__(nesterov=training["momentum"] > 0, **training)
         self.alpha, self.k, self.eta, self.symmetry = alpha, k, eta, symmetry
         self.reconstruct_from = reconstruct_from
 
-    def begin(self, pairs, phases, run) -> None:
+    def begin(self, pairs: TrainingPairs, phases: Sequence[Phase], run: Run) -> None:
         """Networks, decoders and optimisers."""
         self.to_text = nn.Linear(run.n_bits, pairs.text.shape[1]).to(run.device)
         self.to_image = nn.Linear(run.n_bits, pairs.image.shape[1]).to(run.device)

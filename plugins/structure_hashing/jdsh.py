@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
 import numpy as np
 import torch
@@ -126,7 +127,7 @@ class DistributionHasher(AnnealedNetworks):
     def __init__(
         self, *, alpha: float, beta: float, gamma: float, mu: float, intra: float, distribution: str,
         left_scales: float, right_scales: float, left_gain: float, right_gain: float, left_location: float,
-        left_scale: float, right_location: float, right_scale: float, smallest: float, largest: float, **training,
+        left_scale: float, right_location: float, right_scale: float, smallest: float, largest: float, **training: Any,
     ) -> None:  # fmt: skip
         super().__init__(**training)
         self.factors, self.mu, self.intra = (alpha, beta, gamma), mu, intra

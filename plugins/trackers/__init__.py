@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from harness import Parameter, hookimpl
+from harness.plugin.hookspecs import RegisterEngine
 
 
 @hookimpl
-def register_trackers(register):
+def register_trackers(register: RegisterEngine) -> None:
     """Register the three."""
     register(
         "tensorboard",

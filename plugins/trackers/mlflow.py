@@ -6,16 +6,22 @@ import os
 import re
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness_plugins.trackers.facts import parameters, scalars, texts
 
 from harness import HarnessError
 
+if TYPE_CHECKING:
+    from harness.execution.trackers.interface import RunInfo
+    from harness.records.schema import RunRecord
+    from harness.runtime.context import Progress
+
 try:
     import mlflow
     from mlflow.entities import Metric, Param, RunTag
 except ImportError:
-    mlflow = None
+    mlflow = None  # type: ignore[assignment]  # asked for when a tracker is made
 
 PARAMETERS_AT_ONCE, METRICS_AT_ONCE = 100, 1000
 """Limits of the server for one request."""
@@ -35,9 +41,9 @@ class MLflow:
         self.client = mlflow.MlflowClient(tracking_uri=uri)
         found = self.client.get_experiment_by_name(experiment)
         self.experiment = found.experiment_id if found else self.client.create_experiment(experiment)
-        self.run = None
+        self.run: str | None = None
 
-    def run_started(self, cell):
+    def run_started(self, cell: RunInfo) -> None:
         """A new run, named by the cell's title and tagged with its hash."""
         self.close()
         tags = {"hash": cell.hash, "command": cell.command}
@@ -46,12 +52,12 @@ class MLflow:
         for at in range(0, len(params), PARAMETERS_AT_ONCE):
             self.client.log_batch(self.run, params=params[at : at + PARAMETERS_AT_ONCE])
 
-    def epoch_reported(self, progress):
+    def epoch_reported(self, progress: Progress) -> None:
         """``loss/PHASE`` over the steps of the phase."""
         if self.run is not None and progress.loss is not None:
             self.client.log_metric(self.run, _name(f"loss/{progress.phase}"), progress.loss, step=progress.epoch)
 
-    def run_finished(self, record, folder):
+    def run_finished(self, record: RunRecord, folder: Path) -> None:
         """Final numbers and texts; the run ends as FINISHED or FAILED."""
         if self.run is None:
             return
@@ -64,13 +70,13 @@ class MLflow:
         self.client.set_terminated(self.run, "FINISHED" if record.status == "ok" else "FAILED")
         self.run = None
 
-    def close(self):
+    def close(self) -> None:
         """A run that was cut off ends as KILLED."""
         if self.run is not None:
             self.client.set_terminated(self.run, "KILLED")
             self.run = None
 
 
-def _name(name):
+def _name(name: str) -> str:
     """MLflow allows letters, digits, and some signs that '@' is not one of: ``map@20`` becomes ``map_at_20``."""
     return re.sub(r"[^\w\-. :/]", "_", name.replace("@", "_at_"))

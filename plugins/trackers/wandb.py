@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness_plugins.trackers.facts import parameters, scalars, texts
 
 from harness import HarnessError
 
+if TYPE_CHECKING:
+    from harness.execution.trackers.interface import RunInfo
+    from harness.records.schema import RunRecord
+    from harness.runtime.context import Progress
+
 try:
     import wandb
 except ImportError:
-    wandb = None
+    wandb = None  # type: ignore[assignment]  # asked for when a tracker is made
 
 
 class WeightsAndBiases:
@@ -22,9 +28,9 @@ class WeightsAndBiases:
             raise HarnessError("Weights & Biases is not installed: pip install 'noisy-hashing-harness[wandb]'.")
         self.project, self.entity, self.folder = project, entity or None, Path(folder)
         self.mode = None if mode == "default" else mode
-        self.run = None
+        self.run: wandb.Run | None = None
 
-    def run_started(self, cell):
+    def run_started(self, cell: RunInfo) -> None:
         """A new run, named by the cell's title."""
         self.close()
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -32,7 +38,7 @@ class WeightsAndBiases:
             project=self.project,
             entity=self.entity,
             dir=str(self.folder),
-            mode=self.mode,
+            mode=self.mode,  # type: ignore[arg-type]  # one of the choices of the parameter
             name=cell.title,
             config={**parameters(cell.facts), "hash": cell.hash, "command": cell.command},
             save_code=False,
@@ -42,19 +48,19 @@ class WeightsAndBiases:
             ),
         )
 
-    def epoch_reported(self, progress):
+    def epoch_reported(self, progress: Progress) -> None:
         """``loss/PHASE`` with its epoch."""
         if self.run is not None and progress.loss is not None:
             self.run.log({f"loss/{progress.phase}": progress.loss, f"epoch/{progress.phase}": progress.epoch})
 
-    def run_finished(self, record, folder):
+    def run_finished(self, record: RunRecord, folder: Path) -> None:
         """Final numbers and texts in the run's summary."""
         if self.run is not None:
             self.run.summary.update({**scalars(record), **texts(record, folder)})
             self.run.finish(exit_code=0 if record.status == "ok" else 1)
             self.run = None
 
-    def close(self):
+    def close(self) -> None:
         """A run that was cut off ends as failed."""
         if self.run is not None:
             self.run.finish(exit_code=1)
