@@ -55,7 +55,10 @@ def train(teams: Sequence[Team], pairs: TrainingPairs, phases: Sequence[Phase], 
     for number, phase in enumerate(phases):
         if phase.restart and number:
             training.begin_anew(phases, number)
-        training.train_phase(phase)
+        of_phase, rows = training.begin_phase(phase)
+        for epoch in range(1, phase.epochs + 1):
+            losses = training.train_epoch(phase, of_phase, rows)
+            training.end_epoch(phase, epoch, losses)
     return training.curves
 
 
@@ -84,8 +87,8 @@ class _Training:
             team.begin(self.pairs, phases, team.run.anew(number))
             team.tell_objective(0)
 
-    def train_phase(self, phase: Phase) -> None:
-        """All epochs of a phase."""
+    def begin_phase(self, phase: Phase) -> tuple[TrainingPairs, Tensor]:
+        """The pairs as the phase sees them, and the (n,) rows of them that it trains on."""
         import torch
 
         pairs, rows = self.pairs, torch.arange(len(self.pairs), device=self.pairs.image.device)
@@ -99,18 +102,9 @@ class _Training:
             )
         for team in self.teams:
             team.tell_learner("begin_phase", phase, pairs, rows)
-        for number in range(1, phase.epochs + 1):
-            losses = self._train_epoch(phase, pairs, rows)
-            if not all(losses):
-                raise HarnessError(
-                    f"the hasher cannot weigh pairs, and in epoch {number} of phase {phase.name!r} detector "
-                    f"{self.teams[0].detector_name!r} leaves no batch with {counted(smallest, 'pair')} above a weight "
-                    "of 0.5."
-                )
-            self._end_epoch(phase, losses)
-            self.teams[0].run.report(phase=phase.name, epoch=number, epochs=phase.epochs, loss=self.curves.loss[-1])
+        return pairs, rows
 
-    def _train_epoch(self, phase: Phase, pairs: TrainingPairs, rows: Tensor) -> list[list[Tensor]]:
+    def train_epoch(self, phase: Phase, pairs: TrainingPairs, rows: Tensor) -> list[list[Tensor]]:
         """Every batch once; for each team the loss of each of its steps, left on the device."""
         import torch
 
@@ -125,17 +119,25 @@ class _Training:
             trusts = [teacher.trust_in(batch, phase) for teacher in self.teams[::-1]]
             for team, trust, of_team in zip(self.teams, trusts, losses, strict=True):
                 bad |= outside(trust)
-                loss = team.step(batch, trust)
-                if loss is not None:
-                    of_team.append(loss)
+                taken = team.selected(batch, trust)
+                if taken is not None:
+                    with team.drawing():
+                        of_team.append(team.learner.step(*taken))
                     team.tell_objective(self.steps)
         refuse_outside(bad, self.teams[0].detector_name)
         return losses
 
-    def _end_epoch(self, phase: Phase, losses: Sequence[Sequence[Tensor]]) -> None:
-        """Tell the learners, record the curves, and show the detectors what they asked for."""
+    def end_epoch(self, phase: Phase, number: int, losses: Sequence[Sequence[Tensor]]) -> None:
+        """Tell the learners, record the curves, and show the detectors what they asked for after epoch ``number``."""
         import torch
 
+        team = self.teams[0]
+        if not all(losses):
+            raise HarnessError(
+                f"the hasher cannot weigh pairs, and in epoch {number} of phase {phase.name!r} detector "
+                f"{team.detector_name!r} leaves no batch with {counted(team.smallest_batch, 'pair')} above a weight of "
+                "0.5."
+            )
         epoch = len(self.curves.phase)  # counted from 0 over all phases
         for team in self.teams:
             team.tell_learner("end_epoch", epoch)
@@ -147,3 +149,4 @@ class _Training:
             changed = [team.observe(self.pairs, phase, epoch) for team in self.teams]
             if changed[0]:
                 self.curves.trust.append((epoch + 1, self.teams[0].trust.weight.cpu()))
+        self.teams[0].run.report(phase=phase.name, epoch=number, epochs=phase.epochs, loss=self.curves.loss[-1])

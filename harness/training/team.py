@@ -48,12 +48,12 @@ class Team:
 
     def begin(self, pairs: TrainingPairs, phases: Sequence[Phase], run: RunContext) -> None:
         """The learner makes its networks, with the streams of ``run``."""
-        with self._drawing():
+        with self.drawing():
             self.learner.begin(pairs, phases, run)
 
     def tell_learner(self, method: str, *arguments: Any) -> None:
         """Call a method that learners may leave out."""
-        with self._drawing():
+        with self.drawing():
             _optional(self.learner, method, *arguments)
 
     def tell_objective(self, step: int) -> None:
@@ -71,15 +71,13 @@ class Team:
             return self.trust.at(batch.rows)
         return PairTrust(weight_of_shape(drawn, len(batch), self.detector_name))
 
-    def step(self, batch: Batch, trust: PairTrust) -> Tensor | None:
-        """One training step: its loss, 0-d; None where pairs cannot be weighed and too few are trusted for a step."""
-        if self.selects:
-            kept = trust.weight > 0.5
-            batch, trust = Batch(batch.pairs, batch.rows[kept]), trust.at(kept)
-            if len(batch) < self.smallest_batch:
-                return None
-        with self._drawing():
-            return self.learner.step(batch, trust)
+    def selected(self, batch: Batch, trust: PairTrust) -> tuple[Batch, PairTrust] | None:
+        """What the learner takes a step on; None where pairs cannot be weighed and too few are trusted for a step."""
+        if not self.selects:
+            return batch, trust
+        kept = trust.weight > 0.5
+        batch, trust = Batch(batch.pairs, batch.rows[kept]), trust.at(kept)
+        return None if len(batch) < self.smallest_batch else (batch, trust)
 
     def observe(self, pairs: TrainingPairs, phase: Phase, epoch: int) -> bool:
         """Show the detector, if it watches, the evidence of its own learner; whether it changed its trust."""
@@ -94,7 +92,7 @@ class Team:
         refuse_outside(outside(self.trust), self.detector_name)
         return True
 
-    def _drawing(self) -> AbstractContextManager[None]:
+    def drawing(self) -> AbstractContextManager[None]:
         """While this lasts, global random numbers are this team's."""
         return nullcontext() if self.randomness is None else self.randomness.drawn()
 

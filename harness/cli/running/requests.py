@@ -155,11 +155,14 @@ def run_or_show(ctx: click.Context, prepared: Prepared, options: dict[str, Any])
     if options["dry_run"]:
         show_plan(prepared.sweep(), options["as_json"])
         return
+    from harness.api import run
     from harness.execution.sweep_state import resume_command
 
     resume = resume_command(sys.argv, datetime.now(UTC))
+    stops = Stops(prepared.how.in_process)
+    listening = partial(_listening, prepared, stops)
     try:
-        result = _run(prepared)
+        result = run(prepared, listening, stopping=stops.level, checking=partial(bars_shown, "images"))
     except UnsavedError:
         click.echo(f"go on with: {resume}", err=True)
         raise
@@ -173,21 +176,13 @@ def run_or_show(ctx: click.Context, prepared: Prepared, options: dict[str, Any])
     ctx.exit(130 if result.unfinished else 1 if prepared.refused or result.failed else 0)
 
 
-def _run(prepared: Prepared) -> Result:
-    """Run cells with their progress shown; the first Ctrl-C lets running ones finish, the second ends them."""
-    from harness.api import run
-
-    in_process = prepared.how.in_process
-    stops = Stops(in_process)
-
-    @contextmanager
-    def listening(state: SweepState | None) -> Iterator[PlainListener]:
-        with stop_signals(stops), make_listener(state, len(prepared.jobs), in_process) as listener:
-            stops.say = listener.say
-            listener.elsewhere = results_option(prepared.how.results)
-            yield listener
-
-    return run(prepared, listening, stopping=stops.level, checking=partial(bars_shown, "images"))
+@contextmanager
+def _listening(prepared: Prepared, stops: Stops, state: SweepState | None) -> Iterator[PlainListener]:
+    """Progress is shown; the first Ctrl-C lets running cells finish, the second ends them."""
+    with stop_signals(stops), make_listener(state, len(prepared.jobs), prepared.how.in_process) as listener:
+        stops.say = listener.say
+        listener.elsewhere = results_option(prepared.how.results)
+        yield listener
 
 
 def make_executor(registry: Registry, name: str, options: Sequence[str]) -> Executor:
