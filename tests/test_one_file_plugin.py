@@ -304,7 +304,7 @@ def test_hasher_that_cannot_weigh_gets_the_trusted_half_and_the_record_says_so(r
     assert any("fitted on the 41 of 60 pairs" in note for note in record["notes"])
     record, arrays = run("selective", plugin(SELECTIVE), "--noise", "0.4")
     assert pairs_seen(arrays) == 60
-    assert record["notes"] == []
+    assert not any("fitted on" in note for note in record["notes"])
 
 
 @pytest.mark.parametrize("method", ["cca-itq", "random-codes"])

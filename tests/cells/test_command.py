@@ -14,7 +14,7 @@ from harness.cells.command import command_of, request_of
 from harness.cells.request import CellRequest, MethodRequest
 from harness.errors import HarnessError
 
-HISTORIC = Path(__file__).parent / "records" / "historic"
+HISTORIC = Path(__file__).parents[1] / "records" / "historic"
 
 text = st.text(st.characters(blacklist_categories=("Cs", "Cc")) | st.sampled_from(",\\='\" -"), min_size=1, max_size=12)
 path = text.map(lambda name: Path("/data") / name)

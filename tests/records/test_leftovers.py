@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.files.whole import is_abandoned, owner, temporary_for
+from harness.files.whole import STALE_SECONDS, is_abandoned, owner, temporary_for
 from harness.records import leftovers
 from harness.records.leftovers import (
     abandoned,
@@ -77,7 +77,7 @@ def test_temporary_folder_of_another_machine_stays_a_day(store, folder, dead):
     store.check_writable()
     assert elsewhere.is_dir()
     assert nameless.is_dir()
-    long_ago = time.time() - leftovers.STALE_SECONDS - 10
+    long_ago = time.time() - STALE_SECONDS - 10
     for left in (elsewhere, nameless):
         os.utime(left, (long_ago, long_ago))
     store.check_writable()

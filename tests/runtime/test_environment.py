@@ -84,8 +84,8 @@ def checkout(tmp_path, monkeypatch):
         name = ["-c", "user.name=t", "-c", "user.email=t@t"]
         subprocess.run(["git", "-C", str(tmp_path), *name, *arguments], check=True, capture_output=True)
 
-    (tmp_path / "harness").mkdir()
-    file = tmp_path / "harness" / "environment.py"
+    (tmp_path / "harness" / "runtime").mkdir(parents=True)
+    file = tmp_path / "harness" / "runtime" / "environment.py"
     file.write_text("one\n")
     monkeypatch.setattr(module, "__file__", str(file))
     git_state.cache_clear()
@@ -110,10 +110,10 @@ def test_commit_and_edits(checkout):
     assert clean == {"commit": clean["commit"], "dirty": False}
     (folder / "results.txt").write_text("not part of the program")
     assert state() == clean
-    (folder / "harness" / "environment.py").write_text("two\n")
+    (folder / "harness" / "runtime" / "environment.py").write_text("two\n")
     edited = state()
     assert (edited["commit"], edited["dirty"]) == (clean["commit"], True)
-    (folder / "harness" / "environment.py").write_text("three\n")
+    (folder / "harness" / "runtime" / "environment.py").write_text("three\n")
     assert state()["diff"] != edited["diff"]
-    (folder / "harness" / "environment.py").write_text("two\n")
+    (folder / "harness" / "runtime" / "environment.py").write_text("two\n")
     assert state() == edited
