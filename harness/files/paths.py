@@ -7,6 +7,8 @@ regular files are opened there: to open a pipe waits for ever, a device never en
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import stat
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -76,7 +78,13 @@ def path_below(folder: Path, name: str, what: str) -> Path:
     """
     path = folder.joinpath(*relative_parts(name, what))
     try:
-        inside = path.resolve().is_relative_to(folder.resolve())
+        target, base = path.resolve(), folder.resolve()
+        inside = target.is_relative_to(base)
+        for step in (target, *target.parents) if inside else ():
+            if step == base:
+                break
+            if step.is_symlink():  # to itself: from Python 3.13 on resolve() leaves it as it is
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
     except (OSError, RuntimeError) as error:  # a link that leads to itself
         said = getattr(error, "strerror", None) or error
         raise HarnessError(f"{what}: {path} cannot be followed: {said}.") from error

@@ -136,7 +136,7 @@ ALLOWED = {
     "stage / step.name",
     "half / step.name",
     "Path(root) / folder / layout.annotations",
-    "root / f\".fetch-{plain_name(card.name, 'dataset card')}\"",
+    "root / f'.fetch-{plain_name(card.name, 'dataset card')}'",
     # numbers
     "number / (entry.count or 1 if '*' in entry.path else 1)",
     # of what was just listed: names of entries of a folder
@@ -168,7 +168,7 @@ def test_no_field_of_a_file_becomes_a_path_but_through_paths_below():
         f"{path.relative_to(ROOT)}: {join}"
         for path in (*ROOT.glob("harness/**/*.py"), *ROOT.glob("plugins/**/*.py"))
         for join in around(path.read_text(encoding="utf-8"), fields)
-        if join not in ALLOWED
+        if join.replace('"', "'") not in ALLOWED  # versions of Python quote in other ways
     }
     assert not found
 

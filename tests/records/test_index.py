@@ -13,6 +13,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pandas as pd
@@ -200,7 +201,7 @@ def test_no_byte_of_the_index_can_change_unnoticed(store, record):
         path.write_bytes(content)
         pd.testing.assert_frame_equal(load_records(store.results), expected)
         assert path.read_bytes() != content, "it is made anew"
-        with sqlite3.connect(path) as connection:  # and remains a file that any SQLite reads
+        with closing(sqlite3.connect(path)) as connection:  # and remains a file that any SQLite reads
             assert connection.execute("SELECT count(*) FROM runs").fetchone() == (20,)
 
 
