@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from harness.cells.request import BY_NAME, LATER_SETTINGS
 from harness.text import counted
 
 SCHEMA = 2
@@ -16,8 +17,6 @@ SCHEMA = 2
 
 CORE_VERSIONS = {"split": 1, "standardise": 1, "noise_order": 1, "training_loop": 1}
 """Raise an entry when the core turns the same cell into another result; it is part of every hash."""
-
-DEFAULT_TRUSTED = 0.2
 
 MOST_BITS = 2**16
 """Longest code; the field uses up to a few hundred bits."""
@@ -62,22 +61,6 @@ class Cell:
             counted(facts["bits"], "bit"),
             f"seed {facts['seed']}",
         ]
-        unusual = {
-            "protocol": ("derangement", "given"),
-            "trusted": (DEFAULT_TRUSTED,),
-            "data_seed": (0,),
-            "standardise": ("scalar",),
-            "limit": (None,),
-            "precision": ("fp32",),
-            "split": ("paper", "given"),
-            "validation": (None,),
-            "relevance": ("label",),
-        }
-        parts += [
-            f"{key.replace('_', ' ')} {facts[key]}"
-            for key, usual in unusual.items()
-            if key in facts and facts[key] not in usual
-        ]
-        if facts.get("drop_duplicates"):
-            parts.append("without duplicates")
-        return ", ".join(parts)
+        titled = ("protocol", "trusted", "data_seed", "standardise", "limit", "precision", *LATER_SETTINGS)
+        said = [BY_NAME[name].title(facts[name], short=True) for name in titled if name in facts]
+        return ", ".join([*parts, *filter(None, said)])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import MISSING, dataclass, field, fields, replace
 from enum import IntEnum
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 
 from harness.quantities import comma_escaped, comma_single
 
-TYPES = {"str": str, "int": int, "float": float, "bool": bool, "Path": Path}
+TYPES: dict[str, type[Any]] = {"str": str, "int": int, "float": float, "bool": bool, "Path": Path}
 """Annotation of an option's field, but for "or None", to what reads its values from text."""
 
 
@@ -31,6 +30,30 @@ class Stage(IntEnum):
 
 
 @dataclass(frozen=True)
+class Fact:
+    """How tables treat the value of an option, which the record of a cell holds in its field of that name.
+
+    Attributes:
+        usual: Values that titles leave out.
+        title: How the title of a table says another one, as a format of it; "" for the option's name and the value.
+        short: The same in the title of a cell.
+        empty: What a table writes for a usual value where the column is empty for it; "" if the column holds it.
+        apart: Numbers stand in one table only where it is equal.
+        hashed: Part of a cell's identity; False where only what follows from it is, such as the split.
+        published: What published numbers are taken to go by, "" where they say it: what it is, the usual, and another
+            value as a format.
+    """
+
+    usual: tuple[Any, ...] = ()
+    title: str = ""
+    short: str = ""
+    empty: str = ""
+    apart: bool = True
+    hashed: bool = True
+    published: tuple[str, str, str] | None = None
+
+
+@dataclass(frozen=True)
 class CellOption:
     """An option of ``harness run`` that chooses cells.
 
@@ -43,6 +66,7 @@ class CellOption:
         names: Kind of the registered things that its values name, or "".
         always_said: Commands write its default, too.
         may_be_path: Its value is a file, a folder, or a name.
+        fact: How tables treat it; None if a record holds no such field.
         modality: It has a meaning only where features of the modality are computed: "image", "text", "both", or "".
         name: The option without dashes, with underscores: "data_seed".
         field: The field of the request, which has another name for the method alone.
@@ -59,10 +83,11 @@ class CellOption:
     names: str = ""
     always_said: bool = False
     may_be_path: bool = False
+    fact: Fact | None = None
     modality: str = ""
     name: str = ""
     field: str = ""
-    read: Callable[[str], Any] = str
+    read: type[Any] = str
     default: Any = None
     of_method: bool = False
 
@@ -97,6 +122,19 @@ class CellOption:
             return None
         value = self.held(request)
         return None if value == self.default and not self.always_said else value
+
+    def title(self, value: Any, short: bool = False) -> str:
+        """What titles say of a value: "relevance instance"; "" where it is usual."""
+        if self.fact is None or value in self.fact.usual:
+            return ""
+        said = self.fact.short if short else self.fact.title
+        return (said or f"{self.name.replace('_', ' ')} {{}}").format(value)
+
+    def column(self, value: Any) -> Any:
+        """A value of a record as it stands in the column of tables, indexes and exports."""
+        if self.fact is None or not self.fact.empty:
+            return value
+        return "" if value in self.fact.usual else "yes" if value is True else value
 
     def text(self, value: Any) -> str:
         """A value as it is written in a command that means the same from any folder."""

@@ -12,9 +12,11 @@ from dataclasses import MISSING, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from harness.cells.options import Stage, option, options_in
+from harness.cells.options import Fact, Stage, option, options_in
 
 DEFAULT_PRESET = "described"
+
+DEFAULT_TRUSTED = 0.2
 
 MODALITIES = ("image", "text")
 
@@ -78,43 +80,52 @@ class CellRequest:
     )
     precision: str = option(
         "auto", METHOD, "Number format of training: auto, fp32, bf16 or tf32.", "FORMAT", Stage.CODING,
-        usual=" auto: bf16 where it is fast, otherwise fp32"
+        usual=" auto: bf16 where it is fast, otherwise fp32", fact=Fact(("fp32",))
     )
     plugins: tuple[Path, ...] = ()
     dataset: str = option("toy", DATA, "Data set.", "NAME", Stage.READING, names="dataset")
     data_root: Path | None = option(None, DATA, "Folder of the data sets.  [default: $HARNESS_DATA]", "DIR")
     data_seed: int = option(
-        0, DATA, "Seed of split, captions, trusted pairs and noise.", "N", Stage.SPLITTING, always_said=True
+        0, DATA, "Seed of split, captions, trusted pairs and noise.", "N", Stage.SPLITTING, always_said=True,
+        fact=Fact((0,), apart=False)
     )
     split: str | None = option(
         None, DATA, "Who is training, query and database image: paper (50/10/40 by seed), stratified (the same by "
         "class), published, or protocol (the usual one of the set).", "NAME", Stage.SPLITTING,
-        usual=": the data set's"
+        usual=": the data set's", fact=Fact(("paper", "given", ""), empty="paper or given")
     )
     validation: float | None = option(
         None, DATA, "For tuning: this share of the training images are the queries, and the real queries unused.",
-        "SHARE"
+        "SHARE", fact=Fact((None,), "VALIDATION {:g}, not the real queries", "validation {}", hashed=False,
+                           published=("queries", "the real ones", "of --validation"))
     )
     relevance: str = option(
         "label", DATA, "What is right: label (a shared class) or instance (an item's own partners).", "NAME",
-        Stage.SPLITTING
+        Stage.SPLITTING, fact=Fact(("label",), published=("relevance", "label", "{}"))
     )
     drop_duplicates: bool = option(
-        False, DATA, "Leave out training and database images that are copies of images in another part."
+        False, DATA, "Leave out training and database images that are copies of images in another part.",
+        fact=Fact((False, ""), "without duplicates", "without duplicates", empty="no", hashed=False,
+                  published=("duplicates", "kept", "dropped"))
     )
     skip_broken: bool = option(
         False, DATA, "Leave out images that are missing or damaged, and list them.", modality="image"
     )
-    limit: int | None = option(None, DATA, "Use N images only; such runs never enter tables.", "N")
+    limit: int | None = option(
+        None, DATA, "Use N images only; such runs never enter tables.", "N",
+        fact=Fact((None,), "LIMITED to {:g} images, not for comparison", "limit {}")
+    )
     noise: float | None = option(
         None, NOISE, "Share of untrusted training pairs that get a wrong caption, 0 <= rate < 1.", "RATE",
-        Stage.CORRUPTING, usual=" 0"
+        Stage.CORRUPTING, usual=" 0", fact=Fact(apart=False)
     )
     protocol: str | None = option(
-        None, NOISE, "How captions are made wrong.", "NAME", Stage.TRUSTING, usual=" derangement", names="protocol"
+        None, NOISE, "How captions are made wrong.", "NAME", Stage.TRUSTING, usual=" derangement", names="protocol",
+        fact=Fact(("derangement", "given"))
     )
     trusted: float | None = option(
-        None, NOISE, "Share of training pairs known to be right.", "SHARE", Stage.TRUSTING, usual=" 0.2"
+        None, NOISE, "Share of training pairs known to be right.", "SHARE", Stage.TRUSTING, usual=" 0.2",
+        fact=Fact((DEFAULT_TRUSTED,))
     )
     noise_plan: Path | None = option(
         None, NOISE, "Use this noise plan instead of drawing one: an npz of ours, or a published index file (npy).",
@@ -125,7 +136,8 @@ class CellRequest:
         Stage.READING
     )
     standardise: str = option(
-        "scalar", FEATURES, "Feature standardisation: scalar, feature, center or none.", "HOW", Stage.STANDARDISING
+        "scalar", FEATURES, "Feature standardisation: scalar, feature, center or none.", "HOW", Stage.STANDARDISING,
+        fact=Fact(("scalar",))
     )
     backbone: str | None = option(
         None, FEATURES, "Encoder with a tower for images and one for captions, for example open_clip/ViT-B-32.",
@@ -203,6 +215,19 @@ ORDER = tuple(option.name for option in sorted(DECLARED, key=lambda option: opti
 """Names of options, the slowest first, so that data are prepared once; the training seed is the last."""
 
 BY_NAME = {one.name: one for one in OPTIONS}
+
+FACTS = {one.name: one.fact for one in DECLARED if one.fact is not None}
+"""Options that the record of a cell tells, and how tables treat them."""
+
+OF_DATA = tuple(name for name in FACTS if BY_NAME[name].group in (DATA, NOISE))
+"""Those that fix data and wrong captions for every method, codes of another program included."""
+
+OLDER_SETTINGS = ("protocol", "trusted", "standardise", "precision", "limit")
+
+LATER_SETTINGS = tuple(name for name, fact in FACTS.items() if fact.apart and name not in OLDER_SETTINGS)
+"""Options that must be equal for numbers to stand in one table, and need no more than their :class:`Fact`; a younger
+option becomes one of them.
+"""
 
 
 def with_values(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.cells.request import LATER_SETTINGS, OF_DATA
 from harness.cli.json_output import print_json
 from harness.cli.options import JSON, RESULTS
 from harness.cli.rows import print_comparisons
@@ -28,16 +29,10 @@ if TYPE_CHECKING:
     from harness.retrieval.codes import CodeTable
     from harness.retrieval.evaluate import Evaluation
 
-DATA_FACTS = (
-    "dataset", "noise", "protocol", "trusted", "data_seed", "standardise", "limit", "backbones", "images", "split",
-    "validation", "relevance", "drop_duplicates",
-)  # fmt: skip
+DATA_FACTS = ("dataset", *OF_DATA, "standardise", "backbones", "images")
 """What a cell's data fix for every method, and so for a foreign one too."""
 
-OLDER_FACTS = {"split": "paper", "relevance": "label", "drop_duplicates": False}
-"""What files say that are too old to have the fact."""
-
-NOT_OF_IDENTITY = ("row", "images", "split", "validation", "relevance", "drop_duplicates")
+NOT_OF_IDENTITY = ("row", "images", *LATER_SETTINGS)
 """Facts that leave the hash of foreign codes alone."""
 
 
@@ -250,11 +245,11 @@ def _query_blocks(arrays: Mapping[str, NDArray], coded: CodedCell | None, table:
 def _facts(said: dict[str, Any], coded: CodedCell | None, table: CodeTable, name: str, seed: int) -> dict[str, Any]:
     """Facts of the record: from the cell, otherwise from the options; a contradiction is an error."""
     facts: dict[str, Any] = {
-        **dict.fromkeys((*DATA_FACTS, "precision")),
+        # What cells have that are older than the setting is the default of the record's field.
+        **{fact: None for fact in (*DATA_FACTS, "precision") if fact not in LATER_SETTINGS},
         "dataset": "external",
         "backbones": {},
         "images": {"query": len(table.query_ids), "database": len(table.database_ids)},
-        **OLDER_FACTS,
     }
     if coded is not None:
         facts.update({key: coded.facts[key] for key in DATA_FACTS if key in coded.facts})

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from harness.cells.request import BY_NAME, LATER_SETTINGS
+from harness.cells.request import FACTS as FACTS_OF_CELLS
+
 if TYPE_CHECKING:
     from harness.records.schema import RunRecord
 
@@ -23,10 +26,7 @@ SETTING = (
     "text_backbone",
     "plan",
     "limit",
-    "split",
-    "validation",
-    "relevance",
-    "drop_duplicates",
+    *LATER_SETTINGS,
 )
 """Columns that must be equal for numbers to stand in one table."""
 
@@ -57,10 +57,7 @@ FACTS = {
     "text_backbone": str,
     "plan": str,
     "limit": int,
-    "split": str,
-    "validation": float,
-    "relevance": str,
-    "drop_duplicates": str,
+    **{name: str if FACTS_OF_CELLS[name].empty else BY_NAME[name].read for name in LATER_SETTINGS},
     "granted": str,
     "code": str,
     "seconds": float,
@@ -103,10 +100,7 @@ def facts(record: RunRecord) -> dict[str, Any]:
         "text_backbone": _backbone(cell.backbones.get("text")),
         "plan": identity.get("plan"),
         "limit": cell.limit,
-        "split": "" if cell.split in ("paper", "given") else cell.split,  # of one data set there is one of the two
-        "validation": cell.validation,
-        "relevance": cell.relevance,
-        "drop_duplicates": "yes" if cell.drop_duplicates else "",
+        **{name: BY_NAME[name].column(getattr(cell, name)) for name in LATER_SETTINGS},
         "granted": ", ".join(cell.granted),
         "code": _code(identity),
         "seconds": record.timings.get("total"),

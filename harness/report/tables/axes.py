@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from harness.cells.request import FACTS, LATER_SETTINGS
 from harness.errors import HarnessError, unknown_name
 from harness.report.frame import DIRECTIONS
 from harness.text import counted
@@ -30,8 +31,8 @@ class Axis:
 _COMPETING = ("hasher", "detector", "objective", "preset")
 _CONDITIONS = (
     "noise", "bits", "dataset", "protocol", "trusted", "seed", "data_seed", "standardise", "precision",
-    "image_backbone", "text_backbone", "plan", "data", "split", "validation", "relevance", "drop_duplicates", "limit",
-    "device", "host",
+    "image_backbone", "text_backbone", "plan", "data", "limit", "device", "host",
+    *LATER_SETTINGS,
 )  # fmt: skip
 
 AXES: dict[str, Axis] = {
@@ -76,7 +77,7 @@ def bare(axis: str, value: Any) -> str:
         return f"{value:g}"
     if axis in ("image_backbone", "text_backbone"):
         return without_weights(str(value))
-    return str(value) if value != "" else {"drop_duplicates": "no", "split": "paper or given"}.get(axis, "-")
+    return str(value) if value != "" else FACTS[axis].empty or "-" if axis in FACTS else "-"
 
 
 def told(axis: str, value: Any) -> str:

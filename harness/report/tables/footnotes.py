@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from harness.cells.request import OF_DATA
 from harness.report.frame import SETTING, plain
 from harness.report.run_fates import EARLIER_CODE, REPEATED
 from harness.report.tables.axes import AXES, bare
@@ -246,8 +247,7 @@ def _noise_plans(table: Table, columns: Columns, remarks: Remarks) -> None:
     """Rows that were trained on different wrong captions are not paired."""
     plans: dict[tuple[Any, ...], set[Any]] = {}
     plan = columns["noise_plan"]
-    facts = ("dataset", "data", "noise", "protocol", "trusted", "plan", "data_seed", "limit", "split", "validation")
-    settings = [columns[fact] for fact in (*facts, "drop_duplicates")]
+    settings = [columns[fact] for fact in ("data", "plan", *OF_DATA)]
     for i in _records(table):
         if plan[i] is not None:
             plans.setdefault(tuple(column[i] for column in settings), set()).add(plan[i])

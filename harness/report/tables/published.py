@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from harness.cells.request import DEFAULT_PRESET
+from harness.cells.request import BY_NAME, DEFAULT_PRESET, FACTS, LATER_SETTINGS
 from harness.errors import HarnessError
 from harness.report.frame import plain
 from harness.report.tables.axes import in_order, without_weights
@@ -68,9 +68,12 @@ def add_published(made: Pivoted, numbers: Sequence[PublishedNumber]) -> list[str
 
 
 _FACTS_OF_RUNS = (
-    "method", "row", "preset", "dataset", "protocol", "trusted", "split", "bits", "noise", "image_backbone",
-    "text_backbone", "relevance", "validation", "drop_duplicates", "limit",
+    "method", "row", "preset", "dataset", "protocol", "trusted", "bits", "noise", "image_backbone", "text_backbone",
+    "limit", *LATER_SETTINGS,
 )  # fmt: skip
+
+TAKEN_FOR_USUAL = {name: said for name in LATER_SETTINGS if (said := FACTS[name].published)}
+"""Settings that published numbers do not name: what each is, its usual value, and another one as a format."""
 
 
 class _Beside:
@@ -157,9 +160,10 @@ class _Beside:
             ("bits", number.bits, facts.get("bits")),
             ("split", number.split, facts.get("split") or "paper"),
             ("features", number.features, self._features(number, facts)),
-            ("relevance", "label", facts.get("relevance") or "label"),
-            ("queries", "the real ones", "of --validation" if facts.get("validation") is not None else "the real ones"),
-            ("duplicates", "kept", "dropped" if facts.get("drop_duplicates") else "kept"),
+            *(
+                (what, usual, other.format(facts[name]) if BY_NAME[name].title(facts.get(name)) else usual)
+                for name, (what, usual, other) in TAKEN_FOR_USUAL.items()
+            ),
         ]
         if not clean:
             pairs.append(("noise protocol", number.protocol, facts.get("protocol")))

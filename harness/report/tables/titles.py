@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from harness.cells.request import BY_NAME, LATER_SETTINGS
 from harness.report.frame import SETTING
 from harness.report.tables.axes import bare, told, without_weights
 from harness.report.tables.measures import Measure
@@ -71,14 +72,5 @@ def _settings(setting: Mapping[str, Any]) -> list[str]:
         parts.append(f"precision {setting['precision']}")
     if isinstance(setting.get("plan"), str):
         parts.append(f"noise plan {setting['plan']}")
-    if setting.get("split"):
-        parts.append(f"split {setting['split']}")
-    if setting.get("validation") is not None:
-        parts.append(f"VALIDATION {setting['validation']:g}, not the real queries")
-    if setting.get("relevance", "label") != "label":
-        parts.append(f"relevance {setting['relevance']}")
-    if setting.get("drop_duplicates"):
-        parts.append("without duplicates")
-    if setting.get("limit") is not None:
-        parts.append(f"LIMITED to {setting['limit']:g} images, not for comparison")
-    return parts
+    later = [BY_NAME[name].title(setting[name]) for name in (*LATER_SETTINGS, "limit") if name in setting]
+    return [*parts, *filter(None, later)]
