@@ -28,7 +28,7 @@ from harness.quantities import check_whole, seconds_of, size_of
 from harness.text import counted
 
 if TYPE_CHECKING:
-    from harness.api import HowToRun, Prepared
+    from harness.api.running import HowToRun, Prepared
     from harness.execution import Executor
     from harness.execution.sweep import Result
     from harness.execution.sweep_state import SweepState
@@ -111,7 +111,7 @@ def how_to_run(
     Raises:
         HarnessError: A value has no meaning, or the executor cannot be had.
     """
-    from harness.api import HowToRun
+    from harness.api.running import HowToRun
     from harness.execution import Session
     from harness.execution.cells_to_run import Standing
     from harness.execution.sweep import carried_environment
@@ -155,14 +155,14 @@ def run_or_show(ctx: click.Context, prepared: Prepared, options: dict[str, Any])
     if options["dry_run"]:
         show_plan(prepared.sweep(), options["as_json"])
         return
-    from harness.api import run
+    from harness.api.running import run_cells
     from harness.execution.sweep_state import resume_command
 
     resume = resume_command(sys.argv, datetime.now(UTC))
     stops = Stops(prepared.how.in_process)
     listening = partial(_listening, prepared, stops)
     try:
-        result = run(prepared, listening, stopping=stops.level, checking=partial(bars_shown, "images"))
+        result = run_cells(prepared, listening, stopping=stops.level, checking=partial(bars_shown, "images"))
     except UnsavedError:
         click.echo(f"go on with: {resume}", err=True)
         raise

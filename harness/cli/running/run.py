@@ -28,7 +28,7 @@ def command(ctx: click.Context, /, **options: Any) -> None:
     Options marked [axis] repeat or take comma lists; the grid of all their values is run cell by cell. Finished cells
     are not run again.
     """
-    from harness.api import prepare
+    from harness.api.running import prepare
     from harness.records import repeat
     from harness.records.store import RunStore
 

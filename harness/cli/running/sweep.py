@@ -31,7 +31,7 @@ def command(ctx: click.Context, /, plan: str, shard: str | None, **options: Any)
     It can be killed at any moment: what is finished stays, and the same command goes on. Shipped plans: smoke,
     paper-ucm, paper-rsicd, cross; docs/sweeps.md says how to write your own.
     """
-    from harness.api import prepare
+    from harness.api.running import prepare
     from harness.cells.plans.file import read_plan
     from harness.cells.plans.values import checked_requests
     from harness.execution.cells_to_run import read_shard

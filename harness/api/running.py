@@ -1,7 +1,7 @@
-"""Running cells from Python; ``harness run`` and ``harness sweep`` are two of its callers.
+"""From requests to records: the seam on which both `harness.run` and the command line stand.
 
-:func:`prepare` turns requests into cells and finds mistakes before anything runs; :func:`run` runs those that have no
-standing record. Neither prints anything.
+:func:`prepare` turns requests into cells and finds mistakes before anything runs; :func:`run_cells` runs those that have
+no standing record. Neither prints anything.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class HowToRun:
         standing: Which records stand.
         executor: What runs the cells.
         executor_name: As ``harness list executors`` shows it.
-        session: What the executor may know; :func:`run` puts in its folder and who stops it.
+        session: What the executor may know; :func:`run_cells` puts in its folder and who stops it.
         results: Folder of the records.
         metrics: Metric ids that are computed beyond those registered.
     """
@@ -117,7 +117,7 @@ def prepare(
     return Prepared(name, everything, jobs, refused, part, workbench, how)
 
 
-def run(
+def run_cells(
     prepared: Prepared,
     listening: Callable[[SweepState | None], AbstractContextManager[Listener]],
     *,
