@@ -8,19 +8,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from harness.version import __version__
+from harness.version import HARNESS_API, __version__
 
 if TYPE_CHECKING:
+    from harness.api.evaluating import evaluate
+    from harness.api.fitting import fit
+    from harness.api.model_files import load_model
     from harness.plugin.hookspecs import hookimpl
     from harness.plugin.interfaces import Batch, EpochsOf, Evidence, Need, PairTrust, Phase, Recipe, TrainingPairs
     from harness.plugin.parameters import Parameter
 
-
-HARNESS_API = 1
-"""Version of the plugin API. A plugin may say ``harness_api = 1`` at module level; what it was not written for is then
-one sentence instead of an accident. Within a version hooks, their arguments and optional methods are only added."""
-
 _HOMES = {
+    "evaluate": "harness.api.evaluating",
+    "fit": "harness.api.fitting",
+    "load_model": "harness.api.model_files",
     "hookimpl": "harness.plugin.hookspecs",
     "Batch": "harness.plugin.interfaces",
     "EpochsOf": "harness.plugin.interfaces",
@@ -47,7 +48,10 @@ __all__ = [
     "Recipe",
     "TrainingPairs",
     "__version__",
+    "evaluate",
+    "fit",
     "hookimpl",
+    "load_model",
 ]
 
 
