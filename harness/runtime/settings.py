@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -112,10 +112,35 @@ def _as_in_a_fresh_process(device: torch.device, stack: ExitStack) -> None:
         stack.enter_context(torch.device("cpu"))
     stack.enter_context(torch.inference_mode(False))
     stack.enter_context(torch.enable_grad())
-    for kind in {"cpu", device.type}:
-        if torch.is_autocast_enabled(kind):
-            stack.enter_context(torch.autocast(kind, enabled=False))
+    stack.enter_context(_no_autocast({"cpu", device.type}))
     stack.enter_context(np.errstate(divide="warn", over="warn", under="ignore", invalid="warn"))
+
+
+@contextmanager
+def _no_autocast(kinds: Collection[str]) -> Iterator[None]:
+    """As if no ``torch.autocast`` were around. Merely disabled, an outer one would keep the casts of weights that an
+    inner one makes, and training would go on with old weights.
+    """
+    import torch
+
+    enabled = {kind: torch.is_autocast_enabled(kind) for kind in kinds}
+    cached, depth = torch.is_autocast_cache_enabled(), 0
+    while torch.autocast_decrement_nesting() >= 0:
+        depth += 1
+    torch.autocast_increment_nesting()  # it went one too far
+    torch.clear_autocast_cache()
+    torch.set_autocast_cache_enabled(True)
+    for kind in kinds:
+        torch.set_autocast_enabled(kind, False)
+    try:
+        yield
+    finally:
+        torch.clear_autocast_cache()
+        torch.set_autocast_cache_enabled(cached)
+        for kind, was in enabled.items():
+            torch.set_autocast_enabled(kind, was)
+        for _ in range(depth):
+            torch.autocast_increment_nesting()
 
 
 @contextmanager
