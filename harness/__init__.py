@@ -13,6 +13,7 @@ from harness.version import HARNESS_API, __version__
 if TYPE_CHECKING:
     from harness.api.evaluating import evaluate
     from harness.api.fitting import fit
+    from harness.api.model import Model
     from harness.api.model_files import load_model
     from harness.plugin.hookspecs import hookimpl
     from harness.plugin.interfaces import Batch, EpochsOf, Evidence, Need, PairTrust, Phase, Recipe, TrainingPairs
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "evaluate": "harness.api.evaluating",
     "fit": "harness.api.fitting",
+    "Model": "harness.api.model",
     "load_model": "harness.api.model_files",
     "hookimpl": "harness.plugin.hookspecs",
     "Batch": "harness.plugin.interfaces",
@@ -41,6 +43,7 @@ __all__ = [
     "EpochsOf",
     "Evidence",
     "HarnessError",
+    "Model",
     "Need",
     "PairTrust",
     "Parameter",

@@ -118,7 +118,8 @@ def fit(
 
     Raises:
         HarnessError: A name or value is wrong, arrays do not fit each other or hold NaN, or the method needs what is
-            not given, such as trusted pairs; found before anything is computed.
+            not given, such as trusted pairs; found before anything is computed. Or a component broke its contract.
+        Exception: Whatever a component raised itself.
     """
     refuse_unknown(fit, unknown)
     given = {
