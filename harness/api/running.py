@@ -1,7 +1,7 @@
-"""From requests to records: the seam on which both `harness.run` and the command line stand.
+"""From requests to records: what both ``harness.run`` and the command line stand on.
 
-:func:`prepare` turns requests into cells and finds mistakes before anything runs; :func:`run_cells` runs those that have
-no standing record. Neither prints anything.
+:func:`prepare` turns requests into cells and finds mistakes before anything runs; :func:`run_cells` runs those that
+have no standing record. Neither prints anything.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from harness.api.how_to_run import HowToRun
 from harness.cells.request import CellRequest
 from harness.cells.workbench import Job, Workbench
-from harness.execution import Executor, Session
-from harness.execution.cells_to_run import Standing, ends_of_jobs
+from harness.execution.cells_to_run import ends_of_jobs
 from harness.execution.cells_to_run import shard as part_of
 from harness.execution.sweep import Listener, Refusal, Result, Sweep, prepare_all, run_sweep
 from harness.execution.sweep_state import InvocationFile, PlannedCell, SweepState, begin_invocation, open_state
@@ -24,38 +24,9 @@ from harness.execution.trackers.group import choose_trackers
 from harness.plugin.loading import Registry
 from harness.records.store import RunStore
 from harness.runtime.context import check_device_name, choose_device
-from harness.runtime.settings import RunSettings
 
 Watch = Callable[[str, int, int | None], None]
 """Takes what is done, how much is done, and of how much (None where nobody knows)."""
-
-
-@dataclass(frozen=True)
-class HowToRun:
-    """How cells are run and recorded, whatever they are.
-
-    Attributes:
-        settings: Device, threads, determinism and trackers.
-        standing: Which records stand.
-        executor: What runs the cells.
-        executor_name: As ``harness list executors`` shows it.
-        session: What the executor may know; :func:`run_cells` puts in its folder and who stops it.
-        results: Folder of the records.
-        metrics: Metric ids that are computed beyond those registered.
-    """
-
-    settings: RunSettings
-    standing: Standing
-    executor: Executor
-    executor_name: str
-    session: Session
-    results: Path
-    metrics: tuple[str, ...] = ()
-
-    @property
-    def in_process(self) -> bool:
-        """Whether cells run one by one in this very process."""
-        return bool(getattr(self.executor, "in_process", False))
 
 
 @dataclass(frozen=True)
@@ -175,5 +146,6 @@ def _begun(prepared: Prepared, sweep: Sweep) -> tuple[SweepState, InvocationFile
     cells = [PlannedCell(job.cell.hash, *job.cell.place[:2], job.cell.title) for job in prepared.everything]
     state = open_state(sweep.store.results, prepared.name, cells)
     shard = "" if prepared.part is None else "{}/{}".format(*prepared.part)
-    workers = sweep.session.workers
-    return state, begin_invocation(state, prepared.how.executor_name, workers, shard, len(sweep.pending))
+    how = prepared.how
+    began = begin_invocation(state, how.executor_name, how.session.workers, shard, len(sweep.pending), how.words)
+    return state, began

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from harness.cells.options import CellOption
+from harness.cells.options import Option
 from harness.cells.request import DECLARED, OPTIONS, CellRequest, MethodRequest, span
 from harness.cli import axes
 from harness.cli.json_output import claim_stdout
@@ -80,7 +80,7 @@ SETTINGS = METHOD(
 )
 
 
-def _declared(option: CellOption) -> Decorator:
+def _declared(option: Option) -> Decorator:
     """The option as click takes it; the values of axes are read later, by :func:`given_of`."""
     return options_of(option.group)(
         option.flag,
@@ -162,7 +162,7 @@ def default_data_root() -> Path | None:
     return Path(os.environ["HARNESS_DATA"]) if os.environ.get("HARNESS_DATA") else None
 
 
-def _values(option: CellOption, given: Any) -> list[Any]:
+def _values(option: Option, given: Any) -> list[Any]:
     """The values of one option; empty if it is not given."""
     if option.axis:
         texts = option.read not in (int, float)

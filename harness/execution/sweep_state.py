@@ -13,7 +13,6 @@ import logging
 import os
 import shlex
 import socket
-import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -239,12 +238,14 @@ class InvocationFile:
             replace_text(self.path, json.dumps(asdict(self.content)))
 
 
-def begin_invocation(state: SweepState, executor: str, workers: int | None, shard: str, to_run: int) -> InvocationFile:
-    """Note that this process works on the sweep now."""
+def begin_invocation(
+    state: SweepState, executor: str, workers: int | None, shard: str, to_run: int, argv: Sequence[str] = ()
+) -> InvocationFile:
+    """Note that this process works on the sweep now; ``argv`` is its command line, where it has one."""
     return InvocationFile(
         state,
         Invocation(
-            tuple(sys.argv),
+            tuple(argv),
             socket.gethostname(),
             os.getpid(),
             executor,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.cells.command import command_of
-from harness.cells.options import CellOption
+from harness.cells.options import Option
 from harness.cells.plans.schema import Block, PlanContent, read_content
 from harness.cells.request import BY_NAME, CellRequest, MethodRequest, span
 from harness.errors import HarnessError, unknown_name
@@ -199,7 +199,7 @@ class Plan:
 
 
 def _matches(
-    request: CellRequest, values: Sequence[tuple[CellOption, list[Any]]], settings: Mapping[str, list[str]]
+    request: CellRequest, values: Sequence[tuple[Option, list[Any]]], settings: Mapping[str, list[str]]
 ) -> bool:
     """Whether the values and settings of an exclusion are those of the request."""
     if not all(option.held(request) in wanted for option, wanted in values):

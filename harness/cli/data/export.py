@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from harness.cells.options import CellOption
+from harness.cells.options import Option
 from harness.cells.request import OPTIONS
 from harness.cli import axes
 from harness.cli.options import RESULTS, GroupedCommand, cell_options, requests_of
@@ -114,7 +114,7 @@ def _with_cell(options: dict[str, Any], cell: str, results: Path, said: set[str]
     return changed
 
 
-def _value(option: CellOption, text: str) -> Any:
+def _value(option: Option, text: str) -> Any:
     """What ``--cell`` says of an option, in the form in which the command line gives it."""
     if option.axis:
         return (text,)

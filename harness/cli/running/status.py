@@ -135,7 +135,7 @@ def _command(invocations: list[Invocation]) -> str:
     """The last command, which goes on with the sweep where it stopped; what it finished is not run again."""
     from harness.execution.sweep_state import resume_command
 
-    if not invocations:
+    if not invocations or not invocations[-1].argv:  # there is none, or it came from Python
         return ""
     last = invocations[-1]
     return resume_command(last.argv, datetime.fromtimestamp(last.started, UTC))
