@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import RESULTS, default_data_root
+from harness.api.arguments import default_data_root
+from harness.cli.options import RESULTS
 from harness.errors import HarnessError
 from harness.plugin.loading import load_registry
 

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.cells import axes
 from harness.cells.request import LATER_SETTINGS, OF_DATA
 from harness.cli.json_output import print_json
 from harness.cli.options import JSON, RESULTS
 from harness.cli.rows import print_comparisons
-from harness.cli.running.requests import metric_ids_of
 from harness.errors import HarnessError
 from harness.plugin.loading import load_registry
-from harness.plugin.metric_ids import metrics_with
+from harness.plugin.metric_ids import checked_metrics, metrics_with
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -89,7 +89,7 @@ def command(
     started = datetime.now(UTC)
     check_shares_and_seeds(said["noise"], said["trusted"], seed, said["data_seed"])
     registry = load_registry()
-    metric_ids = metric_ids_of(registry, metrics)
+    metric_ids = checked_metrics(registry, axes.texts(metrics))
     declared = metrics_with(registry, metric_ids)
     store = RunStore(results)
     coded = None if cell is None else _coded_cell(cell, store)

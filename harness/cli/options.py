@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
+from harness.api.arguments import grid_of
+from harness.cells import axes
 from harness.cells.options import Option
-from harness.cells.request import DECLARED, OPTIONS, CellRequest, MethodRequest, span
-from harness.cli import axes
+from harness.cells.request import DECLARED, OPTIONS, CellRequest
 from harness.cli.json_output import claim_stdout
-from harness.errors import HarnessError
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -80,12 +78,15 @@ SETTINGS = METHOD(
 )
 
 
-def _declared(option: Option) -> Decorator:
+def declared(option: Option) -> Decorator:
     """The option as click takes it; the values of axes are read later, by :func:`given_of`."""
     return options_of(option.group)(
         option.flag,
-        multiple=option.varies is not None,
+        option.field if option.repeats else option.name,
+        multiple=option.varies is not None or option.repeats,
         is_flag=option.is_switch or None,  # click takes False for a flag that may have a value
+        default=option.default if option.shows_default else None,
+        show_default=option.shows_default,
         type=click.Path(path_type=Path) if option.read is Path else None if option.axis else option.read,
         metavar=option.metavar,
         help=option.help,
@@ -97,7 +98,7 @@ _REPEATED = {"preset": SETTINGS, "precision": PLUGIN}
 
 CELL_OPTIONS: list[Decorator] = []
 for _option in DECLARED:
-    CELL_OPTIONS += [_declared(_option), *([_REPEATED[_option.name]] if _option.name in _REPEATED else [])]
+    CELL_OPTIONS += [declared(_option), *([_REPEATED[_option.name]] if _option.name in _REPEATED else [])]
 """Everything that chooses cells."""
 
 RESULTS = OUTPUT(
@@ -137,15 +138,7 @@ def requests_of(options: Mapping[str, Any], base: CellRequest | None = None) -> 
     Raises:
         HarnessError: No method, or a value that cannot be read.
     """
-    given = given_of(options)
-    if base is None and not given["method"]:
-        raise HarnessError("no method named: add --method NAME, one of those that `harness list methods` shows.")
-    if given["features"] and given["dataset"]:
-        raise HarnessError("--dataset and --features exclude each other: features bring their own data.")
-    base = base or CellRequest(MethodRequest(given["method"][0]))
-    base = replace(base, data_root=base.data_root or default_data_root())
-    plugins = tuple(dict.fromkeys([*base.plugins, *options["plugins"]]))
-    return span(replace(base, plugins=plugins), given, axes.settings(options["settings"]))
+    return grid_of(given_of(options), axes.settings(options["settings"]), options["plugins"], base)
 
 
 def given_of(options: Mapping[str, Any]) -> dict[str, list[Any]]:
@@ -155,11 +148,6 @@ def given_of(options: Mapping[str, Any]) -> dict[str, list[Any]]:
         HarnessError: A value cannot be read.
     """
     return {option.name: _values(option, options[option.name]) for option in OPTIONS}
-
-
-def default_data_root() -> Path | None:
-    """The folder of the data sets that the environment names."""
-    return Path(os.environ["HARNESS_DATA"]) if os.environ.get("HARNESS_DATA") else None
 
 
 def _values(option: Option, given: Any) -> list[Any]:

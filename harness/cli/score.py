@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.axes import texts
+from harness.cells.axes import texts
 from harness.cli.json_output import print_json
 from harness.cli.options import JSON, PLUGIN, RESULTS
 from harness.cli.rows import print_comparisons

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import click
 
-from harness.cli.axes import texts
+from harness.cells.axes import texts
 from harness.cli.options import Decorator
 from harness.errors import unknown_name
 from harness.records.facts import DIRECTIONS

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.axes import texts
+from harness.cells.axes import texts
 from harness.cli.options import PLUGIN, RESULTS, Decorator, results_option
 from harness.cli.results import records
 from harness.errors import HarnessError, unknown_name

@@ -73,3 +73,15 @@ def metrics_with(registry: Registry, metric_ids: Sequence[str]) -> list[MetricDe
             metrics.append(metric)
             known.update(metric.ids)
     return metrics
+
+
+def checked_metrics(registry: Registry, said: Sequence[str]) -> list[str]:
+    """The metrics of tables: those that are named, otherwise ``map``.
+
+    Raises:
+        HarnessError: One is unknown; near ids are suggested.
+    """
+    ids = list(dict.fromkeys(said)) or ["map"]
+    for metric_id in ids:
+        declared_metric(registry, metric_id)
+    return ids

@@ -7,10 +7,11 @@ from typing import Any
 
 import click
 
+from harness.api.arguments import default_data_root
 from harness.cells.request import CellRequest, MethodRequest
 from harness.cli.data import DATA_ROOT, REHASH, read_files_again
 from harness.cli.json_output import print_json
-from harness.cli.options import JSON, PLUGIN, default_data_root
+from harness.cli.options import JSON, PLUGIN
 from harness.cli.outlets import bars_shown
 from harness.plugin.loading import load_registry
 

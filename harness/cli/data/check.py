@@ -6,9 +6,10 @@ from pathlib import Path
 
 import click
 
+from harness.api.arguments import default_data_root
 from harness.cli.data import DATA_ROOT
 from harness.cli.json_output import print_json
-from harness.cli.options import JSON, PLUGIN, default_data_root
+from harness.cli.options import JSON, PLUGIN
 from harness.cli.outlets import bars_shown
 from harness.plugin.loading import load_registry
 

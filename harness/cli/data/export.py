@@ -9,9 +9,9 @@ from typing import Any
 
 import click
 
+from harness.cells import axes
 from harness.cells.options import Option
 from harness.cells.request import OPTIONS
-from harness.cli import axes
 from harness.cli.options import RESULTS, GroupedCommand, cell_options, requests_of
 from harness.errors import HarnessError, unknown_name
 from harness.plugin.loading import load_registry
