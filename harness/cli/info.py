@@ -11,7 +11,7 @@ from harness.cells.methods import resolve_method
 from harness.cells.request import MethodRequest
 from harness.cli.json_output import print_json
 from harness.cli.options import JSON, PLUGIN
-from harness.cli.outlets import heading, paragraph
+from harness.runtime.outlets import heading, paragraph
 from harness.errors import unknown_name
 from harness.plugin.declarations import DatasetDeclaration, MethodDeclaration, PublishedDeclaration
 from harness.plugin.loading import Registry, load_registry

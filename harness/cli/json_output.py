@@ -13,7 +13,7 @@ from typing import Any, TextIO
 
 import click
 
-from harness.cli.outlets import Outlet
+from harness.runtime.outlets import Outlet
 
 STDOUT, STDERR = 1, 2
 

@@ -9,7 +9,7 @@ import click
 
 from harness.cli.json_output import print_json
 from harness.cli.options import JSON, RESULTS, results_option
-from harness.cli.outlets import heading
+from harness.runtime.outlets import heading
 
 SHOWN = ("map", "map_relevant@20", "map@20", "p@10", "r@100", "hit@10", "ndcg@10")
 

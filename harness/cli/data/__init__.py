@@ -12,7 +12,7 @@ from harness.api.arguments import default_data_root
 from harness.cli import LazyGroup
 from harness.cli.json_output import print_json
 from harness.cli.options import JSON, PLUGIN
-from harness.cli.outlets import heading, paragraph
+from harness.runtime.outlets import heading, paragraph
 from harness.cli.rows import print_columns
 from harness.errors import HarnessError
 from harness.plugin.loading import load_registry

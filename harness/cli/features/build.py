@@ -10,7 +10,7 @@ from harness.cli.data import REHASH, read_files_again
 from harness.cli.features import feature_options, feature_requests, jsonable_use
 from harness.cli.json_output import print_json
 from harness.cli.options import JSON, GroupedCommand
-from harness.cli.running.progress import make_listener
+from harness.api.progress import make_listener
 from harness.plugin.loading import load_registry
 
 

@@ -11,7 +11,7 @@ import click
 
 from harness.cli.json_output import print_json
 from harness.cli.options import JSON, RESULTS
-from harness.cli.outlets import heading
+from harness.runtime.outlets import heading
 from harness.text import counted
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import click
 
 from harness.cli.json_output import print_json
 from harness.cli.options import JSON, RESULTS, results_option
-from harness.cli.outlets import console, shown
+from harness.runtime.outlets import console, shown
 from harness.errors import HarnessError
 from harness.quantities import spoken_time
 from harness.text import counted

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from rich.text import Text
 
-from harness.cli.outlets import Outlet, console, outlets, shown
+from harness.runtime.outlets import Outlet, console, outlets, shown
 from harness.errors import HarnessError
 
 SCRIPT = Path(sys.executable).with_name("harness")
@@ -146,7 +146,7 @@ def test_rich_keeps_its_own_control_characters_and_passes_none_of_others(screen,
 
 
 def test_a_heading_is_bold_on_a_terminal_and_plain_elsewhere(screen, monkeypatch, capsys):
-    from harness.cli.outlets import heading
+    from harness.runtime.outlets import heading
 
     with outlets():
         heading(HOSTILE)

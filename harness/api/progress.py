@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.outlets import console, shown
+from harness.runtime.outlets import console, shown
 from harness.quantities import spoken_time
 from harness.text import counted
 
@@ -38,6 +39,7 @@ class PlainListener:
         self._last = 0.0
         self._phase = ""
         self.elsewhere = ""
+        self.remark: Callable[[str, str], None] = lambda kind, text: self.say(f"{kind}: {text}")
 
     def say(self, text: str) -> None:
         """One line on standard error."""
@@ -46,9 +48,9 @@ class PlainListener:
     def grid_started(self, jobs: Sequence[Job], refused: Sequence[Refusal]) -> None:
         """Name what will not run, and what the user should know."""
         for refusal in refused:
-            self.say(f"refused: {refusal.reason}")
+            self.remark("refused", refusal.reason)
         for note in dict.fromkeys(note for job in jobs for note in job.notes):
-            self.say(f"note: {note}")
+            self.remark("note", note)
 
     def pending(self, number: int) -> None:
         """Nothing: the lines of the cells say it."""
@@ -71,7 +73,7 @@ class PlainListener:
 
     def noted(self, note: str) -> None:
         """A remark, on a line of its own."""
-        self.say(f"note: {note}")
+        self.remark("note", note)
 
     def cell_kept(self, job: Job, end: End) -> None:
         """A line that says so."""
@@ -304,17 +306,33 @@ def table_shown(listener: TableListener) -> Iterator[None]:
             listener.live = None
 
 
+class SilentListener(PlainListener):
+    """Shows nothing; remarks go where :attr:`PlainListener.remark` says."""
+
+    def say(self, text: str) -> None:
+        """Dropped."""
+
+
+def in_notebook() -> bool:
+    """Whether this is the kernel of a notebook that can show rich's displays."""
+    if "IPython" not in sys.modules or importlib.util.find_spec("ipywidgets") is None:
+        return False
+    from rich.console import Console
+
+    return Console().is_jupyter
+
+
 @contextmanager
 def make_listener(state: SweepState | None, total: int, in_process: bool) -> Iterator[PlainListener]:
-    """On a terminal a table of workers for sweeps, bars for cells that run in this process; lines elsewhere.
+    """On a terminal and in a notebook a table of workers for sweeps, bars for cells that run in this process; lines
+    elsewhere.
 
     Args:
         state: The state of a sweep, or None for a single cell.
         total: Cells.
         in_process: Cells run one by one in this process.
     """
-    terminal = sys.stderr.isatty()
-    if not terminal:
+    if not (sys.stderr.isatty() or in_notebook()):
         yield PlainListener() if in_process else LineListener(total)
         return
     if not in_process and state is not None:

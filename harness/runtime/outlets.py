@@ -148,15 +148,16 @@ def shown(display: Any) -> Iterator[None]:
 
 
 @contextmanager
-def bars_shown(unit: str) -> Iterator[Callable[[str, int, int | None], None]]:
+def bars_shown(unit: str, *, quiet: bool = False) -> Iterator[Callable[[str, int, int | None], None]]:
     """A progress bar for work that is no run, on a terminal; elsewhere nothing.
 
     Yields a function that takes what is done, how much is done, and of how much (None where nobody knows).
 
     Args:
         unit: "bytes", or "items".
+        quiet: Nothing on a terminal either.
     """
-    if not sys.stderr.isatty():
+    if quiet or not sys.stderr.isatty():
         yield lambda what, done, total: None
         return
     from rich import progress
