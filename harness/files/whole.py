@@ -39,15 +39,27 @@ OWNER_PATTERN = re.compile(r"(?P<machine>.+-[0-9a-f]{8})-(?P<pid>\d+)-[0-9a-f]+"
 
 
 def replace_text(path: Path, text: str) -> None:
-    """Write a file under another name and rename it, so that a reader never sees half of it.
+    """Write a file of our own, in UTF-8; a link of that name is replaced.
 
     Raises:
         OSError: It cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
-    temporary.unlink(missing_ok=True)  # a link of that name would be followed
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+    _replace(path, lambda opened: opened.write(text.encode()))
+
+
+def _replace(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Write a file under another name and rename it once it is on the disk, so that nobody ever sees half of it."""
+    clear_beside(path)
+    temporary = temporary_for(path)
+    try:
+        with temporary.open("xb") as opened:  # a link of that name is not followed
+            write(opened)
+            opened.flush()
+            os.fsync(opened.fileno())
+        temporary.replace(path)
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 class TooLargeError(ValueError):
@@ -112,7 +124,7 @@ def read_text_file(path: Path, where: str, largest: int = LARGEST_TEXT) -> str:
 
 
 def write_whole(output: Path, option: str, write: Callable[[IO[bytes]], object]) -> None:
-    """Write a file that a user names under another name and rename it.
+    """Write a file that a user names.
 
     A link stays one: what it leads to is replaced. A pipe or a device is refused, which renaming would replace by a
     file.
@@ -127,24 +139,15 @@ def write_whole(output: Path, option: str, write: Callable[[IO[bytes]], object])
     """
     where = f"{option} {output}"
     target = Path(os.path.realpath(output))
-    temporary = temporary_for(target) if target.name else target
     try:
         with contextlib.suppress(FileNotFoundError):
             if kind := other_kind(target):
                 raise HarnessError(f"{where} is {kind}: name a file{' in it' if target.is_dir() else ''}.")
-        clear_beside(target)
-        with temporary.open("wb") as opened:
-            write(opened)
-            opened.flush()
-            os.fsync(opened.fileno())
-        temporary.replace(target)
+        _replace(target, write)
     except OSError as error:
         raise HarnessError(
             f"{where} cannot be written: {error.strerror or error}; name a file in a folder that can."
         ) from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
 def write_text(output: Path, option: str, text: str) -> None:
