@@ -1,4 +1,4 @@
-"""From metric ids that a user writes to declarations, with any cutoff: ``map@15`` although 15 is none of the usual."""
+"""Directions of retrieval, and metric ids as a user writes them, with any cutoff: ``map@15`` is none of the usual."""
 
 from __future__ import annotations
 
@@ -11,6 +11,12 @@ from harness.plugin.declarations import MetricDeclaration
 from harness.plugin.registry import Registry
 from harness.quantities import DIGITS
 from harness.text import shortened
+
+MODALITIES = {"i2t": ("image", "text"), "t2i": ("text", "image"), "i2i": ("image", "image"), "t2t": ("text", "text")}
+"""Direction to the modality of the query and of the database."""
+
+DIRECTIONS = tuple(MODALITIES)
+"""In this order in tables."""
 
 LARGEST_CUTOFF = 1_000_000
 """More is a slip of the keyboard."""
