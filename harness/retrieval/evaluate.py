@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Evaluation:
-    """What :func:`evaluate` found.
+    """The result of :func:`evaluate`.
 
     Attributes:
         metrics: Direction to metric id to value; None where no query has a relevant item.
@@ -199,7 +199,7 @@ def failure_notes(evaluation: Evaluation) -> list[str]:
 
 
 def failure_prefix(metric_id: str) -> str:
-    """How the remark about a metric without a value begins."""
+    """The beginning of the remark about a metric without a value."""
     return f"metric {metric_id} has no value"
 
 
