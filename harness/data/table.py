@@ -107,13 +107,9 @@ def captions_of(
 
 
 def at_rows(data: object, rows: Any, *names: str) -> dict[str, Any]:
-    """Some rows of the attributes of these names, by name.
+    """Name to some rows of that attribute: of an array, of texts, of each array in a tuple or mapping; None stays.
 
-    Args:
-        data: Holds arrays, tensors, lists or tuples of texts with an entry for each row, and tuples or mappings of
-            arrays or tensors; None stays None.
-        rows: (m,) int64 row numbers, for arrays and tensors also (n,) bool.
-        names: Names of the attributes.
+    ``rows`` are (m,) int64 row numbers or, where no attribute is a list or tuple of texts, (n,) bool.
     """
     return {name: _at(getattr(data, name), rows) for name in names}
 

@@ -33,7 +33,7 @@ LARGEST_TEXT = 2**20
 """Bytes of a plan, a card or another text that people write."""
 
 STALE_SECONDS = 24 * 3600
-"""Temporary folders older than this are nobody's any more, whoever made them."""
+"""Temporary files and folders older than this count as abandoned, whoever made them."""
 
 OWNER_PATTERN = re.compile(r"(?P<machine>.+-[0-9a-f]{8})-(?P<pid>\d+)-[0-9a-f]+")
 
@@ -96,7 +96,7 @@ def read_text_file(path: Path, where: str, largest: int = LARGEST_TEXT) -> str:
 
     Args:
         path: The file; links are followed.
-        where: It with what named it, for messages ("plan mine.toml").
+        where: What it is and its name, for messages ("plan mine.toml").
         largest: Bytes that it may have.
 
     Returns:
@@ -172,12 +172,12 @@ def _machine() -> str:
 
 
 def owner() -> str:
-    """A name that says who writes, and that nobody else uses."""
+    """A new name that says which process of which machine writes."""
     return f"{_machine()}-{os.getpid()}-{secrets.token_hex(4)}"
 
 
 def temporary_for(folder: Path) -> Path:
-    """A new name beside a run folder, for a run that is being written or removed."""
+    """A new name beside a file or folder, under which it is written or removed."""
     return folder.with_name(f".{folder.name}.new-{owner()}")
 
 
@@ -196,11 +196,7 @@ def is_abandoned(path: Path) -> bool:
 
 
 def clear_beside(file: Path) -> None:
-    """Remove what killed processes left that were writing a file under a name of :func:`temporary_for`.
-
-    Args:
-        file: The file, there or not.
-    """
+    """Remove what processes left that were killed while they wrote a file, which need not be there itself."""
     for left in file.parent.glob(f".{glob.escape(file.name)}.new-*"):
         if is_abandoned(left):
             with contextlib.suppress(OSError):  # another process clears as well

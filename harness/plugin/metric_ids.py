@@ -51,7 +51,7 @@ def declared_metric(registry: Registry, metric_id: str) -> MetricDeclaration:
     cutoff = int(text) if len(text) < DIGITS else LARGEST_CUTOFF + 1
     if smallest is None:
         raise HarnessError(f"metric {name!r} takes no cutoff: write {name}.")
-    # Ranks begin at 1, Hamming radii at 0: what is usual says which it is.
+    # Ranks begin at 1 and Hamming radii at 0; the registered cutoffs tell which of them this is.
     least = min(smallest, 1)
     if not least <= cutoff <= LARGEST_CUTOFF:
         raise HarnessError(f"metric {shortened(metric_id, 60)}: expected a cutoff from {least} to {LARGEST_CUTOFF}.")

@@ -70,7 +70,7 @@ def value_violations(
         values: Metric id to (n_query,) values; without metrics that failed.
         relevant: (n_query,) relevant items of each query in the database.
         n_items: Size of the database.
-        said: What each metric says of its values.
+        said: From :func:`contracts`.
 
     Returns:
         One sentence for each invariant and metric that is violated; it names the first such query, from 0, and how many

@@ -128,12 +128,12 @@ def train(
     device: torch.device = CPU,
     **recipe: Any,
 ) -> Trial:
-    """Train the subject. What a component finds in the frames above it is another matter: :mod:`checks_wall` asks that.
+    """Train the subject on small data. Whether it looks into the frames above it is a question for :mod:`checks_wall`.
 
     Args:
         subject: A method, hasher, detector or objective.
         size: How large the data are.
-        arrays_seed: Other data.
+        arrays_seed: Seed of the data.
         noise: Noise rate.
         trusted: Share of trusted pairs.
         bits: Code length.

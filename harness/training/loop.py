@@ -115,7 +115,7 @@ class _Training:
         for chosen in batches(rows, learner.batch_size, self.order, self.teams[0].smallest_batch, drop_last):
             batch = pairs.rows(chosen)
             self.steps += 1
-            # All say what they trust before any learns from this batch: the exchange has no first and second.
+            # All weights are asked for before any learner takes its step, so that the order of the teams has no effect.
             trusts = [teacher.trust_in(batch, phase) for teacher in self.teams[::-1]]
             for team, trust, of_team in zip(self.teams, trusts, losses, strict=True):
                 bad |= outside(trust)
