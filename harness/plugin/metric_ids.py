@@ -12,10 +12,10 @@ from harness.plugin.registry import Registry
 from harness.quantities import DIGITS
 from harness.text import shortened
 
-MODALITIES = {"i2t": ("image", "text"), "t2i": ("text", "image"), "i2i": ("image", "image"), "t2t": ("text", "text")}
+MODALITIES_OF = {"i2t": ("image", "text"), "t2i": ("text", "image"), "i2i": ("image", "image"), "t2t": ("text", "text")}
 """Direction to the modality of the query and of the database."""
 
-DIRECTIONS = tuple(MODALITIES)
+DIRECTIONS = tuple(MODALITIES_OF)
 """In this order in tables."""
 
 LARGEST_CUTOFF = 1_000_000

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from harness.errors import HarnessError, text_of
 from harness.plugin.declarations import MetricDeclaration
-from harness.plugin.metric_ids import MODALITIES
+from harness.plugin.metric_ids import MODALITIES_OF
 from harness.retrieval.codes import CodeTable
 from harness.retrieval.counting import in_threads, threads
 from harness.retrieval.histograms import DistanceHistogram
@@ -83,7 +83,7 @@ def evaluate(
         result.remarks += constant_bits(modality, parts, table.n_bits)
     directions = {
         name: (query, database)
-        for name, (query, database) in MODALITIES.items()
+        for name, (query, database) in MODALITIES_OF.items()
         if query in table.query and database in table.database and (table.partners is None or name in table.partners)
     }
     said, checks = contracts(declared), SelfCheck(table, device)

@@ -1,15 +1,16 @@
-"""Cells prepared and run from Python, as ``harness run`` and ``harness sweep`` do."""
+"""Cells prepared and run: the seam on which `harness.run` and the command line stand."""
 
 from __future__ import annotations
 
 import json
+import os
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from unittest.mock import Mock
 
 import pytest
 
-from harness.api import HowToRun, prepare, run
+from harness.api.running import HowToRun, prepare, run_cells
 from harness.cells.request import CellRequest, MethodRequest
 from harness.errors import HarnessError
 from harness.execution import FINISH_RUNNING, GO_ON, STOP_NOW, Session
@@ -46,7 +47,7 @@ def ran(prepared, stopping=lambda: GO_ON, **heard):
         states.append(state)
         yield listener
 
-    result = run(prepared, listening, stopping=stopping, checking=lambda: nullcontext(Mock()))
+    result = run_cells(prepared, listening, stopping=stopping, checking=lambda: nullcontext(Mock()))
     return result, listener, states[0]
 
 
@@ -155,3 +156,16 @@ def test_folder_and_device_are_checked_before_the_first_cell(registry, how, requ
     with pytest.raises(HarnessError, match="cuda:99"):
         ran(prepare(registry, requests, replace(how, settings=RunSettings(device="cuda:99")), name="run"))
     assert not how.results.exists()
+
+
+def test_what_killed_writers_of_the_state_left_is_removed(registry, how, requests):
+    prepared = prepare(registry, requests, how, name="run")
+    _, _, state = ran(prepared)
+    killed = [state.workers / ".host-1.json.new-x", state.folder / "invocations" / ".now.json.1.new"]
+    being_written = state.workers / ".host-2.json.new-y"
+    for left in (*killed, being_written):
+        left.touch()
+    for left in killed:
+        os.utime(left, (1, 1))
+    ran(replace(prepared, how=replace(how, standing=Standing("always"))))
+    assert [left for left in (*killed, being_written) if left.exists()] == [being_written]
