@@ -39,7 +39,7 @@ OWNER_PATTERN = re.compile(r"(?P<machine>.+-[0-9a-f]{8})-(?P<pid>\d+)-[0-9a-f]+"
 
 
 def replace_text(path: Path, text: str) -> None:
-    """Write a file of our own, in UTF-8; a link of that name is replaced.
+    """Write a file of our own in UTF-8, whole or not at all; a link of that name is replaced.
 
     Raises:
         OSError: It cannot be written.
