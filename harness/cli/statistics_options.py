@@ -9,7 +9,7 @@ import click
 from harness.cells.axes import texts
 from harness.cli.options import Decorator
 from harness.errors import unknown_name
-from harness.records.facts import DIRECTIONS
+from harness.plugin.metric_ids import DIRECTIONS
 
 FORMATS = {"simple": "simple", "github": "github", "latex": "latex_booktabs", "csv": "csv", "json": "json"}
 """Name to tabulate's, or what is written by the verb."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from harness.cells.methods import ResolvedMethod
 from harness.cells.workbench import Job
 from harness.data.assemble import CellData, assemble, training_pairs
 from harness.data.query_blocks import query_blocks
+from harness.data.table import at_rows
 from harness.errors import HarnessError
 from harness.execution.encoding import code_table, latencies
 from harness.execution.results import CellResult, evaluated_record, evaluation_arrays, make_record
@@ -124,7 +125,8 @@ def _fit_at_once(team: Team, hasher_name: str, pairs: TrainingPairs, run: RunCon
         chosen = trust.weight > 0.5
         if not chosen.any():
             raise HarnessError(f"hasher {hasher_name!r} cannot weigh pairs, and no pair has a weight above 0.5.")
-        pairs, trust = _select(pairs, chosen), trust.at(chosen)
+        names = (column.name for column in fields(pairs))
+        pairs, trust = replace(pairs, **at_rows(pairs, chosen, *names)), trust.at(chosen)
     run.report(phase="fit", epoch=0, epochs=1)
     with meter.phase("training"), global_randomness(run.seed, "training"):
         team.learner.fit(pairs, trust, run)
@@ -152,20 +154,6 @@ def make_hasher(method: ResolvedMethod, objective: Any | None = None) -> Any:
     if "objective" in method.components:
         arguments["objective"] = make_objective(method) if objective is None else objective
     return method.components["hasher"].load()(**arguments)
-
-
-def _select(pairs: TrainingPairs, chosen: torch.Tensor) -> TrainingPairs:
-    """Some of the pairs, as a whole new set."""
-    return TrainingPairs(
-        image=pairs.image[chosen],
-        text=pairs.text[chosen],
-        image_views=tuple(view[chosen] for view in pairs.image_views),
-        text_views=tuple(view[chosen] for view in pairs.text_views),
-        trusted=pairs.trusted[chosen],
-        granted={need: tensor[chosen] for need, tensor in pairs.granted.items()},
-        trusted_text=None if pairs.trusted_text is None else pairs.trusted_text[chosen],
-        trusted_text_views=tuple(view[chosen] for view in pairs.trusted_text_views),
-    )
 
 
 def run_job(

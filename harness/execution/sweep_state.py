@@ -208,7 +208,7 @@ def _clear(state: SweepState) -> None:
     for worker in list(read_workers(state.workers)):
         if not worker.alive:
             forget_worker(state.workers / worker.file_name)
-    for pattern in ("workers/*.new", "invocations/.*.new", ".*.new"):
+    for pattern in ("workers/*.new*", "invocations/.*.new*", ".*.new*"):
         for left in state.folder.glob(pattern):
             with suppress(FileNotFoundError):  # renamed meanwhile
                 if time.time() - left.stat().st_mtime > UNFINISHED_SECONDS:

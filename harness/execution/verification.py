@@ -19,9 +19,8 @@ from harness.execution.attempt import attempt
 from harness.files.npz import read_npz
 from harness.files.whole import read_plain_file
 from harness.plugin.loading import load_registry
-from harness.plugin.metric_ids import declared_metric, metrics_with
+from harness.plugin.metric_ids import DIRECTIONS, declared_metric, metrics_with
 from harness.records.contradictions import contradictions, differing_facts
-from harness.records.facts import DIRECTIONS
 from harness.records.repeat import deterministic_in, request_of_record, threads_of_record
 from harness.records.run_files import MODEL_LIMIT_BYTES, model_bytes
 from harness.runtime.settings import RunSettings

@@ -11,9 +11,6 @@ from harness.cells.request import FACTS as FACTS_OF_CELLS
 if TYPE_CHECKING:
     from harness.records.schema import RunRecord
 
-DIRECTIONS = ("i2t", "t2i", "i2i", "t2t")
-"""Image to text, text to image, and within one modality; in this order in tables."""
-
 SETTING = (
     "dataset",
     "data",

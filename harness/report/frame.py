@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from harness.records.facts import DIRECTIONS, FACTS, NOT_CODE, SETTING, facts, metric_values
+from harness.plugin.metric_ids import DIRECTIONS
+from harness.records.facts import FACTS, NOT_CODE, SETTING, facts, metric_values
 
 if TYPE_CHECKING:
     from harness.records.index import RunIndex

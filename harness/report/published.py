@@ -20,8 +20,7 @@ from harness.cells.methods import resolve_method
 from harness.cells.request import DEFAULT_PRESET, MethodRequest
 from harness.errors import HarnessError, unknown_name
 from harness.files.toml import Key, line_of, read_toml
-from harness.plugin.metric_ids import declared_metric
-from harness.records.facts import DIRECTIONS
+from harness.plugin.metric_ids import DIRECTIONS, declared_metric
 
 if TYPE_CHECKING:
     from harness.plugin.declarations import PublishedDeclaration

@@ -103,7 +103,7 @@ def jsonable_use(use: Any) -> dict[str, Any]:
     return {
         **use.about,
         "entry": use.folder.name,
-        "cached": use.found,
+        "cached": use.hit,
         "lost": use.lost,
         "seconds": round(use.seconds, 3),
     }

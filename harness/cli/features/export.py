@@ -67,7 +67,7 @@ def command(output: Path, no_split: bool, device: str, rehash: bool, **options: 
         "relevance": request.relevance,
     }
     output = write_export(output, feature_arrays(table, None if no_split else job.split, facts))
-    cached = sum(use.found for use in uses)
+    cached = sum(use.hit for use in uses)
     for note in job.notes:
         click.echo(f"note: {note}", err=True)
     click.echo(
