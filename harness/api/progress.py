@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.runtime.outlets import console, shown
 from harness.quantities import spoken_time
+from harness.runtime.outlets import console, shown
 from harness.text import counted
 
 if TYPE_CHECKING:

@@ -104,9 +104,7 @@ class Run:
         """Curves by name: ``loss`` and ``phase`` for each epoch, ``detector_epoch`` and ``detector_auroc``, and those
         of metrics by radius; empty for a closed form without any.
         """
-        return {
-            name.removeprefix("curve_"): array for name, array in self.arrays.items() if name.startswith("curve_")
-        }
+        return {name.removeprefix("curve_"): array for name, array in self.arrays.items() if name.startswith("curve_")}
 
     @property
     def trust(self) -> NDArray[np.float32]:
@@ -208,8 +206,8 @@ class Runs(Sequence[Run]):
             metrics: Metric ids whose columns are wanted; all without.
 
         Returns:
-            Facts of the cell, ``row`` first: the name of the method with what differs from its defaults. Group by it and
-            not by ``method``, which has several rows as soon as a parameter varies; :meth:`mean` does it for you. Then
+            Facts of the cell, ``row`` first: the name of the method with what differs from its defaults. Group by it
+            and not by ``method``, which has several rows as soon as a parameter varies, or take :meth:`mean`. Then
             metrics as columns ``i2t/map``, ..., ``detector/auroc``.
         """
         from harness.report.frame import load_records
@@ -285,7 +283,7 @@ class Runs(Sequence[Run]):
         resamples: int = 4000,
         random_seed: int = 0,
     ) -> Compared:
-        """Two rows of the tables against each other: effect, 95 % interval and two paired tests, as ``harness compare``.
+        """Two rows of the tables against each other, as ``harness compare``: effect, 95 % interval, two paired tests.
 
         Args:
             a, b: Names of rows, or of methods that have one row.
@@ -319,9 +317,7 @@ class Runs(Sequence[Run]):
 
         return self._shown(as_html, "\n", lambda text: f"<p>{escape(text)}</p>")
 
-    def _shown(
-        self, drawn: Callable[[Any], str], between: str, said: Callable[[str], str] = lambda text: text
-    ) -> str:
+    def _shown(self, drawn: Callable[[Any], str], between: str, said: Callable[[str], str] = lambda text: text) -> str:
         """The tables of these runs, limited ones too, as ``harness run`` prints them, and how many runs they are."""
         from harness.report.frame import load_records
         from harness.report.tables import comparison_tables, render

@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -16,14 +16,13 @@ from typing import TYPE_CHECKING, Any
 from harness.api.arguments import check_names, given_in_python, one_each, settings_in_python
 from harness.api.how_to_run import RUNNING_OPTIONS
 from harness.api.runs import Runs
+from harness.cells.options import Option
 from harness.cells.request import DECLARED
 from harness.errors import HarnessError, unknown_name
 from harness.plugin.from_objects import plugin_files
 from harness.text import one_line
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from harness.api.progress import PlainListener
     from harness.api.running import Prepared
     from harness.execution.sweep_state import SweepState
@@ -49,9 +48,8 @@ def run(
     from_run: str | None = None,
     progress: bool = True,
     on_error: str = "warn",
-    dry_run: bool = False,
     **options: Any,
-) -> Runs | pd.DataFrame:
+) -> Runs:
     """Train, evaluate and record one cell or a grid of cells, as ``harness run`` does.
 
     Every option of ``harness run`` is an argument of its name: ``noise=[0, 0.4]``, ``seed=range(5)``,
@@ -68,7 +66,6 @@ def run(
         progress: Show what is done; nothing is shown without.
         on_error: ``"warn"``: a failed cell is a warning and stands in :attr:`Runs.failed`; ``"raise"``: no further cell
             is begun, and it is an error.
-        dry_run: Run nothing; return a data frame of the cells, with their records' states and whether they would run.
         options: The other options of ``harness run``, by name.
 
     Returns:
@@ -85,7 +82,7 @@ def run(
     with notes_as_warnings():
         given, settings = given_in_python({"method": method, **cells}), settings_in_python(set)
         prepared = prepare_run(given, settings, running, repeated=from_run, **_common(plugins, metrics, results))
-        return _run(prepared, progress, on_error, dry_run)
+        return _run(prepared, progress, on_error)
 
 
 def sweep(
@@ -98,9 +95,8 @@ def sweep(
     results: str | os.PathLike[str] = "results",
     progress: bool = True,
     on_error: str = "warn",
-    dry_run: bool = False,
     **options: Any,
-) -> Runs | pd.DataFrame:
+) -> Runs:
     """Run the cells of a plan, as ``harness sweep`` does: killed at any moment, the same call goes on.
 
     Args:
@@ -113,7 +109,6 @@ def sweep(
         results: Folder of the records.
         progress: As of :func:`run`.
         on_error: As of :func:`run`.
-        dry_run: As of :func:`run`.
         options: How cells are run: ``workers``, ``executor``, ``device`` and the others that ``harness sweep --help``
             lists under "Running".
 
@@ -132,10 +127,8 @@ def sweep(
     where = None if data_root is None else Path(data_root)
     content = plan if isinstance(plan, Mapping) else os.fspath(plan)
     with notes_as_warnings():
-        prepared = prepare_sweep(
-            content, running, shard=shard, data_root=where, **_common(plugins, metrics, results)
-        )
-        return _run(prepared, progress, on_error, dry_run)
+        prepared = prepare_sweep(content, running, shard=shard, data_root=where, **_common(plugins, metrics, results))
+        return _run(prepared, progress, on_error)
 
 
 def load(results: str | os.PathLike[str] = "results", where: str | None = None) -> Runs:
@@ -154,16 +147,17 @@ def load(results: str | os.PathLike[str] = "results", where: str | None = None) 
     return Runs.stored(Path(results), where)
 
 
-def _checked(function: str, options: Mapping[str, Any], on_error: str) -> tuple[dict[str, Any], dict[str, Any]]:
+def _checked(name: str, options: Mapping[str, Any], on_error: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Of the arguments of a function those that choose cells, and by name of the option those that say how cells are
     run.
 
     Raises:
         HarnessError: One is unknown, or has a value of a wrong type.
     """
-    running = {_RUNNING[name]: value for name, value in options.items() if name in _RUNNING}
-    cells = {name: value for name, value in options.items() if name not in _RUNNING}
-    check_names(function, cells, inspect.signature({"run": run, "sweep": sweep}[function]).parameters)
+    running = {_RUNNING[each]: value for each, value in options.items() if each in _RUNNING}
+    cells = {each: value for each, value in options.items() if each not in _RUNNING}
+    function = run if name == "run" else sweep
+    check_names(name, cells, inspect.signature(function).parameters)
     if on_error not in ON_ERROR:
         raise unknown_name("value of on_error", str(on_error), ON_ERROR)
     if "torch" not in sys.modules:
@@ -173,27 +167,26 @@ def _checked(function: str, options: Mapping[str, Any], on_error: str) -> tuple[
 
 def _common(plugins: Any, metrics: str | Iterable[str], results: str | os.PathLike[str]) -> dict[str, Any]:
     """What runs and sweeps have besides, as :mod:`harness.api.running` takes it."""
-    one = isinstance(plugins, str | os.PathLike | type) or not isinstance(plugins, Iterable)
     return {
-        "plugins": plugin_files([plugins] if one else plugins, Path(results) / PLUGIN_FOLDER),
+        "plugins": files_of(plugins, Path(results)),
         "metrics": [metrics] if isinstance(metrics, str) else list(metrics),
         "results": Path(results),
     }
 
 
-def _run(prepared: Prepared, progress: bool, on_error: str, dry_run: bool) -> Runs | pd.DataFrame:
-    """Run prepared cells; in a dry run only say what would run."""
-    from harness.api.progress import SilentListener
+def files_of(plugins: Any, results: Path) -> tuple[Path, ...]:
+    """Files of plugins; those that are given as classes are written below the results folder."""
+    one = isinstance(plugins, str | os.PathLike | type) or not isinstance(plugins, Iterable)
+    return plugin_files([plugins] if one else plugins, results / PLUGIN_FOLDER)
+
+
+def _run(prepared: Prepared, progress: bool, on_error: str) -> Runs:
     from harness.api.running import run_cells
     from harness.execution import FINISH_RUNNING, GO_ON
     from harness.runtime.outlets import bars_shown
 
     for note in prepared.notes:
         warn(note)
-    if dry_run:
-        import pandas as pd
-
-        return pd.DataFrame(prepared.sweep().rows())
     failed: list[RunRecord] = []
 
     @contextmanager
@@ -273,7 +266,11 @@ class _Warnings(logging.Handler):
 
 def _show_options() -> None:
     """Completion and ``help`` show every option, not ``**options`` alone."""
-    for function, options in ((run, (*DECLARED, *RUNNING_OPTIONS)), (sweep, RUNNING_OPTIONS)):
+    functions: dict[Callable[..., Runs], Sequence[Option]] = {
+        run: (*DECLARED, *RUNNING_OPTIONS),
+        sweep: RUNNING_OPTIONS,
+    }
+    for function, options in functions.items():
         signature = inspect.signature(function)
         named = [one for one in signature.parameters.values() if one.kind is not one.VAR_KEYWORD]
         taken = {one.name for one in named}

@@ -15,9 +15,9 @@ from typing import Any
 import click
 
 from harness.cli.leaving import exit_code, not_held_up
-from harness.runtime.outlets import open_closed_streams, outlets
 from harness.cli.words import check_words
 from harness.errors import unknown_name
+from harness.runtime.outlets import open_closed_streams, outlets
 from harness.text import one_line
 
 VERBS = {

@@ -69,6 +69,7 @@ def command(
     All rows are ranked unless some are named. Every data set counts once: its score is the mean over the noise rates,
     code lengths and directions that all rows have. See docs/statistics.md for the tests and when not to believe them.
     """
+    from harness.api.comparisons import checked_directions
     from harness.report.frame import LOWER_IS_BETTER
     from harness.report.statistics.block_scores import block_scores
     from harness.report.statistics.rankings import POST_HOC, ranking
@@ -77,7 +78,7 @@ def command(
     shared.check_format(style)
     if post_hoc not in POST_HOC:
         raise unknown_name("value of --post-hoc", post_hoc, POST_HOC)
-    chosen = shared.directions_of(directions)
+    chosen = checked_directions(texts(directions))
     if figure is not None:
         from harness.report.critical_difference import check_figure
 

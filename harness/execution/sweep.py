@@ -103,19 +103,6 @@ class Sweep:
         """The cells that have no standing record."""
         return to_run(self.jobs, self.ends, self.standing)
 
-    def rows(self) -> list[dict[str, object]]:
-        """For each cell its hash, the state of its record, whether it will run, and its facts."""
-        runs = {job.cell.hash for job in self.pending}
-        return [
-            {
-                "hash": job.cell.hash,
-                "state": self.ends[job.cell.hash].status if job.cell.hash in self.ends else "missing",
-                "will_run": job.cell.hash in runs,
-                "cell": dict(job.cell.facts),
-            }
-            for job in self.jobs
-        ]
-
 
 @dataclass
 class Result:

@@ -157,6 +157,21 @@ class End:
     error: str = ""
 
 
+@contextmanager
+def records_in(results: Path) -> Iterator[RunIndex]:
+    """The index of a results folder that holds something.
+
+    Raises:
+        HarnessError: It holds no record.
+    """
+    with open_index(results) as index:
+        if index.connection.execute("SELECT 1 FROM runs LIMIT 1").fetchone() is None:
+            raise HarnessError(
+                f"no records in {results}/runs: run something first, or name another folder with --results."
+            )
+        yield index
+
+
 def ends_of(results: Path, cells: Sequence[tuple[str, str, str]]) -> dict[str, End]:
     """Hash to end of those cells that have a record.
 

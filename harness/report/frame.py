@@ -57,7 +57,7 @@ def indexed_frame(
     sql, bound = ("", []) if where is None else condition(where, index.columns)
     values = [column for column in index.metric_columns if metrics is None or column.partition("/")[2] in metrics]
     columns = index.read(
-        list(dict.fromkeys([*FACTS, *(name for name in more if name in index.columns), *values])), sql, bound
+        list(dict.fromkeys(["row", *FACTS, *(name for name in more if name in index.columns), *values])), sql, bound
     )
     if not columns["hash"]:
         return _empty()
@@ -74,11 +74,12 @@ def records_frame(records: Iterable[RunRecord]) -> pd.DataFrame:
         records: The records.
 
     Returns:
-        One row for each: the cell's facts, ``status``, ``hash``, ``finished``, ``code`` (parameters, phases and hashes
+        One row for each: ``row`` (the method with what differs from its defaults: group by it, since a method with
+        several parameters has several rows), the cell's other facts, ``status``, ``hash``, ``finished``, ``code`` (parameters, phases and hashes
         of the code that made it), and the metrics as columns ``i2t/map``, ..., ``detector/auroc``,
         ``noise/realised_index``.
     """
-    rows = [{**facts(record), **metric_values(record)} for record in records]
+    rows = [{"row": record.cell.row, **facts(record), **metric_values(record)} for record in records]
     return pd.DataFrame(rows) if rows else _empty()
 
 

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 from rich.text import Text
 
-from harness.runtime.outlets import Outlet, console, outlets, shown
 from harness.errors import HarnessError
+from harness.runtime.outlets import Outlet, console, outlets, shown
 
 SCRIPT = Path(sys.executable).with_name("harness")
 HOSTILE = "x\x1b]0;title\x07\x1b[8mhidden\r\x9b2J\u202e†"

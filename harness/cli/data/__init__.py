@@ -12,10 +12,10 @@ from harness.api.arguments import default_data_root
 from harness.cli import LazyGroup
 from harness.cli.json_output import print_json
 from harness.cli.options import JSON, PLUGIN
-from harness.runtime.outlets import heading, paragraph
 from harness.cli.rows import print_columns
 from harness.errors import HarnessError
 from harness.plugin.loading import load_registry
+from harness.runtime.outlets import heading, paragraph
 
 MODULES = {
     "check": "harness.cli.data.check",

@@ -12,8 +12,8 @@ from harness.cells.request import CellRequest, MethodRequest
 from harness.cli.data import DATA_ROOT, REHASH, read_files_again
 from harness.cli.json_output import print_json
 from harness.cli.options import JSON, PLUGIN
-from harness.runtime.outlets import bars_shown
 from harness.plugin.loading import load_registry
+from harness.runtime.outlets import bars_shown
 
 
 @click.command()

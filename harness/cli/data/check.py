@@ -10,8 +10,8 @@ from harness.api.arguments import default_data_root
 from harness.cli.data import DATA_ROOT
 from harness.cli.json_output import print_json
 from harness.cli.options import JSON, PLUGIN
-from harness.runtime.outlets import bars_shown
 from harness.plugin.loading import load_registry
+from harness.runtime.outlets import bars_shown
 
 
 @click.command()

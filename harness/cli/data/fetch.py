@@ -10,9 +10,9 @@ from harness.api.arguments import default_data_root
 from harness.cli.data import DATA_ROOT
 from harness.cli.features import size_shown
 from harness.cli.options import PLUGIN
-from harness.runtime.outlets import bars_shown
 from harness.errors import HarnessError
 from harness.plugin.loading import load_registry
+from harness.runtime.outlets import bars_shown
 
 
 @click.command()

@@ -6,11 +6,11 @@ from typing import Any
 
 import click
 
+from harness.api.progress import make_listener
 from harness.cli.data import REHASH, read_files_again
 from harness.cli.features import feature_options, feature_requests, jsonable_use
 from harness.cli.json_output import print_json
 from harness.cli.options import JSON, GroupedCommand
-from harness.api.progress import make_listener
 from harness.plugin.loading import load_registry
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +10,11 @@ import click
 from harness.cli import LazyGroup
 from harness.cli.options import JSON, RESULTS
 from harness.cli.rows import FORMAT, checked, print_rows
-from harness.errors import HarnessError, unknown_name
+from harness.errors import unknown_name
 from harness.quantities import LARGEST_INTEGER
+from harness.records.index import records_in
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from harness.records.index import RunIndex
 
 SHOWN = (
@@ -43,23 +41,6 @@ MODULES = {
 @click.group(cls=LazyGroup, modules=MODULES)
 def command() -> None:
     """List, query, merge, prune, verify and export records (docs/results.md)."""
-
-
-@contextmanager
-def records(results: Path) -> Iterator[RunIndex]:
-    """The index of a results folder that holds something.
-
-    Raises:
-        HarnessError: It holds no record.
-    """
-    from harness.records.index import open_index
-
-    with open_index(results) as index:
-        if index.connection.execute("SELECT 1 FROM runs LIMIT 1").fetchone() is None:
-            raise HarnessError(
-                f"no records in {results}/runs: run something first, or name another folder with --results."
-            )
-        yield index
 
 
 def filtered(index: RunIndex, where: str | None) -> tuple[str, list[Any]]:
@@ -92,7 +73,7 @@ def list_(
     from harness.records.index_tables import quoted
 
     style = checked(style, as_json)
-    with records(results) as index:
+    with records_in(results) as index:
         if all_columns:
             words = {str: "text", int: "whole number", float: "number", bool: "true or false"}
             print_rows(["column", "holds"], [(name, words[kind]) for name, kind in index.columns.items()], style)
@@ -129,6 +110,6 @@ def query(sql: str, results: Path, style: str, as_json: bool) -> None:
     from harness.records.query import query as ask
 
     style = checked(style, as_json)
-    with records(results) as index:
+    with records_in(results) as index:
         header, rows = ask(index, sql)
     print_rows(header, rows, style)

@@ -7,8 +7,9 @@ from pathlib import Path
 import click
 
 from harness.cli.options import RESULTS
-from harness.cli.results import WHERE, filtered, records
+from harness.cli.results import WHERE, filtered
 from harness.errors import HarnessError, unknown_name
+from harness.records.index import records_in
 from harness.text import counted
 
 
@@ -31,7 +32,7 @@ def command(results: Path, where: str | None, style: str, output: Path) -> None:
 
     if style not in FORMATS:
         raise unknown_name("value of --format", style, FORMATS)
-    with records(results) as index:
+    with records_in(results) as index:
         sql, values = filtered(index, where)
         if not index.rows(["hash"], sql, values, limit=1):
             raise HarnessError(f"no record in {results}/runs fulfils --where {where!r}: nothing was written.")

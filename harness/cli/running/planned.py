@@ -18,7 +18,17 @@ if TYPE_CHECKING:
 
 def show_plan(sweep: Sweep, as_json: bool) -> None:
     """List the cells of a grid, their state, and how long the rest takes; nothing is computed or written."""
-    jobs, pending, rows = sweep.jobs, sweep.pending, sweep.rows()
+    jobs, ends, pending = sweep.jobs, sweep.ends, sweep.pending
+    runs = {job.cell.hash for job in pending}
+    rows = [
+        {
+            "hash": job.cell.hash,
+            "state": ends[job.cell.hash].status if job.cell.hash in ends else "missing",
+            "will_run": job.cell.hash in runs,
+            "cell": dict(job.cell.facts),
+        }
+        for job in jobs
+    ]
     if as_json:
         print_json(rows)
     else:

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.api.how_to_run import RUNNING_OPTIONS
+from harness.api.progress import PlainListener, make_listener
 from harness.cli.json_output import print_json
 from harness.cli.options import JSON, OUTPUT, RESULTS, RUNNING, declared, results_option
-from harness.runtime.outlets import bars_shown
 from harness.cli.running.planned import show_plan
-from harness.api.progress import PlainListener, make_listener
 from harness.cli.running.stopping import Stops, stop_signals
 from harness.errors import UnsavedError
+from harness.runtime.outlets import bars_shown
 from harness.text import counted
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ import click
 
 from harness.cli.json_output import print_json
 from harness.cli.options import JSON, RESULTS, results_option
-from harness.runtime.outlets import console, shown
 from harness.errors import HarnessError
 from harness.quantities import spoken_time
+from harness.runtime.outlets import console, shown
 from harness.text import counted
 
 if TYPE_CHECKING:
