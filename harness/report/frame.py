@@ -74,9 +74,9 @@ def records_frame(records: Iterable[RunRecord]) -> pd.DataFrame:
         records: The records.
 
     Returns:
-        One row for each: ``row`` (the method with what differs from its defaults: group by it, since a method with
-        several parameters has several rows), the cell's other facts, ``status``, ``hash``, ``finished``, ``code`` (parameters, phases and hashes
-        of the code that made it), and the metrics as columns ``i2t/map``, ..., ``detector/auroc``,
+        One row for each: ``row`` (the method with what differs from its defaults: group by it, since one method may
+        have several), the cell's other facts, ``status``, ``hash``, ``finished``, ``code`` (parameters, phases and
+        hashes of the code that made it), and the metrics as columns ``i2t/map``, ..., ``detector/auroc``,
         ``noise/realised_index``.
     """
     rows = [{"row": record.cell.row, **facts(record), **metric_values(record)} for record in records]
