@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 import os
+import signal
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -182,16 +183,18 @@ def files_of(plugins: Any, results: Path) -> tuple[Path, ...]:
 
 def _run(prepared: Prepared, progress: bool, on_error: str) -> Runs:
     from harness.api.running import run_cells
+    from harness.api.stopping import Stops, signals_taken
     from harness.execution import FINISH_RUNNING, GO_ON
     from harness.runtime.outlets import bars_shown
 
     for note in prepared.notes:
         warn(note)
     failed: list[RunRecord] = []
+    stops = Stops(prepared.how.in_process)
 
     @contextmanager
     def listening(state: SweepState | None) -> Iterator[PlainListener]:
-        with _listener(state, prepared, progress) as listener:
+        with signals_taken({signal.SIGINT: stops.at_once}), _listener(state, prepared, progress) as listener:
             listener.remark = lambda kind, text: warn(text if kind == "note" else f"{kind}: {text}")
             finished = listener.cell_finished
 
@@ -203,10 +206,12 @@ def _run(prepared: Prepared, progress: bool, on_error: str) -> Runs:
             yield listener
 
     def stopping() -> int:
-        return FINISH_RUNNING if failed and on_error == "raise" else GO_ON
+        return max(stops.level(), FINISH_RUNNING if failed and on_error == "raise" else GO_ON)
 
     checking = partial(bars_shown, "images", quiet=not progress)
     result = run_cells(prepared, listening, stopping=stopping, checking=checking)
+    if stops.level():
+        raise KeyboardInterrupt
     places = [job.cell.place for job in prepared.jobs if job.cell.hash in result.statuses]
     runs = Runs(prepared.how.results, places, prepared.how.metrics, [one.reason for one in prepared.refused])
     if on_error == "raise" and runs.failed:

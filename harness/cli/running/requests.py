@@ -4,6 +4,7 @@ to tables.
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,10 +17,10 @@ import click
 
 from harness.api.how_to_run import RUNNING_OPTIONS
 from harness.api.progress import PlainListener, make_listener
+from harness.api.stopping import Handler, Stops, signals_taken
 from harness.cli.json_output import print_json
 from harness.cli.options import JSON, OUTPUT, RESULTS, RUNNING, declared, results_option
 from harness.cli.running.planned import show_plan
-from harness.cli.running.stopping import Stops, stop_signals
 from harness.errors import UnsavedError
 from harness.runtime.outlets import bars_shown
 from harness.text import counted
@@ -98,7 +99,8 @@ def run_or_show(ctx: click.Context, prepared: Prepared, options: dict[str, Any])
 @contextmanager
 def _listening(prepared: Prepared, stops: Stops, state: SweepState | None) -> Iterator[PlainListener]:
     """Progress is shown; the first Ctrl-C lets running cells finish, the second ends them."""
-    with stop_signals(stops), make_listener(state, len(prepared.jobs), prepared.how.in_process) as listener:
+    handlers: dict[int, Handler] = {signal.SIGINT: stops.on_interrupt, signal.SIGTERM: stops.at_once}
+    with signals_taken(handlers), make_listener(state, len(prepared.jobs), prepared.how.in_process) as listener:
         stops.say = listener.say
         listener.elsewhere = results_option(prepared.how.results)
         yield listener

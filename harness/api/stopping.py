@@ -1,10 +1,12 @@
-"""Ctrl-C: the first lets running cells finish, the second ends them."""
+"""Ctrl-C: at the command line the first lets running cells finish and the second ends them; in Python the first ends
+them, as people expect of a notebook.
+"""
 
 from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import FrameType
@@ -36,8 +38,8 @@ class Stops:
         else:
             self._now()
 
-    def on_terminate(self, number: int, frame: FrameType | None) -> None:
-        """SIGTERM: a system that shuts down, or a scheduler, which will not wait."""
+    def at_once(self, number: int, frame: FrameType | None) -> None:
+        """SIGTERM, from a system that shuts down or a scheduler, which will not wait; in Python Ctrl-C."""
         self.asked = max(self.asked, 2)
         self._now()
 
@@ -53,20 +55,20 @@ class Stops:
             raise KeyboardInterrupt
 
 
+Handler = Callable[[int, FrameType | None], None]
+
+
 @contextmanager
-def stop_signals(stops: Stops) -> Iterator[None]:
-    """Take Ctrl-C and SIGTERM meanwhile; outside the main thread nothing can be taken.
+def signals_taken(handlers: Mapping[int, Handler]) -> Iterator[None]:
+    """Have handlers take signals meanwhile; outside the main thread nothing can be taken.
 
     Args:
-        stops: What hears of them.
+        handlers: Signal to what takes it.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {
-        number: signal.signal(number, handler)
-        for number, handler in ((signal.SIGINT, stops.on_interrupt), (signal.SIGTERM, stops.on_terminate))
-    }
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         yield
     finally:
