@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.options import RESULTS, default_data_root
+from harness.data.sets.folder import found_word
 from harness.errors import HarnessError
 from harness.plugin.loading import load_registry
+from harness.runtime.environment import processor, versions
+from harness.runtime.torchvision_operators import make_torchvision_importable
 
 if TYPE_CHECKING:
     from harness.data.cards import DatasetCard
@@ -35,8 +38,6 @@ def command(ctx: click.Context, results: Path) -> None:
 
 
 def _checks(results: Path) -> Iterator[tuple[bool | None, str, str]]:
-    from harness.runtime.environment import processor, versions
-
     for library, version in versions().items():
         yield (
             bool(version),
@@ -78,8 +79,6 @@ def _checks(results: Path) -> Iterator[tuple[bool | None, str, str]]:
 
 def _dataset(card: DatasetCard, root: Path | None) -> tuple[bool | None, str, str]:
     """Whether the files of a data set are there."""
-    from harness.data.sets.folder import found_word
-
     presence = found_word(card.model_dump(), root)
     remark = {
         "yes": "found",
@@ -93,8 +92,6 @@ def _dataset(card: DatasetCard, root: Path | None) -> tuple[bool | None, str, st
 
 def _imports() -> Iterator[tuple[bool, str, str]]:
     """The libraries whose imports are known to break each other."""
-    from harness.runtime.torchvision_operators import make_torchvision_importable
-
     try:
         make_torchvision_importable()
         import open_clip

@@ -19,13 +19,14 @@ from harness.cli.running.requests import metric_ids_of
 from harness.errors import HarnessError
 from harness.plugin.loading import load_registry
 from harness.plugin.metric_ids import metrics_with
+from harness.records.store import RunStore
+from harness.runtime.environment import environment
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from harness.plugin.declarations import MetricDeclaration
     from harness.records.schema import CellFacts, RunRecord
-    from harness.records.store import RunStore
     from harness.retrieval.codes import CodeTable
     from harness.retrieval.evaluate import Evaluation
 
@@ -82,7 +83,6 @@ def command(
     from harness.execution.results import evaluation_arrays
     from harness.files.npz import read_npz
     from harness.records.schema import facts_of
-    from harness.records.store import RunStore
     from harness.retrieval.code_file import ARRAYS, code_table
     from harness.retrieval.evaluate import evaluate
 
@@ -284,7 +284,6 @@ def _record(
 
     from harness.execution.results import evaluated_record
     from harness.records.schema import first_mistake
-    from harness.runtime.environment import environment
 
     identity = {
         **{key: value for key, value in facts.items() if key not in NOT_OF_IDENTITY},

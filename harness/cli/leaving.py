@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator, Set
 from contextlib import contextmanager, suppress
 
@@ -94,8 +95,6 @@ def _report(error: BaseException) -> int:
     more (70).
     """
     if os.environ.get("HARNESS_DEBUG"):
-        import traceback
-
         traceback.print_exc()
     sentence = _sentence(error)
     if isinstance(error, SystemExit) and not sentence:  # click's own, after a pipe was closed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -174,6 +175,4 @@ def _values(option: CellOption, given: Any) -> list[Any]:
 
 def results_option(results: Path) -> str:
     """What a command needs to write into a results folder that is not the usual one: " --results DIR", or ""."""
-    import shlex
-
     return "" if results == Path("results") else f" --results {shlex.quote(str(results))}"

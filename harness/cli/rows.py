@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -38,9 +40,6 @@ def print_rows(header: Sequence[str], rows: Iterable[Sequence[Any]], style: str)
     if style == "json":
         print_json([dict(zip(header, row, strict=True)) for row in rows])
     elif style == "csv":
-        import csv
-        import io
-
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(header)

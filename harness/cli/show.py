@@ -10,6 +10,7 @@ import click
 from harness.cli.json_output import print_json
 from harness.cli.options import JSON, RESULTS, results_option
 from harness.cli.outlets import heading
+from harness.records.store import RunStore
 
 SHOWN = ("map", "map_relevant@20", "map@20", "p@10", "r@100", "hit@10", "ndcg@10")
 
@@ -20,8 +21,6 @@ SHOWN = ("map", "map_relevant@20", "map@20", "p@10", "r@100", "hit@10", "ndcg@10
 @JSON
 def command(run: str, results: Path, as_json: bool) -> None:
     """Show a run. RUN is a run folder or the beginning of a hash."""
-    from harness.records.store import RunStore
-
     stored = RunStore(results).lookup(run)
     record = stored.record
     elsewhere = results_option(results)

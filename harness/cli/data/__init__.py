@@ -13,6 +13,7 @@ from harness.cli.json_output import print_json
 from harness.cli.options import JSON, PLUGIN, default_data_root
 from harness.cli.outlets import heading, paragraph
 from harness.cli.rows import print_columns
+from harness.data.sets.folder import card_content, find_folder, found_word
 from harness.errors import HarnessError
 from harness.plugin.loading import load_registry
 
@@ -53,8 +54,6 @@ def read_files_again(wanted: bool) -> None:
 @JSON
 def list_(data_root: Path | None, plugins: tuple[Path, ...], as_json: bool) -> None:
     """List data sets: images, classes, captions, and whether their files are below the data root."""
-    from harness.data.sets.folder import card_content, found_word
-
     root = data_root or default_data_root()
     registry = load_registry(plugins)
     rows: list[dict[str, Any]] = []
@@ -92,7 +91,6 @@ def _cell(row: dict[str, Any], column: str) -> str:
 def info(name: str, data_root: Path | None, plugins: tuple[Path, ...], as_json: bool) -> None:
     """Show everything on the card of a data set: size, labels, layout, sources, splits, licence, citation."""
     from harness.data.features.sources import card_of
-    from harness.data.sets.folder import find_folder
 
     registry = load_registry(plugins)
     card = card_of(registry, name).model_dump()

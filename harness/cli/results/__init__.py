@@ -13,11 +13,14 @@ from harness.cli.options import JSON, RESULTS
 from harness.cli.rows import FORMAT, checked, print_rows
 from harness.errors import HarnessError, unknown_name
 from harness.quantities import LARGEST_INTEGER
+from harness.records.index import RunIndex, open_index
+from harness.records.index_tables import quoted
+from harness.records.query import query as ask
+from harness.records.where import condition
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from harness.records.index import RunIndex
 
 SHOWN = (
     "hash", "status", "row", "dataset", "protocol", "noise", "bits", "seed", "data_seed", "i2t/map", "t2i/map",
@@ -52,8 +55,6 @@ def records(results: Path) -> Iterator[RunIndex]:
     Raises:
         HarnessError: It holds no record.
     """
-    from harness.records.index import open_index
-
     with open_index(results) as index:
         if index.connection.execute("SELECT 1 FROM runs LIMIT 1").fetchone() is None:
             raise HarnessError(
@@ -64,8 +65,6 @@ def records(results: Path) -> Iterator[RunIndex]:
 
 def filtered(index: RunIndex, where: str | None) -> tuple[str, list[Any]]:
     """``--where`` as SQL and its values."""
-    from harness.records.where import condition
-
     return ("", []) if where is None else condition(where, index.columns)
 
 
@@ -89,8 +88,6 @@ def list_(
     as_json: bool,
 ) -> None:
     """List records: facts and metrics, chosen and sorted."""
-    from harness.records.index_tables import quoted
-
     style = checked(style, as_json)
     with records(results) as index:
         if all_columns:
@@ -126,8 +123,6 @@ def query(sql: str, results: Path, style: str, as_json: bool) -> None:
 
     Metrics are columns in double quotes: SELECT method, avg("i2t/map") FROM runs GROUP BY method
     """
-    from harness.records.query import query as ask
-
     style = checked(style, as_json)
     with records(results) as index:
         header, rows = ask(index, sql)

@@ -9,6 +9,7 @@ import click
 from harness.cli.options import RESULTS
 from harness.cli.results import WHERE, filtered, records
 from harness.errors import HarnessError, unknown_name
+from harness.records.export import FORMATS, export
 from harness.text import counted
 
 
@@ -27,8 +28,6 @@ from harness.text import counted
 )
 def command(results: Path, where: str | None, style: str, output: Path) -> None:
     """Write records to one file: a table, or an archive that `harness results merge` takes in."""
-    from harness.records.export import FORMATS, export
-
     if style not in FORMATS:
         raise unknown_name("value of --format", style, FORMATS)
     with records(results) as index:

@@ -12,6 +12,7 @@ import click
 from harness.cli.json_output import print_json
 from harness.cli.options import JSON, RESULTS
 from harness.cli.outlets import heading
+from harness.records.store import RunStore
 from harness.text import counted
 
 if TYPE_CHECKING:
@@ -43,7 +44,6 @@ def command(
     something differs.
     """
     from harness.execution.verification import verify
-    from harness.records.store import RunStore
 
     verified = verify(RunStore(results).lookup(run), device, data_root)
     if as_json:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.json_output import print_json
+from harness.execution.estimate import CellKind, PastCell, estimate
+from harness.records.index import open_index
 from harness.text import counted
 
 if TYPE_CHECKING:
@@ -52,9 +54,6 @@ def show_plan(sweep: Sweep, as_json: bool) -> None:
 
 def _estimate(pending: Sequence[Job], store: RunStore, workers: int) -> str:
     """How long cells will take, from what earlier ones took."""
-    from harness.execution.estimate import CellKind, PastCell, estimate
-    from harness.records.index import open_index
-
     past = []
     if store.runs.is_dir():
         with open_index(store.results) as index:

@@ -22,14 +22,17 @@ from harness.cli.running.planned import show_plan
 from harness.cli.running.progress import PlainListener, make_listener
 from harness.cli.running.stopping import Stops, stop_signals
 from harness.errors import HarnessError, UnsavedError
+from harness.execution import Executor, Session
+from harness.execution.cells_to_run import Standing
 from harness.plugin.metric_ids import declared_metric
 from harness.plugin.parameters import read_values
 from harness.quantities import check_whole, seconds_of, size_of
+from harness.records.store import RunStore
+from harness.runtime.settings import MOST_THREADS, RunSettings
 from harness.text import counted
 
 if TYPE_CHECKING:
     from harness.api.running import HowToRun, Prepared
-    from harness.execution import Executor
     from harness.execution.sweep import Result
     from harness.execution.sweep_state import SweepState
     from harness.plugin.loading import Registry
@@ -112,10 +115,7 @@ def how_to_run(
         HarnessError: A value has no meaning, or the executor cannot be had.
     """
     from harness.api.running import HowToRun
-    from harness.execution import Session
-    from harness.execution.cells_to_run import Standing
     from harness.execution.sweep import carried_environment
-    from harness.runtime.settings import MOST_THREADS, RunSettings
 
     standing = Standing(options["overwrite"], options["since"]).checked()
     settings = RunSettings(
@@ -203,8 +203,6 @@ def make_executor(registry: Registry, name: str, options: Sequence[str]) -> Exec
 
 
 def _print_records(prepared: Prepared) -> None:
-    from harness.records.store import RunStore
-
     store = RunStore(prepared.how.results)
     records = (store.find(*job.cell.place) for job in prepared.jobs)
     print_json([stored.record.to_json() for stored in records if stored is not None])

@@ -10,6 +10,7 @@ from harness.cells.applicability import only_what_applies
 from harness.cli.options import METHOD, GroupedCommand, cell_options, requests_of
 from harness.cli.running.requests import how_to_run, metric_ids_of, run_or_show, running_options
 from harness.plugin.loading import load_registry
+from harness.records.store import RunStore
 
 
 @click.command(cls=GroupedCommand)
@@ -30,7 +31,6 @@ def command(ctx: click.Context, /, **options: Any) -> None:
     """
     from harness.api.running import prepare
     from harness.records import repeat
-    from harness.records.store import RunStore
 
     repeated = RunStore(options["results"]).lookup(options["from_run"]).record if options["from_run"] else None
     base = None if repeated is None else repeat.request_of_record(repeated)

@@ -16,11 +16,11 @@ from harness.cli.options import JSON, RESULTS, results_option
 from harness.cli.outlets import console, shown
 from harness.errors import HarnessError
 from harness.quantities import spoken_time
+from harness.records.index import End, ends_of
 from harness.text import counted
 
 if TYPE_CHECKING:
     from harness.execution.sweep_state import Invocation, SweepState
-    from harness.records.index import End
 
 SHOWN_FAILURES = 10
 WATCH_SECONDS = 2.0
@@ -62,7 +62,6 @@ def sweep_facts(state: SweepState, results: Path) -> dict[str, Any]:
         HarnessError: Its list of cells cannot be read.
     """
     from harness.execution.sweep_state import told_of_fatal
-    from harness.records.index import ends_of
 
     cells = state.cells()
     ends = ends_of(results, [(cell.method, cell.dataset, cell.hash) for cell in cells])

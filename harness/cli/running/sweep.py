@@ -7,9 +7,11 @@ from typing import Any
 
 import click
 
+from harness.cells.plans.file import read_plan
 from harness.cells.request import CellRequest, MethodRequest
 from harness.cli.options import DATA, PLUGIN, RUNNING, GroupedCommand, default_data_root
 from harness.cli.running.requests import how_to_run, metric_ids_of, run_or_show, running_options
+from harness.execution.cells_to_run import read_shard
 from harness.plugin.loading import load_registry
 
 
@@ -32,9 +34,7 @@ def command(ctx: click.Context, /, plan: str, shard: str | None, **options: Any)
     paper-ucm, paper-rsicd, cross; docs/sweeps.md says how to write your own.
     """
     from harness.api.running import prepare
-    from harness.cells.plans.file import read_plan
     from harness.cells.plans.values import checked_requests
-    from harness.execution.cells_to_run import read_shard
 
     part = None if shard is None else read_shard(shard)
     read = read_plan(plan)
