@@ -12,7 +12,7 @@ from harness.cli import statistics_options as shared
 from harness.cli.axes import texts
 from harness.cli.json_output import print_json
 from harness.cli.options import RESULTS
-from harness.cli.rows import print_rows
+from harness.cli.rows import aligned, print_rows
 from harness.errors import unknown_name
 from harness.quantities import LARGEST_INTEGER
 
@@ -104,17 +104,14 @@ def _print(a: str, b: str, lines: list[Line], columns: list[str], notes: list[st
         print_rows(list(rows[0]), [list(row.values()) for row in rows], "csv")
         shared.print_notes(notes)
         return
-    from tabulate import tabulate
-
     header = [
         *(name.replace("_", " ") for name in columns), "A", "B", "A - B", "95 % interval", "p queries", "Holm queries",
         "p seeds", "Holm seeds", "seeds", "smallest p",
     ]  # fmt: skip
-    body = tabulate(
+    body = aligned(
         [[*(_setting(name, line) for name in columns), *_cells(line)] for line in lines],
         headers=header,
         tablefmt=shared.FORMATS[style],
-        disable_numparse=True,
     )
     click.echo("\n".join([title, "", body, *[f"  {note}" for note in notes]]))
 

@@ -10,6 +10,7 @@ import click
 from harness.cli.axes import texts
 from harness.cli.options import PLUGIN, RESULTS, Decorator, results_option
 from harness.cli.results import records
+from harness.cli.rows import aligned
 from harness.errors import HarnessError, unknown_name
 from harness.plugin.loading import Registry, load_registry
 from harness.plugin.metric_ids import declared_metric
@@ -143,11 +144,9 @@ def _published(registry: Registry, request: TableRequest, asked: bool) -> list[P
 
 
 def _list_runs(frame: pd.DataFrame) -> None:
-    from tabulate import tabulate
-
     columns = ["hash", "status", "row", "dataset", "protocol", "noise", "bits", "seed", "data_seed", "finished"]
     shown = frame[columns].convert_dtypes().astype(object).fillna("").values.tolist()
-    click.echo(tabulate(shown, headers=columns, disable_numparse=True))
+    click.echo(aligned(shown, headers=columns))
 
 
 def _left_out(frame: pd.DataFrame, elsewhere: str) -> list[str]:

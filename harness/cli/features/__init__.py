@@ -12,6 +12,7 @@ from harness.cells.request import OPTIONS
 from harness.cli import LazyGroup
 from harness.cli.json_output import print_json
 from harness.cli.options import CELL_OPTIONS, JSON, requests_of
+from harness.cli.rows import aligned
 from harness.quantities import spoken_time
 
 if TYPE_CHECKING:
@@ -50,9 +51,7 @@ def list_(dataset: str | None, backbone: str | None, as_json: bool) -> None:
         print_json([entry.facts() for entry in entries])
         return
     if entries:
-        from tabulate import tabulate
-
-        click.echo(tabulate([row_of(entry) for entry in entries], headers="keys", disable_numparse=True))
+        click.echo(aligned([row_of(entry) for entry in entries], headers="keys"))
     total = sum(entry.size for entry in entries)
     click.echo(f"{len(entries)} in {cache_folder()}, {size_shown(total)}")
 

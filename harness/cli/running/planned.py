@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.json_output import print_json
+from harness.cli.rows import aligned
 from harness.execution.estimate import CellKind, PastCell, estimate
 from harness.records.index import open_index
 from harness.text import counted
@@ -34,13 +35,11 @@ def show_plan(sweep: Sweep, as_json: bool) -> None:
     if as_json:
         print_json(rows)
     else:
-        from tabulate import tabulate
-
         shown = [
             [row["hash"], row["state"], "run" if row["will_run"] else "keep", job.cell.title]
             for row, job in zip(rows, jobs, strict=True)
         ]
-        click.echo(tabulate(shown, headers=["hash", "record", "would", "cell"], disable_numparse=True))
+        click.echo(aligned(shown, headers=["hash", "record", "would", "cell"]))
         click.echo(f"\n{counted(len(rows), 'cell')}, {len(pending)} to run.")
         if pending:
             slots = getattr(sweep.executor, "slots", None)

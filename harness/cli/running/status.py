@@ -14,6 +14,7 @@ import click
 from harness.cli.json_output import print_json
 from harness.cli.options import JSON, RESULTS, results_option
 from harness.cli.outlets import console, shown
+from harness.cli.rows import aligned
 from harness.errors import HarnessError
 from harness.quantities import spoken_time
 from harness.records.index import End, ends_of
@@ -142,8 +143,6 @@ def _command(invocations: list[Invocation]) -> str:
 
 def described(facts: dict[str, Any]) -> str:
     """The facts of a sweep for people, several lines."""
-    from tabulate import tabulate
-
     counts = facts["counts"]
     parts = [f"{number} {status}" for status, number in counts.items() if number]
     lines = [f"{facts['sweep']}: {facts['state']}, {counted(facts['cells'], 'cell')}: {', '.join(parts)}"]
@@ -158,7 +157,7 @@ def described(facts: dict[str, Any]) -> str:
             ]
             for one in facts["running"]
         ]  # fmt: skip
-        lines += ["", tabulate(rows, headers=["worker", "cell", "phase", "loss", "time"], disable_numparse=True)]
+        lines += ["", aligned(rows, headers=["worker", "cell", "phase", "loss", "time"])]
     for failure in facts["failures"][:SHOWN_FAILURES]:
         lines += ["", f"{failure['status']}: {failure['cell']} ({failure['hash']})", f"  {failure['error']}"]
     more = len(facts["failures"]) - SHOWN_FAILURES
@@ -189,8 +188,6 @@ def _watch(state: SweepState, results: Path) -> None:
 
 
 def _list(states: list[SweepState], results: Path, as_json: bool) -> None:
-    from tabulate import tabulate
-
     rows = []
     for state in states:
         facts = sweep_facts(state, results)
@@ -203,4 +200,4 @@ def _list(states: list[SweepState], results: Path, as_json: bool) -> None:
         print_json(rows)
         return
     shown = [[row["sweep"], row["state"], row["cells"], row["counts"].get("ok", 0), row["started"]] for row in rows]
-    click.echo(tabulate(shown, headers=["sweep", "state", "cells", "ok", "worked on last"], disable_numparse=True))
+    click.echo(aligned(shown, headers=["sweep", "state", "cells", "ok", "worked on last"]))
