@@ -109,6 +109,7 @@ RESULTS = OUTPUT(
     type=click.Path(path_type=Path),
     help="Folder of records.",
 )
+DEVICE = click.option("--device", default="auto", show_default=True, metavar="NAME", help="Where backbones run.")
 JSON = OUTPUT(
     "--json",
     "as_json",
@@ -116,6 +117,24 @@ JSON = OUTPUT(
     callback=claim_stdout,
     help="Print JSON on standard output, and nothing else there.",
 )
+
+
+def output_file(kind: str = "file") -> Decorator:
+    """The option ``--output`` of the verbs that write one file; ``kind`` is what its help calls it."""
+    return click.option(
+        "-o", "--output", required=True, metavar="FILE", type=click.Path(path_type=Path), help=f"The {kind} to write."
+    )
+
+
+def data_root_option(default: str, option: Callable[..., Decorator] = click.option) -> Decorator:
+    """The option ``--data-root``.
+
+    Args:
+        default: What its help says of the default.
+        option: What makes the option, such as :data:`DATA`.
+    """
+    what = f"Folder of the data sets.  [default: {default}]"
+    return option("--data-root", metavar="DIR", type=click.Path(path_type=Path), help=what)
 
 
 def cell_options(command: Callable[..., Any]) -> Callable[..., Any]:

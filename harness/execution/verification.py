@@ -21,7 +21,7 @@ from harness.files.whole import read_plain_file
 from harness.plugin.loading import load_registry
 from harness.plugin.metric_ids import declared_metric, metrics_with
 from harness.records.contradictions import contradictions, differing_facts
-from harness.records.facts import DIRECTIONS
+from harness.records.facts import DIRECTIONS, metric_values
 from harness.records.repeat import deterministic_in, request_of_record, threads_of_record
 from harness.records.run_files import MODEL_LIMIT_BYTES, model_bytes
 from harness.runtime.settings import RunSettings
@@ -158,7 +158,7 @@ def verify(stored: StoredRun, device: str | None = None, data_root: Path | None 
     settings = _settings(record, device)
     registry = load_registry(request.plugins)
     job = Workbench(registry, settings.device).prepare(request)
-    before = _values(record)
+    before = metric_values(record)
     result = attempt(job, _metrics(registry, before), settings)
     now = result.record
     if result.arrays is None:
@@ -166,7 +166,7 @@ def verify(stored: StoredRun, device: str | None = None, data_root: Path | None 
         raise HarnessError(
             f"run {record.hash} cannot be repeated: its cell ends with status {now.status} now: {message}"
         )
-    after, arrays_now = _values(now), result.arrays
+    after, arrays_now = metric_values(now), result.arrays
     tensors_now = _contents(model_bytes(result.model))
     both = [name for name in before if name in after]
     differing = [MetricDifference(name, before[name], after[name]) for name in both if before[name] != after[name]]
@@ -228,17 +228,6 @@ def _metrics(registry: Registry, stored: Mapping[str, Any]) -> list[MetricDeclar
         with contextlib.suppress(HarnessError):  # of a plugin that is not here: told as not computed
             known += declared_metric(registry, metric_id).ids
     return metrics_with(registry, known)
-
-
-def _values(record: RunRecord) -> dict[str, Any]:
-    """Metrics by column name, whatever stands in their place; a remark on why there is none is no metric."""
-    return {
-        f"{group}/{name}": value
-        for group, values in record.metrics.items()
-        if isinstance(values, dict)
-        for name, value in values.items()
-        if name != "reason"
-    }
 
 
 def _is_code(name: str) -> bool:

@@ -157,9 +157,9 @@ def _check_data(standing: list[_Known], arriving: list[list[_Known]]) -> None:
         for record in records:
             if record.content is not None:
                 brought.setdefault(record.data_name, {}).setdefault(record.content, record)
-        for name, found in brought.items():
+        for name, by_fingerprint in brought.items():
             before = content.setdefault(name, {})
-            for fingerprint, record in found.items():
+            for fingerprint, record in by_fingerprint.items():
                 if before and fingerprint not in before:
                     other_fingerprint, other = next(iter(before.items()))
                     limited = f" (--limit {name[1]})" if name[1] is not None else ""
@@ -169,7 +169,7 @@ def _check_data(standing: list[_Known], arriving: list[list[_Known]]) -> None:
                         "nothing was copied: keep these results in folders of their own, or run one side again on the "
                         "data of the other."
                     )
-            before.update(found)
+            before.update(by_fingerprint)
 
 
 def _check_plans(standing: list[_Known], arriving: list[list[_Known]]) -> None:

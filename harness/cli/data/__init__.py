@@ -10,7 +10,7 @@ import click
 
 from harness.cli import LazyGroup
 from harness.cli.json_output import print_json
-from harness.cli.options import JSON, PLUGIN, default_data_root
+from harness.cli.options import JSON, PLUGIN, data_root_option, default_data_root
 from harness.cli.outlets import heading, paragraph
 from harness.cli.rows import print_columns
 from harness.data.sets.folder import card_content, find_folder, found_word
@@ -24,13 +24,7 @@ MODULES = {
     "export": "harness.cli.data.export",
 }
 
-DATA_ROOT = click.option(
-    "--data-root",
-    metavar="DIR",
-    type=click.Path(path_type=Path),
-    help="Folder of the data sets.  [default: $HARNESS_DATA]",
-)
-
+DATA_ROOT = data_root_option("$HARNESS_DATA")
 
 REHASH = click.option(
     "--rehash", is_flag=True, help="Read every file again, even where nothing says that it has changed (docs/data.md)."

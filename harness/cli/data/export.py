@@ -12,7 +12,7 @@ import click
 from harness.cells.options import CellOption
 from harness.cells.request import OPTIONS
 from harness.cli import axes
-from harness.cli.options import RESULTS, GroupedCommand, cell_options, requests_of
+from harness.cli.options import DEVICE, RESULTS, GroupedCommand, cell_options, output_file, requests_of
 from harness.errors import HarnessError, unknown_name
 from harness.plugin.loading import load_registry
 
@@ -32,10 +32,8 @@ CELL_KEYS = tuple(option.name for option in OPTIONS if option.name not in NOT_OF
     metavar="CELL",
     help="A run (folder or hash), or KEY=VALUE[,KEY=VALUE...] as in the options below.",
 )
-@click.option(
-    "-o", "--output", required=True, metavar="FILE", type=click.Path(path_type=Path), help="The npz file to write."
-)
-@click.option("--device", default="auto", show_default=True, metavar="NAME", help="Where backbones run.")
+@output_file("npz file")
+@DEVICE
 @RESULTS
 @cell_options
 def command(cells: tuple[str, ...], output: Path, device: str, results: Path, **options: Any) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import RESULTS
+from harness.cli.options import RESULTS, output_file
 from harness.cli.results import WHERE, filtered, records
 from harness.errors import HarnessError, unknown_name
 from harness.records.export import FORMATS, export
@@ -23,9 +23,7 @@ from harness.text import counted
     metavar="NAME",
     help="csv, parquet (a table), or archive (all files of the runs).",
 )
-@click.option(
-    "-o", "--output", required=True, metavar="FILE", type=click.Path(path_type=Path), help="The file to write."
-)
+@output_file()
 def command(results: Path, where: str | None, style: str, output: Path) -> None:
     """Write records to one file: a table, or an archive that `harness results merge` takes in."""
     if style not in FORMATS:

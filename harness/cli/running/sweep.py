@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
 
 from harness.cells.plans.file import read_plan
 from harness.cells.request import CellRequest, MethodRequest
-from harness.cli.options import DATA, PLUGIN, RUNNING, GroupedCommand, default_data_root
+from harness.cli.options import DATA, PLUGIN, RUNNING, GroupedCommand, data_root_option, default_data_root
 from harness.cli.running.requests import how_to_run, metric_ids_of, run_or_show, running_options
 from harness.execution.cells_to_run import read_shard
 from harness.plugin.loading import load_registry
@@ -18,12 +17,7 @@ from harness.plugin.loading import load_registry
 @click.command(cls=GroupedCommand)
 @click.argument("plan", metavar="PLAN")
 @RUNNING("--shard", metavar="I/N", help="Run only the I-th of N parts, where no engine is at hand.")
-@DATA(
-    "--data-root",
-    metavar="DIR",
-    type=click.Path(path_type=Path),
-    help="Folder of the data sets.  [default: the plan's, otherwise $HARNESS_DATA]",
-)
+@data_root_option("the plan's, otherwise $HARNESS_DATA", DATA)
 @PLUGIN
 @running_options("local")
 @click.pass_context

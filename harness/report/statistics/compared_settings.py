@@ -116,15 +116,15 @@ def gathered_notes(lines: Sequence[Line], names: Sequence[str]) -> list[str]:
     for number, line in enumerate(lines):
         for note in line.comparison.notes:
             about.setdefault(note, []).append(number)
-    found = []
+    sentences = []
     for note, numbers in about.items():
         if len(numbers) == len(lines):
-            found.append(note)
+            sentences.append(note)
         else:
             places = [_where(lines[number], names) for number in numbers]
             shown = "; ".join(places[:4]) + ("" if len(places) <= 4 else f"; and {len(places) - 4} more lines")
-            found.append(f"{shown}: {note}")
-    return found
+            sentences.append(f"{shown}: {note}")
+    return sentences
 
 
 def _where(line: Line, names: Sequence[str]) -> str:
