@@ -142,7 +142,7 @@ def _p(p: float | None) -> str:
 
 
 def _numbers(line: Line) -> dict[str, Any]:
-    """Everything of a line, in full."""
+    """All facts and numbers of a line, for JSON and CSV."""
     comparison = asdict(line.comparison)
     notes = comparison.pop("notes")
     return {

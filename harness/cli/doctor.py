@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 MARKS = {True: "ok  ", False: "FAIL", None: "-   "}
-"""None: it is not here, and need not be."""
+"""Result of a check to how its line begins; None stands for what is not there and is not required."""
 
 
 @click.command()
@@ -78,7 +78,7 @@ def _checks(results: Path) -> Iterator[tuple[bool | None, str, str]]:
 
 
 def _dataset(card: DatasetCard, root: Path | None) -> tuple[bool | None, str, str]:
-    """Whether the files of a data set are there."""
+    """The line of a data set: whether its files are there."""
     presence = found_word(card.model_dump(), root)
     remark = {
         "yes": "found",
@@ -91,7 +91,7 @@ def _dataset(card: DatasetCard, root: Path | None) -> tuple[bool | None, str, st
 
 
 def _imports() -> Iterator[tuple[bool, str, str]]:
-    """The libraries whose imports are known to break each other."""
+    """The lines of the libraries whose imports can break each other: whether they can be imported."""
     try:
         make_torchvision_importable()
         import open_clip

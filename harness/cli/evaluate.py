@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from harness.retrieval.evaluate import Evaluation
 
 DATA_FACTS = ("dataset", *OF_DATA, "standardise", "backbones", "images")
-"""What a cell's data fix for every method, and so for a foreign one too."""
+"""Facts that the data of a cell determine, whatever the method."""
 
 NOT_OF_IDENTITY = ("row", "images", *LATER_SETTINGS)
-"""Facts that leave the hash of foreign codes alone."""
+"""Facts that do not enter the hash of codes of another program."""
 
 
 @click.command()
@@ -203,7 +203,7 @@ def _cell_of_run(run: str, store: RunStore) -> CodedCell:
 
 
 def _refuse_missing(cell: str, names: tuple[str, ...], present: Mapping[str, Any]) -> None:
-    """A cell has all that codes are set against."""
+    """Refuse a cell that lacks one of the entries that its codes are checked against."""
     missing = [name for name in names if name not in present]
     if missing:
         raise HarnessError(
@@ -212,7 +212,7 @@ def _refuse_missing(cell: str, names: tuple[str, ...], present: Mapping[str, Any
 
 
 def _refuse_misfit(where: str, arrays: Mapping[str, Any]) -> None:
-    """The arrays of an exported cell fit each other, as far as codes are set against them."""
+    """Refuse an exported cell whose arrays do not fit each other in length, type or range."""
     from harness.data.matrices import check_rows
 
     choice = arrays["caption_choice"]

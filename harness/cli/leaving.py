@@ -17,7 +17,7 @@ from harness.errors import HarnessError, text_of
 from harness.text import one_line, without_long_words
 
 GRACE_SECONDS = 1.0
-"""Threads may take so long to end by themselves; those of idle pools do, as the interpreter tells them to."""
+"""How long threads that are left have to end by themselves, as those of idle pools do at the exit."""
 
 LOOK_SECONDS = 0.05
 
@@ -38,7 +38,7 @@ def not_held_up() -> Iterator[None]:
 
 
 def _left_behind(before: Set[threading.Thread]) -> list[threading.Thread]:
-    """Threads that the interpreter waits for, but for its main thread."""
+    """Threads begun since ``before`` that the interpreter would wait for at its end."""
     return [one for one in threading.enumerate() if one not in before and not one.daemon]
 
 
@@ -112,7 +112,7 @@ def _report(error: BaseException) -> int:
 
 
 def _sentence(error: BaseException) -> str:
-    """What the user can do about an error; "" where it is none of theirs."""
+    """An error as a sentence for the user; "" where it is a defect of the harness."""
     where_it_came_up = "set HARNESS_DEBUG=1 to see where"
     if isinstance(error, HarnessError):
         return str(error)

@@ -60,7 +60,7 @@ def command(what: str, plugins: tuple[Path, ...], as_json: bool) -> None:
 
 
 def _rows(declaration: Any) -> list[dict[str, Any]]:
-    """One row for each name that a user can write."""
+    """The rows of a declaration: one for each name by which a user can refer to it."""
     row: dict[str, Any] = {"name": declaration.name, "summary": declaration.summary, "plugin": declaration.plugin}
     if isinstance(declaration, MetricDeclaration):
         return [{**row, "name": metric_id, "definition": declaration.definition} for metric_id in declaration.ids]

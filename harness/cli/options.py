@@ -94,7 +94,7 @@ def _declared(option: CellOption) -> Decorator:
 
 
 _REPEATED = {"preset": SETTINGS, "precision": PLUGIN}
-"""What is no option of one value, and after which of them it stands in the help."""
+"""Name of an option to the repeatable option that follows it in the help."""
 
 CELL_OPTIONS: list[Decorator] = []
 for _option in DECLARED:

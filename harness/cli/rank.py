@@ -157,7 +157,7 @@ def _tests(one: Ranking) -> list[str]:
 
 
 def _content(part: BlockScores, one: Ranking) -> dict[str, Any]:
-    """Everything of a ranking, for programs; an infinite F is null."""
+    """All facts and numbers of a ranking, for JSON; an infinite F is null."""
     return {
         "part": part.part,
         "rows": list(one.rows),

@@ -65,7 +65,7 @@ class Ended:
 
 @dataclass(frozen=True)
 class Session:
-    """What an executor may know of the sweep whose tasks it runs.
+    """The settings of a sweep that its executor is given.
 
     Attributes:
         folder: State folder of the sweep, on a file system that all workers share; executors may keep logs and the

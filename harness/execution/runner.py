@@ -155,7 +155,7 @@ def make_hasher(method: ResolvedMethod, objective: Any | None = None) -> Any:
 
 
 def _select(pairs: TrainingPairs, chosen: torch.Tensor) -> TrainingPairs:
-    """Some of the pairs, as a whole new set."""
+    """The chosen pairs, as a training set of their own."""
     return TrainingPairs(
         image=pairs.image[chosen],
         text=pairs.text[chosen],
@@ -244,7 +244,7 @@ def run_job(
 
 
 def _sizes_and_speeds(fitted: Fitted, codes: CodeTable, evaluation: Evaluation, meter: Meter) -> dict[str, Any]:
-    """The entries of ``cost`` that follow from what was made."""
+    """The entries of ``cost`` about sizes and speeds, from the fitted method and its codes."""
     ranked = evaluation.queries["total"] * len(evaluation.metrics)
     return {
         "parameters": fitted.parameters,
@@ -293,7 +293,7 @@ def _curve_arrays(curves: Curves, data: CellData) -> dict[str, NDArray]:
 
 
 def _model(hasher: Hasher, data: CellData) -> dict[str, Any] | None:
-    """Tensors that make the codes again from raw features: hasher and standardisers."""
+    """The tensors from which codes can be made again out of raw features: hasher and standardisers."""
     import torch
 
     state = getattr(hasher, "state", None)
@@ -318,5 +318,5 @@ def failed_record(job: Job, status: Status, error: Failure, started: datetime) -
 
 
 def _facts(job: Job, revisions: Mapping[str, str] | None = None) -> CellFacts:
-    """What the record says was run."""
+    """The facts of a cell for its record."""
     return CellFacts(**job.cell.facts, revisions=dict(revisions or {}))

@@ -33,10 +33,10 @@ from harness.runtime.processes import process_exists
 log = logging.getLogger(__name__)
 
 FOLDER = "sweeps"
-"""Below the results folder."""
+"""Name of the folder of all sweeps, below the results folder."""
 
 UNFINISHED_SECONDS = 60.0
-"""A small file that was not renamed into place for so long never will be."""
+"""A temporary file of that age was left by a killed process, and is removed."""
 
 
 LATEST = 2.0**37
@@ -218,7 +218,7 @@ def _clear(state: SweepState) -> None:
 
 @dataclass
 class InvocationFile:
-    """The file of the command that runs now; nobody else writes it."""
+    """The file of the command that runs now, which only this command writes."""
 
     state: SweepState
     content: Invocation

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from harness.records.store import StoredRun
 
 HEADER_BYTES = 2**20
-"""What a model file may have beside its tensors."""
+"""Limit of the header of a model file, in bytes."""
 
 CIRCUMSTANCES = ("device", "threads", "gpu", "cuda", "cudnn", "driver", "cpu", "platform", "products")
 """Entries of an environment that may change the last digits, besides versions, settings and commit."""
@@ -76,7 +76,7 @@ class MetricDifference:
 
 @dataclass
 class Verification:
-    """What came out.
+    """The comparison of a stored run with the same cell run again.
 
     Attributes:
         hash: Of the stored run.
@@ -210,7 +210,7 @@ def verify(stored: StoredRun, device: str | None = None, data_root: Path | None 
 
 
 def _settings(record: RunRecord, device: str | None) -> RunSettings:
-    """Those of the record; a GPU that is not here is replaced by what is."""
+    """The settings of the record; ``auto`` in place of a GPU that this machine does not have."""
     import torch
 
     if device is None:

@@ -29,7 +29,7 @@ from harness.records.store import RunStore
 log = logging.getLogger(__name__)
 
 DIGEST_BYTES = 32
-"""At the end of the file, after what SQLite made."""
+"""Length of the digest that stands at the end of the file, after the database."""
 
 LARGEST_BYTES = 2**30
 """SQLite holds no larger database of a file in memory; 250,000 records. A larger index is made each time."""
@@ -38,7 +38,7 @@ STEPS_BETWEEN_LOOKS = 100_000
 """Instructions of SQLite's machine, a few milliseconds, between two looks at whether the user has pressed Ctrl-C."""
 
 FEW = 40
-"""Up to so many cells their records are read one by one, which needs no index."""
+"""Most cells whose records are read one by one, without an index."""
 
 _ORDER = "replace(folder, '/', char(1))"
 """The order of the folders, name by name, as the walk has it."""
@@ -46,7 +46,7 @@ _ORDER = "replace(folder, '/', char(1))"
 
 @dataclass
 class RunIndex:
-    """An index that is up to date, and open.
+    """An open index that agrees with the run folders.
 
     Attributes:
         connection: For reading table ``runs``.

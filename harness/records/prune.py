@@ -27,7 +27,7 @@ class Doomed:
 
 
 def doom(folder: Path, why: str) -> Doomed:
-    """Mark a run."""
+    """Mark a run for removal."""
     return Doomed(folder, why, signature_of(folder / "record.json"))
 
 

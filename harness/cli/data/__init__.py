@@ -37,7 +37,7 @@ def command() -> None:
 
 
 def read_files_again(wanted: bool) -> None:
-    """What ``--rehash`` does, for this process and those it starts."""
+    """Where ``--rehash`` was given, this process and those it starts read every file of the data again."""
     if wanted:
         os.environ["HARNESS_REHASH"] = "1"
 
@@ -69,7 +69,7 @@ def list_(data_root: Path | None, plugins: tuple[Path, ...], as_json: bool) -> N
 
 
 def _cell(row: dict[str, Any], column: str) -> str:
-    """Numbers are 0 where the files alone say them."""
+    """A value as the list shows it; 0, for a number that only the files tell, is shown as nothing or "vary"."""
     if column == "captions":
         number = row.get("captions_per_image")
         return "vary" if number == 0 else "" if number is None else f"{number} each"

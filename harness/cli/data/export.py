@@ -82,7 +82,7 @@ def command(cells: tuple[str, ...], output: Path, device: str, results: Path, **
 
 
 def _with_cell(options: dict[str, Any], cell: str, results: Path, said: set[str]) -> dict[str, Any]:
-    """Options with what ``--cell`` says put in; what an option says as well is a contradiction."""
+    """The options with the values that ``--cell`` sets; refused where an option sets the same value."""
     if "=" not in cell:
         from harness.cli.running.run import command as run_command
         from harness.records.store import RunStore
@@ -113,7 +113,7 @@ def _with_cell(options: dict[str, Any], cell: str, results: Path, said: set[str]
 
 
 def _value(option: CellOption, text: str) -> Any:
-    """What ``--cell`` says of an option, in the form in which the command line gives it."""
+    """A value of ``--cell``, in the type that click gives for the option of the same name."""
     if option.axis:
         return (text,)
     if option.is_switch:

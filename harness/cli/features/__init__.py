@@ -89,7 +89,7 @@ def _content(entry: Entry) -> str:
 
 
 def size_shown(size: float) -> str:
-    """``812 KB``, ``3.4 MB``: bytes for people."""
+    """A number of bytes as text: ``812 KB``, ``3.4 MB``."""
     for unit in ("B", "KB", "MB", "GB"):
         if size < 1024:
             return f"{size:.3g} {unit}" if unit != "B" else f"{size:.0f} B"
@@ -98,7 +98,7 @@ def size_shown(size: float) -> str:
 
 
 def jsonable_use(use: Any) -> dict[str, Any]:
-    """A look into the cache, for ``--json``."""
+    """The facts of one use of the cache, for ``--json``."""
     return {
         **use.about,
         "entry": use.folder.name,

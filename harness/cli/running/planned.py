@@ -66,5 +66,5 @@ def _estimate(pending: Sequence[Job], store: RunStore, workers: int) -> str:
 
 
 def _names(backbones: Sequence[str]) -> str:
-    """Names alone, as :func:`harness.execution.estimate.backbones_of` joins them; the index has weights as well."""
+    """Names of backbones without their weights, joined as by :func:`harness.execution.estimate.backbones_of`."""
     return " + ".join(name.partition(" (")[0] for name in backbones if name)

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from harness.plugin.loading import Registry
 
 MOST_WORKERS = 100_000
-"""More is a slip of the keyboard."""
+"""Limit of ``--workers`` and ``--cells-per-gpu``; a larger number is taken for a typing error."""
 
 
 def running_options(executor: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -178,7 +178,7 @@ def run_or_show(ctx: click.Context, prepared: Prepared, options: dict[str, Any])
 
 @contextmanager
 def _listening(prepared: Prepared, stops: Stops, state: SweepState | None) -> Iterator[PlainListener]:
-    """Progress is shown; the first Ctrl-C lets running cells finish, the second ends them."""
+    """A context in which progress is shown; the first Ctrl-C lets running cells finish, the second ends them."""
     with stop_signals(stops), make_listener(state, len(prepared.jobs), prepared.how.in_process) as listener:
         stops.say = listener.say
         listener.elsewhere = results_option(prepared.how.results)

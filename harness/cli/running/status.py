@@ -108,7 +108,7 @@ def _ended_since(ends: dict[str, End], began: float) -> int:
 
 
 def _state(ends: dict[str, End], invocations: list[Invocation], left: int) -> str:
-    """ "running", "finished", "stopped", "killed" or "failed"."""
+    """The state of a sweep: "running", "finished", "stopped", "killed", "failed" or "planned"."""
     if any(invocation.state == "running" for invocation in invocations):
         return "running"
     last = invocations[-1] if invocations else None
@@ -119,7 +119,7 @@ def _state(ends: dict[str, End], invocations: list[Invocation], left: int) -> st
 
 
 def _seconds_left(ends: dict[str, End], invocations: list[Invocation], left: int) -> float | None:
-    """By the rate since the commands that run now began; None where nothing runs or nothing ended yet."""
+    """Seconds until the sweep ends, at the rate so far; None where no command runs or no cell has ended."""
     running = [one for one in invocations if one.state == "running"]
     if not running:
         return None

@@ -12,7 +12,7 @@ from types import FrameType
 
 @dataclass
 class Stops:
-    """What the user asked for so far.
+    """How often the user has asked to stop, and what follows from it.
 
     Attributes:
         in_process: Cells run in this very process: ending them takes an exception.
@@ -25,11 +25,11 @@ class Stops:
     asked: int = 0
 
     def level(self) -> int:
-        """For :attr:`harness.execution.Session.stopping`."""
+        """How far to stop, as :attr:`harness.execution.Session.stopping` gives it."""
         return self.asked
 
     def on_interrupt(self, number: int, frame: FrameType | None) -> None:
-        """Ctrl-C."""
+        """Handle Ctrl-C."""
         self.asked += 1
         if self.asked == 1:
             self._tell("Stopping: running cells finish, nothing new begins. Ctrl-C again ends them now.")
@@ -37,12 +37,12 @@ class Stops:
             self._now()
 
     def on_terminate(self, number: int, frame: FrameType | None) -> None:
-        """SIGTERM: a system that shuts down, or a scheduler, which will not wait."""
+        """Handle SIGTERM, of a scheduler or a system that shuts down: running cells end at once."""
         self.asked = max(self.asked, 2)
         self._now()
 
     def _tell(self, text: str) -> None:
-        """A handler may interrupt the very output that it wants to use, or the terminal may be gone."""
+        """Show a line, unless the signal came amid other output, or the terminal is gone."""
         with suppress(RuntimeError, OSError):
             self.say(text)
 
@@ -55,7 +55,7 @@ class Stops:
 
 @contextmanager
 def stop_signals(stops: Stops) -> Iterator[None]:
-    """Take Ctrl-C and SIGTERM meanwhile; outside the main thread nothing can be taken.
+    """A context in which ``stops`` handles Ctrl-C and SIGTERM; outside the main thread nothing changes.
 
     Args:
         stops: What hears of them.

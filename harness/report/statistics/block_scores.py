@@ -14,7 +14,7 @@ from harness.report.statistics.selection import PLACE, Selection, told
 from harness.text import counted
 
 CONDITION = (*PLACE, "direction")
-"""What sets two scores of one row apart."""
+"""The facts in which two scores of one row can differ."""
 
 
 @dataclass(frozen=True)

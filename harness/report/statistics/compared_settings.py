@@ -30,7 +30,7 @@ class Line:
 
     Attributes:
         setting: Column of :data:`harness.report.statistics.selection.PLACE`, "direction" and "metric" to value.
-        comparison: What was found there.
+        comparison: The comparison of the two rows there.
         holm_queries, holm_seeds: The p-values corrected over all lines, each test a family of its own.
     """
 

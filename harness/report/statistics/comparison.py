@@ -40,7 +40,7 @@ OF_THIS_ONE = "interval and test say nothing about other splits and noise draws"
 
 @dataclass(frozen=True)
 class Comparison:
-    """What :func:`compare_rows` found; all values in the unit of the metric.
+    """The result of :func:`compare_rows`; all values in the unit of the metric.
 
     Attributes:
         mean_a, mean_b: Means over the paired runs, each data seed weighing the same.
@@ -143,7 +143,7 @@ def compare_rows(
 
 
 def _check_one_setting(a: pd.DataFrame, b: pd.DataFrame) -> None:
-    """Everything but the rows is equal on both sides.
+    """Refuse records that differ in more than the row.
 
     Raises:
         HarnessError: It is not; comparing would say something about the difference of settings.
@@ -184,7 +184,7 @@ def _mean(groups: Mapping[Any, Sequence[Seeds]], values: Mapping[Seeds, float]) 
 
 
 def _seed_notes(groups: Mapping[Any, Sequence[Seeds]], unpaired: int, n_seeds: int) -> list[str]:
-    """What the numbers of seeds mean for interval and test over seeds."""
+    """Remarks on intervals and tests over few or unpaired seeds."""
     notes = []
     if unpaired:
         notes.append(f"left out: {counted(unpaired, 'run')} without a partner of the same data seed and seed.")

@@ -21,7 +21,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Robustness:
-    """What :func:`robustness` found; values in the unit of the metric unless said otherwise.
+    """The result of :func:`robustness`; values in the unit of the metric unless said otherwise.
 
     Attributes:
         rates: Noise rates at which all counted seeds have a run, ascending.
@@ -143,7 +143,7 @@ class _Curve:
 
 
 def _drops(curve: _Curve, rates: Sequence[float]) -> dict[str, float | None]:
-    """What is lost between the first rate and the last, absolute and as a share."""
+    """The loss of the mean between the first rate and the last, absolute and as a share."""
     first, drawn_first = curve.quantity(_one(rates, 0))
     drop, drawn = curve.quantity(_one(rates, 0) - _one(rates, -1))
     low, high = _ends(drawn)

@@ -56,7 +56,7 @@ class Measure:
         return next(iter(self.columns)) or "" if len(self.columns) == 1 else ""
 
     def text(self, value: float) -> str:
-        """A value as printed."""
+        """A value as the table prints it."""
         number = value / self.scale
         if self.decimals is not None:
             return f"{number:.{self.decimals}f}"

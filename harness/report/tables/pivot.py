@@ -50,13 +50,13 @@ class TableLayout:
 
     @property
     def axes(self) -> tuple[str, ...]:
-        """All of them: tables, rows, columns."""
+        """All axes: those of tables, rows and columns."""
         return (*self.by, *self.rows, *self.columns)
 
 
 @dataclass
 class _Bucket:
-    """What falls into one cell: the runs with their values, and the runs without."""
+    """The runs of one cell: those with a value, and those without."""
 
     measure: Measure
     column: str
@@ -67,7 +67,7 @@ class _Bucket:
 
 @dataclass
 class Pivoted:
-    """Tables, and what they were made of.
+    """Tables, and the runs that they were made of.
 
     Attributes:
         tables: In order.

@@ -43,7 +43,7 @@ class Preset:
 
     @property
     def axes(self) -> tuple[str, ...]:
-        """All of them."""
+        """All axes of the layout."""
         return (*self.rows, *self.columns, *self.by)
 
 

@@ -92,7 +92,7 @@ def _reason(
 
 
 def _without_value(cell: TableCell, columns: Columns) -> str:
-    """Why finished runs have no such number."""
+    """The reason why the finished runs of a cell have no value."""
     group = next(iter(cell.measure.columns.values())).partition("/")[0]
     known = {columns["detector_reason"][i] for i in cell.without if group == "detector"} - {None, ""}
     if len(known) == 1:

@@ -30,7 +30,7 @@ _DEFAULT = Preset("", ("method",), ("direction", "noise"), ("dataset",))
 
 @dataclass(frozen=True)
 class Answer:
-    """Tables, and what must be said of them besides.
+    """Tables, and remarks on them.
 
     Attributes:
         tables: In order.
@@ -43,7 +43,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class TableRequest:
-    """Options of ``harness table`` after checks.
+    """The checked options of ``harness table``.
 
     Attributes:
         metrics: As written.

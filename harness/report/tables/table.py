@@ -79,7 +79,7 @@ class TableCell:
 
 @dataclass(frozen=True)
 class Markup:
-    """How a language says it; ``%s`` in the templates stands for the text.
+    """How a language marks up a text; ``%s`` in the templates stands for the text.
 
     Attributes:
         escape: Plain text to text that the language shows as it is.
@@ -186,7 +186,7 @@ class Table:
             self.notes.append(Note("", f"left out, without any value: {', '.join(names)}"))
 
     def legend(self, ranks: str) -> list[str]:
-        """What its numbers are, in a sentence or two to be printed below it.
+        """One or two sentences below the table that say what its numbers are.
 
         Args:
             ranks: How best and runner-up look; empty where they are not shown.

@@ -17,7 +17,7 @@ from harness.text import one_line
 
 @dataclass(frozen=True)
 class Style:
-    """How one format writes things.
+    """How one format writes a table.
 
     Attributes:
         tabulate: Name of the format in tabulate.
