@@ -68,8 +68,8 @@ def exit_code(act: Callable[[], object]) -> int:
         act: The command, which returns its exit code.
 
     Returns:
-        0 or what the verb says; 2 where the user or the system can mend it, 70 where nobody but we can, 130 where the
-        user stopped it.
+        0 or what the verb returns; 1 where the reader of the output has gone; 2 where the user or the system can mend
+        it; 70 for a defect of the harness; 130 where the user stopped it.
     """
     try:
         code = act()

@@ -131,7 +131,7 @@ def data_root_option(default: str, option: Callable[..., Decorator] = click.opti
 
     Args:
         default: What its help says of the default.
-        option: What makes the option, such as :data:`DATA`.
+        option: ``click.option``, or that of a section of the help, such as :data:`DATA`.
     """
     what = f"Folder of the data sets.  [default: {default}]"
     return option("--data-root", metavar="DIR", type=click.Path(path_type=Path), help=what)

@@ -109,7 +109,7 @@ def failed_without_a_word(
     Args:
         job: The cell.
         status: "failed", "timeout" or "oom".
-        kind: Stands in the place of an exception's name.
+        kind: Kind of the error, where others have the name of an exception.
         reason: One sentence.
         tail: The last lines of the cell's log, where they are known.
         settings: How it was run.

@@ -47,7 +47,7 @@ class PastCell:
     """A finished cell.
 
     Attributes:
-        kind: What it was.
+        kind: What its time is looked up by.
         seconds: Wall-clock seconds it took (``timings.total``).
     """
 
@@ -62,7 +62,7 @@ class Estimate:
     Attributes:
         seconds: Wall-clock seconds on the workers; None without any earlier cell.
         cells: Number of cells.
-        records: Number of earlier cells that it stands on.
+        records: Number of earlier cells that the estimate is made from.
         unknown: Cells whose method has no earlier record; they were given the time of any cell.
         workers: Cells that run at the same time.
     """

@@ -49,7 +49,7 @@ class Fitted:
 
     Attributes:
         hasher: The hasher that is evaluated.
-        trust: What its detector said in the end.
+        trust: The trust that its detector had in each pair in the end.
         curves: Per-epoch curves; empty for closed forms.
         notes: Remarks for the record.
         parameters: Learned numbers, as in ``record.cost``.

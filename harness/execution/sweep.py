@@ -80,7 +80,7 @@ class Sweep:
         standing: Which records stand.
         settings: How cells are run.
         executor: What runs them.
-        session: What the executor may know.
+        session: The settings for the executor.
         workbench: For cells that run in this process.
         state: State folder of the sweep, or None for a single cell.
         metrics: Metric ids that are computed beyond those registered.
@@ -161,7 +161,7 @@ def run_sweep(sweep: Sweep, listener: Listener) -> Result:
         listener: Shows progress.
 
     Returns:
-        What became of the cells.
+        The status of each cell, and the cells without a record.
 
     Raises:
         UnsavedError: A record could not be saved. What was finished stays.
@@ -252,7 +252,7 @@ class _Ledger:
 
         Raises:
             UnsavedError: The record could not be saved, or is gone.
-            HarnessError: The executor gives something else.
+            HarnessError: The executor gives something other than :class:`Ended`.
         """
         if not isinstance(ended, Ended):
             raise HarnessError(

@@ -67,14 +67,14 @@ class Invocation:
     """One command that worked on a sweep.
 
     Attributes:
-        argv: Its words.
+        argv: The words of its command line.
         host, pid: Where it ran.
-        executor: Engine.
+        executor: Name of the executor.
         workers: Cells at a time, as far as known.
         shard: "2/4", or "".
         to_run: Cells that had no standing record when it began.
         started: Seconds since 1970.
-        ended: The same; None while it runs, or if it was killed.
+        ended: Seconds since 1970; None while it runs, or if it was killed.
         outcome: "finished", "stopped" or "failed"; "" while it runs.
         number: Which command on this sweep it is, from 1: clocks are set back, too. 0 for one of an earlier version.
     """

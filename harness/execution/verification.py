@@ -79,23 +79,23 @@ class Verification:
     """The comparison of a stored run with the same cell run again.
 
     Attributes:
-        hash: Of the stored run.
-        hash_now: Of the cell that its command makes now.
+        hash: Hash of the stored run.
+        hash_now: Hash of the cell that its command makes now.
         codes: One entry for each part and modality.
         metrics: Number of metrics that both have.
         differing: Those that differ, the largest difference first.
         not_computed: Metrics of the record that nothing computes now; they were not compared.
-        facts: What the record says of the cell and is not so, one phrase each.
+        facts: One phrase for each fact of the record that is wrong.
         arrays: Number of arrays that both have.
         differing_arrays: Names of those that differ, codes aside.
         tensors: Number of tensors of the model that both have.
         differing_tensors: Names of those that differ.
-        lacking: What the cell leaves now and the run does not hold: metrics, arrays and tensors.
+        lacking: Metrics, arrays and tensors that the cell has now and the stored run has not.
         same_program: Whether the same version of this program made the run, so that it should lack nothing.
-        changes: What is different around the cell, the likely reason first.
-        device: Where it ran now.
-        threads: With how many.
-        seconds: How long it took.
+        changes: Differences of code, libraries and machine, the likely reason first.
+        device: Device of the repeated run.
+        threads: Threads of the repeated run.
+        seconds: Seconds that the repeated run took.
     """
 
     hash: str
@@ -134,8 +134,8 @@ def verify(stored: StoredRun, device: str | None = None, data_root: Path | None 
 
     Args:
         stored: The run.
-        device: Another device.
-        data_root: Where the data sets are on this machine.
+        device: Device to run on; None for that of the record.
+        data_root: Folder of the data sets; None for that of the record.
 
     Returns:
         The comparison.
@@ -298,7 +298,7 @@ def changed_circumstances(before: Mapping[str, Any], after: Mapping[str, Any]) -
 
     Args:
         before: Environment of a record.
-        after: Another.
+        after: Environment of the same cell, run again.
 
     Returns:
         One phrase for each difference: "torch 2.12.0 -> 2.13.0". What one of them does not say is left out.

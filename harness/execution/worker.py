@@ -117,7 +117,7 @@ class Worker:
     """Runs cells in this process, with what they share: data and plugins are read once, and trackers hear of all cells.
 
     Args:
-        workbench: What is loaded.
+        workbench: Prepares the cells, and keeps the data that they share.
         plugins: Files named with ``--plugin``.
         trackers: As in :class:`harness.runtime.settings.RunSettings`; their processes begin with the first cell.
     """

@@ -69,11 +69,11 @@ class RunIndex:
         """Some columns of some records.
 
         Args:
-            columns: Their names.
+            columns: Names of the columns.
             where: An SQL condition, see :func:`harness.records.where.condition`; empty for all rows.
-            values: Of its parameters.
+            values: Values of the parameters of ``where``.
             order: SQL to sort by, before the folder.
-            limit: So many at most.
+            limit: Most rows that are returned.
 
         Returns:
             One tuple for each record, in the order of the folders.
@@ -110,7 +110,7 @@ def interruptible(connection: sqlite3.Connection) -> Iterator[None]:
     looks for signals when a function begins.
 
     Raises:
-        KeyboardInterrupt: It was ended so.
+        KeyboardInterrupt: The user pressed Ctrl-C.
     """
     connection.set_progress_handler(lambda: 0, STEPS_BETWEEN_LOOKS)
     try:
@@ -131,7 +131,7 @@ def open_index(results: Path, *, in_memory: bool = False) -> Iterator[RunIndex]:
 
     Args:
         results: The results folder.
-        in_memory: Leave no file there.
+        in_memory: Write no file.
     """
     connection = _opened(results / "runs", None if in_memory else results / "index.sqlite")
     try:
@@ -271,7 +271,7 @@ def _bring_up_to_date(connection: sqlite3.Connection, runs: Path) -> bool:
     """Make the index agree with the folders.
 
     Returns:
-        Whether anything in it is another than before.
+        Whether anything in the index has changed.
     """
     before = connection.total_changes
     changed, gone = changes(connection, runs)

@@ -89,7 +89,7 @@ def merge(sources: Sequence[tuple[str, Path]], destination: Path, *, dry_run: bo
         dry_run: Copy nothing.
 
     Returns:
-        What became of each run.
+        The runs by what was done with them.
 
     Raises:
         HarnessError: Records of one data set name are of different data, or records of one cell of different noise
@@ -149,7 +149,7 @@ def _check_data(standing: list[_Known], arriving: list[list[_Known]]) -> None:
     """Refuse folders that have different data under one name.
 
     Raises:
-        HarnessError: One does.
+        HarnessError: Two folders have different data under one name.
     """
     content: dict[tuple[str, int | None], dict[str, _Known]] = {}
     for records in (standing, *arriving):

@@ -18,7 +18,7 @@ class Doomed:
     Attributes:
         folder: Its folder.
         why: "failed", "limited" or "old code".
-        signature: Of its ``record.json`` when that was decided.
+        signature: Signature of its ``record.json`` when it was marked.
     """
 
     folder: Path

@@ -58,7 +58,7 @@ def stop_signals(stops: Stops) -> Iterator[None]:
     """A context in which ``stops`` handles Ctrl-C and SIGTERM; outside the main thread nothing changes.
 
     Args:
-        stops: What hears of them.
+        stops: Handles the signals.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

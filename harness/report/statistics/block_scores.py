@@ -36,7 +36,7 @@ def check_names(names: Sequence[str], option: str) -> None:
     """Names of conditions as users write them.
 
     Raises:
-        HarnessError: One is none.
+        HarnessError: A name is no condition.
     """
     for name in names:
         if name not in CONDITION:

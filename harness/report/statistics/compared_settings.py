@@ -57,8 +57,8 @@ def compared_settings(
         a, b: Names of rows.
         runs: The folder ``RESULTS/runs``, or None.
         by: Names to sort the lines by; nothing is ever averaged over a setting.
-        resamples: Of the bootstrap.
-        seed: Of all draws.
+        resamples: Resamples of the bootstrap.
+        seed: Seed of all draws.
 
     Returns:
         Lines with Holm-corrected p-values, and sentences about what was left out or must be known.

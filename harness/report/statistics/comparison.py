@@ -92,8 +92,8 @@ def compare_rows(
         column: "i2t/map", ...
         runs: The folder ``RESULTS/runs``; None where there are no arrays: then everything goes by seeds alone.
         tests: Which of "queries" and "seeds".
-        resamples: Of the bootstrap.
-        seed: Of the resamples and of the drawn sign flips.
+        resamples: Resamples of the bootstrap.
+        seed: Seed of the resamples and of the drawn sign flips.
 
     Returns:
         The comparison.
@@ -146,7 +146,7 @@ def _check_one_setting(a: pd.DataFrame, b: pd.DataFrame) -> None:
     """Refuse records that differ in more than the row.
 
     Raises:
-        HarnessError: It is not; comparing would say something about the difference of settings.
+        HarnessError: They do; a comparison would be one of settings, not of rows.
     """
     for name in (*SETTING, "noise"):
         if name == "precision" or name not in a or name not in b:

@@ -62,8 +62,8 @@ def robustness(
         rows: Records, see :func:`harness.report.load_records`.
         column: "i2t/map", ...
         runs: The folder ``RESULTS/runs``; None where there are no arrays: then intervals go by seeds alone.
-        resamples: Of the bootstrap.
-        seed: Of the resamples.
+        resamples: Resamples of the bootstrap.
+        seed: Seed of the resamples.
 
     Returns:
         The summary.

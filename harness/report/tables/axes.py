@@ -17,7 +17,7 @@ class Axis:
     """One fact that can be a row, a column or a table of its own.
 
     Attributes:
-        name: As users write it.
+        name: Name as users write it.
         column: The column of the records that holds it; empty for metric and direction, which are no facts of a run.
         competes: Whether its values are candidates for the best; otherwise they are conditions, and the best is
             sought under each one.

@@ -35,7 +35,7 @@ def annotate(
 
     Args:
         pivoted: Tables and runs.
-        sentences: Of contradictions; a table gets those that speak of it.
+        sentences: Sentences about contradictions; a table gets those about its runs.
         why_not: Says of the values of a cell that no run has fallen into why it cannot be run; "" where it can.
     """
     columns = _Facts(pivoted)

@@ -188,7 +188,7 @@ def _guard(runs: _Runs, layout: TableLayout, buckets: dict[Key, dict[tuple[Key, 
     """Refuse cells that would average over something else than seeds.
 
     Raises:
-        HarnessError: One would.
+        HarnessError: A cell would.
     """
     directions: dict[str, list[str]] = {}
     for measure in layout.measures:

@@ -52,8 +52,8 @@ def explain_missing(
     Args:
         table: The table.
         others: Cell to the runs that should have filled it and did not.
-        columns: Of the runs.
-        remarks: Take the marks.
+        columns: Columns of the runs.
+        remarks: Gets the reasons, and sets the marks.
         why_not: Says of the values of a cell that no run has fallen into why it cannot be run; "" where it can.
     """
     for place, cell in table.cells.items():

@@ -21,7 +21,7 @@ class Style:
 
     Attributes:
         tabulate: Name of the format in tabulate.
-        escape: What makes a name harmless.
+        escape: Escapes the signs of a name that the format would take for its own.
         mark: Writes a mark after a text.
         best, second: Write the best and the runner-up.
         has_runs: Whether rows end with the number of runs.
