@@ -15,6 +15,7 @@ from harness.cli import axes
 from harness.cli.options import DEVICE, RESULTS, GroupedCommand, cell_options, output_file, requests_of
 from harness.errors import HarnessError, unknown_name
 from harness.plugin.loading import load_registry
+from harness.records.store import RunStore
 
 NOT_OF_DATA = ("hasher", "detector", "objective", "preset", "epochs", "precision")
 """Options of a cell that ``--cell`` does not know. Method, code length and seed determine no data either, but may stand
@@ -85,7 +86,6 @@ def _with_cell(options: dict[str, Any], cell: str, results: Path, said: set[str]
     """The options with the values that ``--cell`` sets; refused where an option sets the same value."""
     if "=" not in cell:
         from harness.cli.running.run import command as run_command
-        from harness.records.store import RunStore
 
         if said:
             option = f"--{min(said).replace('_', '-')}"
