@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from harness.version import __version__
+from harness.version import HARNESS_API, __version__
 
 if TYPE_CHECKING:
     from harness.api.catalogue import info
     from harness.api.catalogue import list_registered as list
-    from harness.api.runs import Run, Runs
+    from harness.api.runs import RecordedRun, Runs
     from harness.api.studies import load, run, sweep
     from harness.errors import HarnessError
     from harness.plugin.hookspecs import hookimpl
@@ -23,12 +23,8 @@ if TYPE_CHECKING:
     from harness.plugin.parameters import Parameter
 
 
-HARNESS_API = 1
-"""Version of the plugin API. A plugin may say ``harness_api = 1`` at module level; what it was not written for is then
-one sentence instead of an accident. Within a version hooks, their arguments and optional methods are only added."""
-
 _HOMES = {
-    "Run": "harness.api.runs",
+    "RecordedRun": "harness.api.runs",
     "Runs": "harness.api.runs",
     "info": "harness.api.catalogue",
     "list": "harness.api.catalogue:list_registered",
@@ -59,7 +55,7 @@ __all__ = [
     "Parameter",
     "Phase",
     "Recipe",
-    "Run",
+    "RecordedRun",
     "Runs",
     "TrainingPairs",
     "__version__",

@@ -23,7 +23,7 @@ Place = tuple[str, str, str]
 """Method, data set and hash of a cell."""
 
 
-class Run:
+class RecordedRun:
     """One stored run.
 
     Args:
@@ -121,10 +121,10 @@ class Run:
 
     def __repr__(self) -> str:
         record = self.record
-        return f"<Run {self.hash}: {record.cell.row} on {record.cell.dataset}, {record.status}>"
+        return f"<RecordedRun {self.hash}: {record.cell.row} on {record.cell.dataset}, {record.status}>"
 
 
-class Runs(Sequence[Run]):
+class Runs(Sequence[RecordedRun]):
     """Runs of one results folder, in an order.
 
     In a notebook it shows itself as the table of ``harness table``; ``print(runs)`` shows it as text.
@@ -140,7 +140,7 @@ class Runs(Sequence[Run]):
         self, results: Path, places: Iterable[Place], metrics: Sequence[str] = (), refused: Sequence[str] = ()
     ) -> None:
         self.results = results
-        self._runs = tuple(Run(results, place) for place in places)
+        self._runs = tuple(RecordedRun(results, place) for place in places)
         self._metrics = tuple(metrics) or ("map",)
         self.refused = tuple(dict.fromkeys(refused))
 
@@ -159,22 +159,22 @@ class Runs(Sequence[Run]):
         return cls(results, sorted(rows))
 
     @overload
-    def __getitem__(self, at: int) -> Run: ...
+    def __getitem__(self, at: int) -> RecordedRun: ...
 
     @overload
     def __getitem__(self, at: slice) -> Runs: ...
 
-    def __getitem__(self, at: int | slice) -> Run | Runs:
+    def __getitem__(self, at: int | slice) -> RecordedRun | Runs:
         """A run by its place, or some of them."""
         return self._of(self._runs[at]) if isinstance(at, slice) else self._runs[at]
 
     def __len__(self) -> int:
         return len(self._runs)
 
-    def __iter__(self) -> Iterator[Run]:
+    def __iter__(self) -> Iterator[RecordedRun]:
         return iter(self._runs)
 
-    def _of(self, runs: Iterable[Run]) -> Runs:
+    def _of(self, runs: Iterable[RecordedRun]) -> Runs:
         return Runs(self.results, [run._place for run in runs], self._metrics)
 
     @property

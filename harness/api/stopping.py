@@ -14,7 +14,7 @@ from types import FrameType
 
 @dataclass
 class Stops:
-    """What the user asked for so far.
+    """How often the user has asked to stop, and what follows from it.
 
     Attributes:
         in_process: Cells run in this very process: ending them takes an exception.
@@ -27,11 +27,11 @@ class Stops:
     asked: int = 0
 
     def level(self) -> int:
-        """For :attr:`harness.execution.Session.stopping`."""
+        """How far to stop, as :attr:`harness.execution.Session.stopping` gives it."""
         return self.asked
 
     def on_interrupt(self, number: int, frame: FrameType | None) -> None:
-        """Ctrl-C."""
+        """Handle Ctrl-C."""
         self.asked += 1
         if self.asked == 1:
             self._tell("Stopping: running cells finish, nothing new begins. Ctrl-C again ends them now.")
@@ -44,7 +44,7 @@ class Stops:
         self._now()
 
     def _tell(self, text: str) -> None:
-        """A handler may interrupt the very output that it wants to use, or the terminal may be gone."""
+        """Show a line, unless the signal came amid other output, or the terminal is gone."""
         with suppress(RuntimeError, OSError):
             self.say(text)
 

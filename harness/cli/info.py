@@ -46,7 +46,7 @@ def _is_tables(value: Any) -> bool:
 
 
 def _said(table: dict[str, Any]) -> str:
-    """The entries of a table that say something."""
+    """The entries of a table that are not empty, as text."""
     return ", ".join(
         f"{name} {' or '.join(map(str, entry)) if isinstance(entry, list | tuple) else entry}"
         for name, entry in table.items()

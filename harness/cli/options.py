@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -94,7 +95,7 @@ def declared(option: Option) -> Decorator:
 
 
 _REPEATED = {"preset": SETTINGS, "precision": PLUGIN}
-"""What is no option of one value, and after which of them it stands in the help."""
+"""Name of an option to the repeatable option that follows it in the help."""
 
 CELL_OPTIONS: list[Decorator] = []
 for _option in DECLARED:
@@ -109,6 +110,7 @@ RESULTS = OUTPUT(
     type=click.Path(path_type=Path),
     help="Folder of records.",
 )
+DEVICE = click.option("--device", default="auto", show_default=True, metavar="NAME", help="Where backbones run.")
 JSON = OUTPUT(
     "--json",
     "as_json",
@@ -116,6 +118,24 @@ JSON = OUTPUT(
     callback=claim_stdout,
     help="Print JSON on standard output, and nothing else there.",
 )
+
+
+def output_file(kind: str = "file") -> Decorator:
+    """The option ``--output`` of the verbs that write one file; ``kind`` is what its help calls it."""
+    return click.option(
+        "-o", "--output", required=True, metavar="FILE", type=click.Path(path_type=Path), help=f"The {kind} to write."
+    )
+
+
+def data_root_option(default: str, option: Callable[..., Decorator] = click.option) -> Decorator:
+    """The option ``--data-root``.
+
+    Args:
+        default: What its help says of the default.
+        option: ``click.option``, or that of a section of the help, such as :data:`DATA`.
+    """
+    what = f"Folder of the data sets.  [default: {default}]"
+    return option("--data-root", metavar="DIR", type=click.Path(path_type=Path), help=what)
 
 
 def cell_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -162,6 +182,4 @@ def _values(option: Option, given: Any) -> list[Any]:
 
 def results_option(results: Path) -> str:
     """What a command needs to write into a results folder that is not the usual one: " --results DIR", or ""."""
-    import shlex
-
     return "" if results == Path("results") else f" --results {shlex.quote(str(results))}"

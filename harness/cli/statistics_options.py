@@ -10,7 +10,7 @@ from harness.cli.options import Decorator
 from harness.errors import unknown_name
 
 FORMATS = {"simple": "simple", "github": "github", "latex": "latex_booktabs", "csv": "csv", "json": "json"}
-"""Name to tabulate's, or what is written by the verb."""
+"""Value of ``--format`` to the name that tabulate has for it; csv and json are written by the verb."""
 
 DIRECTION = click.option(
     "--direction",

@@ -9,6 +9,7 @@ import click
 
 from harness.cells.axes import texts
 from harness.cli.options import PLUGIN, RESULTS, Decorator, results_option
+from harness.cli.rows import aligned
 from harness.records.index import records_in
 from harness.text import counted
 
@@ -91,8 +92,6 @@ def command(
 
 
 def _list_runs(frame: pd.DataFrame) -> None:
-    from tabulate import tabulate
-
     columns = ["hash", "status", "row", "dataset", "protocol", "noise", "bits", "seed", "data_seed", "finished"]
     shown = frame[columns].convert_dtypes().astype(object).fillna("").values.tolist()
-    click.echo(tabulate(shown, headers=columns, disable_numparse=True))
+    click.echo(aligned(shown, headers=columns))

@@ -50,7 +50,7 @@ class Fitted:
 
     Attributes:
         hasher: The hasher that is evaluated.
-        trust: What its detector said in the end.
+        trust: The trust that its detector had in each pair in the end.
         curves: Per-epoch curves; empty for closed forms.
         notes: Remarks for the record.
         parameters: Learned numbers, as in ``record.cost``.
@@ -232,7 +232,7 @@ def run_job(
 
 
 def _sizes_and_speeds(fitted: Fitted, codes: CodeTable, evaluation: Evaluation, meter: Meter) -> dict[str, Any]:
-    """The entries of ``cost`` that follow from what was made."""
+    """The entries of ``cost`` about sizes and speeds, from the fitted method and its codes."""
     ranked = evaluation.queries["total"] * len(evaluation.metrics)
     return {
         "parameters": fitted.parameters,
@@ -281,7 +281,7 @@ def _curve_arrays(curves: Curves, data: CellData) -> dict[str, NDArray]:
 
 
 def _model(hasher: Hasher, data: CellData) -> dict[str, Any] | None:
-    """Tensors that make the codes again from raw features: hasher and standardisers."""
+    """The tensors from which codes can be made again out of raw features: hasher and standardisers."""
     import torch
 
     state = getattr(hasher, "state", None)
@@ -306,5 +306,5 @@ def failed_record(job: Job, status: Status, error: Failure, started: datetime) -
 
 
 def _facts(job: Job, revisions: Mapping[str, str] | None = None) -> CellFacts:
-    """What the record says was run."""
+    """The facts of a cell for its record."""
     return CellFacts(**job.cell.facts, revisions=dict(revisions or {}))

@@ -32,10 +32,10 @@ from harness.runtime.processes import process_exists
 log = logging.getLogger(__name__)
 
 FOLDER = "sweeps"
-"""Below the results folder."""
+"""Name of the folder of all sweeps, below the results folder."""
 
 UNFINISHED_SECONDS = 60.0
-"""A small file that was not renamed into place for so long never will be."""
+"""A temporary file of that age was left by a killed process, and is removed."""
 
 
 LATEST = 2.0**37
@@ -66,14 +66,14 @@ class Invocation:
     """One command that worked on a sweep.
 
     Attributes:
-        argv: Its words.
+        argv: The words of its command line.
         host, pid: Where it ran.
-        executor: Engine.
+        executor: Name of the executor.
         workers: Cells at a time, as far as known.
         shard: "2/4", or "".
         to_run: Cells that had no standing record when it began.
         started: Seconds since 1970.
-        ended: The same; None while it runs, or if it was killed.
+        ended: Seconds since 1970; None while it runs, or if it was killed.
         outcome: "finished", "stopped" or "failed"; "" while it runs.
         number: Which command on this sweep it is, from 1: clocks are set back, too. 0 for one of an earlier version.
     """
@@ -217,7 +217,7 @@ def _clear(state: SweepState) -> None:
 
 @dataclass
 class InvocationFile:
-    """The file of the command that runs now; nobody else writes it."""
+    """The file of the command that runs now, which only this command writes."""
 
     state: SweepState
     content: Invocation

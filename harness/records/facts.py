@@ -105,13 +105,16 @@ def facts(record: RunRecord) -> dict[str, Any]:
 
 
 def metric_values(record: RunRecord) -> dict[str, Any]:
-    """The metrics of a record by column name: ``i2t/map``, ..., ``detector/auroc``, ``noise/realised_index``."""
+    """The metrics of a record by column name: ``i2t/map``, ..., ``detector/auroc``, ``noise/realised_index``.
+
+    Values are whatever the record holds, texts too; the reason why there are none (``detector/reason``) is left out.
+    """
     return {
         f"{group}/{name}": value
         for group, values in record.metrics.items()
         if isinstance(values, dict)
         for name, value in values.items()
-        if not isinstance(value, str)
+        if name != "reason"
     }
 
 

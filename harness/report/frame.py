@@ -79,7 +79,11 @@ def records_frame(records: Iterable[RunRecord]) -> pd.DataFrame:
         hashes of the code that made it), and the metrics as columns ``i2t/map``, ..., ``detector/auroc``,
         ``noise/realised_index``.
     """
-    rows = [{"row": record.cell.row, **facts(record), **metric_values(record)} for record in records]
+    rows = [
+        {"row": record.cell.row, **facts(record)}
+        | {name: value for name, value in metric_values(record).items() if not isinstance(value, str)}
+        for record in records
+    ]
     return pd.DataFrame(rows) if rows else _empty()
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Outlet:
-    """A text stream that lets through what is printable.
+    """A text stream that replaces what is not printable.
 
     Args:
         stream: Where the text goes.
@@ -61,12 +61,12 @@ class Outlet:
         return len(text)
 
     def writelines(self, lines: Iterable[str]) -> None:
-        """As :meth:`write`, for each of several."""
+        """Write each of several texts."""
         for line in lines:
             self.write(line)
 
     def flush(self) -> None:
-        """As :meth:`write`."""
+        """Flush the stream, unless it has failed before."""
         self._told(self.stream.flush)
 
     def _told(self, act: Callable[[], object]) -> None:
@@ -84,7 +84,7 @@ class Outlet:
             raise HarnessError(f"standard output cannot be written: {said}.") from self.failure
 
     def _give_up(self) -> None:
-        """What is still in the buffer goes nowhere; at the end the interpreter would complain of it."""
+        """Drop what is still in the buffer, which the interpreter could not write at its end."""
         with suppress(OSError, ValueError):
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, self.stream.fileno())
@@ -93,7 +93,7 @@ class Outlet:
 
 @contextmanager
 def outlets() -> Iterator[None]:
-    """Standard output and standard error are outlets meanwhile."""
+    """A context in which standard output and standard error are outlets."""
     before = sys.stdout, sys.stderr
     sys.stdout, sys.stderr = Outlet(sys.stdout, needed=True), Outlet(sys.stderr, needed=False)  # type: ignore[assignment]
     try:

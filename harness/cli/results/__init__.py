@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -12,10 +12,10 @@ from harness.cli.options import JSON, RESULTS
 from harness.cli.rows import FORMAT, checked, print_rows
 from harness.errors import unknown_name
 from harness.quantities import LARGEST_INTEGER
-from harness.records.index import records_in
-
-if TYPE_CHECKING:
-    from harness.records.index import RunIndex
+from harness.records.index import RunIndex, records_in
+from harness.records.index_tables import quoted
+from harness.records.query import query as ask
+from harness.records.where import condition
 
 SHOWN = (
     "hash", "status", "row", "dataset", "protocol", "noise", "bits", "seed", "data_seed", "i2t/map", "t2i/map",
@@ -45,8 +45,6 @@ def command() -> None:
 
 def filtered(index: RunIndex, where: str | None) -> tuple[str, list[Any]]:
     """``--where`` as SQL and its values."""
-    from harness.records.where import condition
-
     return ("", []) if where is None else condition(where, index.columns)
 
 
@@ -70,8 +68,6 @@ def list_(
     as_json: bool,
 ) -> None:
     """List records: facts and metrics, chosen and sorted."""
-    from harness.records.index_tables import quoted
-
     style = checked(style, as_json)
     with records_in(results) as index:
         if all_columns:
@@ -107,8 +103,6 @@ def query(sql: str, results: Path, style: str, as_json: bool) -> None:
 
     Metrics are columns in double quotes: SELECT method, avg("i2t/map") FROM runs GROUP BY method
     """
-    from harness.records.query import query as ask
-
     style = checked(style, as_json)
     with records_in(results) as index:
         header, rows = ask(index, sql)

@@ -22,6 +22,7 @@ from harness.cli.json_output import print_json
 from harness.cli.options import JSON, OUTPUT, RESULTS, RUNNING, declared, results_option
 from harness.cli.running.planned import show_plan
 from harness.errors import UnsavedError
+from harness.records.store import RunStore
 from harness.runtime.outlets import bars_shown
 from harness.text import counted
 
@@ -107,8 +108,6 @@ def _listening(prepared: Prepared, stops: Stops, state: SweepState | None) -> It
 
 
 def _print_records(prepared: Prepared) -> None:
-    from harness.records.store import RunStore
-
     store = RunStore(prepared.how.results)
     records = (store.find(*job.cell.place) for job in prepared.jobs)
     print_json([stored.record.to_json() for stored in records if stored is not None])

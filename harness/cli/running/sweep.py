@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Any
 
 import click
 
 from harness.cells.axes import texts
-from harness.cli.options import DATA, PLUGIN, RUNNING, GroupedCommand
+from harness.cli.options import DATA, PLUGIN, RUNNING, GroupedCommand, data_root_option
 from harness.cli.running.requests import run_or_show, running_of, running_options
 
 
 @click.command(cls=GroupedCommand)
 @click.argument("plan", metavar="PLAN")
 @RUNNING("--shard", metavar="I/N", help="Run only the I-th of N parts, where no engine is at hand.")
-@DATA(
-    "--data-root",
-    metavar="DIR",
-    type=click.Path(path_type=Path),
-    help="Folder of the data sets.  [default: the plan's, otherwise $HARNESS_DATA]",
-)
+@data_root_option("the plan's, otherwise $HARNESS_DATA", DATA)
 @PLUGIN
 @running_options("local")
 @click.pass_context
