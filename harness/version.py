@@ -1,4 +1,4 @@
-"""The versions of the harness and of its plugin API."""
+"""Versions of the harness and of its plugin API."""
 
 __version__ = "0.1.0"
 

@@ -214,7 +214,7 @@ def check_import_changes_nothing(subject: Subject) -> None:
         }
 
     printed = io.StringIO()
-    # It was imported before: a seed that it set then must not look like the state of things.
+    # A seed that it set when it was first imported would be set again without a change: begin in another state.
     with global_randomness(int.from_bytes(os.urandom(4)), "before the import"), contextlib.redirect_stdout(printed):
         before = facts()
         _import_again(subject)
