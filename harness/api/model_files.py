@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,8 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from harness.api.inputs import plugin_files
+from harness.api.inputs import registry_with
 from harness.api.model import FORMAT, LARGEST_MODEL, METADATA, Model, ModelFacts, named_curves
+from harness.api.runs import RecordedRun
+from harness.api.studies import warn
 from harness.cells.methods import ResolvedMethod
 from harness.data.assemble import Standardiser
 from harness.errors import HarnessError, text_of
@@ -24,7 +25,6 @@ from harness.files.npz import read_npz
 from harness.files.whole import TooLargeError, read_plain_file
 from harness.plugin.declarations import Component
 from harness.plugin.interfaces import NOTHING
-from harness.plugin.loading import load_registry
 from harness.plugin.parameters import read_values
 from harness.plugin.registry import Registry
 from harness.records.repeat import threads_of_record
@@ -56,7 +56,7 @@ def load_model(path: str | os.PathLike[str], *, plugins: Iterable[Any] = (), dev
 
     Args:
         path: The file, or a run folder (``results/runs/METHOD/DATASET/HASH``).
-        plugins: Files of plugins, where the hasher is of one that is not installed.
+        plugins: Plugin files, modules, or classes of this session, where the hasher is of one that is not installed.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``: where it encodes.
 
     Returns:
@@ -73,16 +73,16 @@ def load_model(path: str | os.PathLike[str], *, plugins: Iterable[Any] = (), dev
     content = _read(file, where)
     facts = _facts_in(content, where)
     tensors = _tensors_in(content, where)
-    return _built(facts, tensors, where, load_registry(plugin_files(plugins)), device)
+    return _built(facts, tensors, where, registry_with(plugins), device)
 
 
 def model_of_run(
-    run: StoredRun | str | os.PathLike[str], *, plugins: Iterable[Any] = (), device: str = "auto"
+    run: StoredRun | RecordedRun | str | os.PathLike[str], *, plugins: Iterable[Any] = (), device: str = "auto"
 ) -> Model:
     """The model that a run left behind, which makes the codes of its queries and database again.
 
     Args:
-        run: The run, or its folder.
+        run: The run, such as ``harness.load()[0]``, or its folder.
         plugins: As for :func:`load_model`; those in the record's command are not loaded of themselves.
         device: As for :func:`load_model`.
 
@@ -92,7 +92,7 @@ def model_of_run(
     Raises:
         HarnessError: It has no model, or it cannot be built; as :func:`load_model`.
     """
-    if not isinstance(run, StoredRun):
+    if not isinstance(run, StoredRun | RecordedRun):
         run = StoredRun(Path(run), _record_in(Path(run)))
     record, file = run.record, run.folder / "model.safetensors"
     where = f"run {record.hash}"
@@ -103,7 +103,7 @@ def model_of_run(
         )
     tensors = _tensors_in(_read(file, f"{where}: {file}"), f"{where}: {file}")
     arrays = read_npz(run.folder / "arrays.npz", f"{where}:", ("trust", *OF_THE_FIT).__contains__)
-    model = _built(_facts_of(record, where), tensors, where, load_registry(plugin_files(plugins)), device)
+    model = _built(_facts_of(record, where), tensors, where, registry_with(plugins), device)
     model.trust = arrays.pop("trust", None)
     model.curves = named_curves(arrays)
     return model
@@ -258,8 +258,7 @@ def _warn_of_other_code(facts: ModelFacts, registry: Registry, where: str) -> No
     if UNKNOWN in (made_with, here := registry.source_hash(registry.get("hasher", facts.hasher))):
         return
     if made_with != here:
-        warnings.warn(
+        warn(
             f"{where}: hasher {facts.hasher!r} has other code here than when the model was made, so that the codes may "
-            "differ.",
-            stacklevel=4,
+            "differ."
         )

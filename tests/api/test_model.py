@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save
 from harness.api.fitting import fit
 from harness.api.model import METADATA
 from harness.api.model_files import load_model, model_of_run
+from harness.api.studies import load
 from harness.errors import HarnessError
 from harness.execution import encoding
 from harness.retrieval.codes import unpack
@@ -266,6 +267,7 @@ def test_the_model_of_a_run_makes_its_codes_again(cell, method, words, brings):
     made = cell(method, *words, **brings)
     for model in (
         model_of_run(made.stored),
+        model_of_run(load(made.stored.folder.parents[3])[0]),
         load_model(made.stored.folder),
         load_model(made.stored.folder / "model.safetensors"),
     ):
