@@ -159,7 +159,7 @@ def _model(
         objective=method.components["objective"].name if "objective" in method.components else None,
         bits=request.bits, seed=request.seed, image_features=data.table.image.shape[1],
         text_features=data.table.text.shape[1], standardise=request.standardise, precision=precision,
-        threads=settings.threads, parameters=dict(method.parameters),
+        threads=settings.threads, deterministic=settings.deterministic, parameters=dict(method.parameters),
         sources={role: workbench.source_hash(component) for role, component in method.components.items()},
         data=data.table.fingerprint, notes=fitted.notes,
     )  # fmt: skip

@@ -69,6 +69,7 @@ class ModelFacts(BaseModel):
     precision: str
     threads: Annotated[int, Field(ge=1, le=MOST_THREADS)]
     """Threads of the products: with other ones sums are rounded in another order."""
+    deterministic: bool
     parameters: dict[str, bool | int | float | str]
     sources: dict[str, str]
     """Role to hash of its code."""

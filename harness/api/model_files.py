@@ -27,7 +27,7 @@ from harness.plugin.declarations import Component
 from harness.plugin.interfaces import NOTHING
 from harness.plugin.parameters import read_values
 from harness.plugin.registry import Registry
-from harness.records.repeat import threads_of_record
+from harness.records.repeat import deterministic_in, threads_of_record
 from harness.records.schema import RunRecord, first_mistake
 from harness.records.store import StoredRun, read_record, short
 from harness.runtime.context import RunContext
@@ -67,11 +67,14 @@ def load_model(path: str | os.PathLike[str], *, plugins: Iterable[Any] = (), dev
             the device is not here.
     """
     file = Path(path)
-    if file.is_dir() or (file.name == "model.safetensors" and (file.parent / "record.json").is_file()):
-        return model_of_run(file if file.is_dir() else file.parent, plugins=plugins, device=device)
+    if file.is_dir():
+        return model_of_run(file, plugins=plugins, device=device)
     where = f"model {file}"
     content = _read(file, where)
-    facts = _facts_in(content, where)
+    said = _metadata(content)
+    if said is None and file.name == "model.safetensors" and (file.parent / "record.json").is_file():
+        return model_of_run(file.parent, plugins=plugins, device=device)
+    facts = _facts_in(said, where)
     tensors = _tensors_in(content, where)
     return _built(facts, tensors, where, registry_with(plugins), device)
 
@@ -130,6 +133,7 @@ def _facts_of(record: RunRecord, where: str) -> ModelFacts:
             image_features=None,
             text_features=None,
             threads=threads_of_record(record) or 1,
+            deterministic=deterministic_in(record),
             sources=record.identity.get("sources", {}),
             data=record.identity.get("data", ""),
             notes=record.notes,
@@ -150,22 +154,27 @@ def _read(file: Path, where: str) -> bytes:
         raise HarnessError(f"{where} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
 
 
-def _facts_in(content: bytes, where: str) -> ModelFacts:
-    """The metadata of a model file. Safetensors: the length of a header in 8 bytes, the header in JSON, the tensors."""
+def _metadata(content: bytes) -> Any:
+    """What a model file says of itself, None where it is no such file. Safetensors: the length of a header in 8 bytes,
+    the header in JSON, the tensors.
+    """
     length = int.from_bytes(content[:8], "little")
+    if not 0 < length <= len(content) - 8:
+        return None
     try:
-        if not 0 < length <= len(content) - 8:
-            raise ValueError
-        header = parsed_json(content[8 : 8 + length])
-        text = header["__metadata__"][METADATA]
-        if len(text) > LARGEST_FACTS:
-            raise ValueError
-        said = parsed_json(text)
-        made = said["format"]
+        text = parsed_json(content[8 : 8 + length])["__metadata__"][METADATA]
+        return parsed_json(text) if len(text) <= LARGEST_FACTS else None
     except (ValueError, KeyError, TypeError):
-        raise HarnessError(f"{where} is no model of harness: save() of a model writes one.") from None
-    if made != FORMAT:
-        raise HarnessError(f"{where} has format {shown(made)}, and this version reads {FORMAT}: update the harness.")
+        return None
+
+
+def _facts_in(said: Any, where: str) -> ModelFacts:
+    if not isinstance(said, dict) or "format" not in said:
+        raise HarnessError(f"{where} is no model of harness: save() of a model writes one.")
+    if said["format"] != FORMAT:
+        raise HarnessError(
+            f"{where} has format {shown(said['format'])}, and this version reads {FORMAT}: update the harness."
+        )
     try:
         return ModelFacts.model_validate(said)
     except ValidationError as error:
@@ -199,7 +208,7 @@ def _built(facts: ModelFacts, tensors: dict[str, Tensor], where: str, registry: 
         raise HarnessError(f"{where} holds {strange[0][:80]!r}, which is no tensor of a model.")
     weight = None if trust is None else _trust(trust, where)
     _warn_of_other_code(facts, registry, where)
-    settings = RunSettings(device=device, threads=facts.threads)
+    settings = RunSettings(device=device, threads=facts.threads, deterministic=facts.deterministic)
     with applied(settings) as chosen, global_randomness(facts.seed, "hasher-made"):
         try:
             hasher = make_hasher(method)
