@@ -12,7 +12,7 @@ import inspect
 import linecache
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any
@@ -167,21 +167,30 @@ def _class(cls: type) -> tuple[list[str], ast.ClassDef, Mapping[str, Any], bool]
             ):
                 _require_unchanged(cls, node, function.__globals__, function.__code__.co_filename)
                 return lines, node, function.__globals__, _lazy(function.__code__)
+    return _class_without_methods(cls)
+
+
+def _class_without_methods(cls: type) -> tuple[list[str], ast.ClassDef, Mapping[str, Any], bool]:
     module = sys.modules.get(cls.__module__)
-    found = {}
+    found, refused = {}, None
     for text in _texts_of(module):
         for node in _classes(_tree(lines := text.splitlines(keepends=True)), cls.__name__):
-            found[ast.dump(node)] = lines, node
-    if module is None or len(found) != 1:  # of several cells that define it nobody knows which one ran last
-        raise _without_source(words_for(cls))
+            try:
+                _require_unchanged(cls, node, vars(module), "")
+            except HarnessError as error:
+                refused = error
+            else:
+                found[ast.dump(node)] = lines, node
+    if len(found) > 1:
+        raise HarnessError(
+            f"{words_for(cls)} has no methods and is written in several cells, and nothing says which one ran last: "
+            "give it a method, or start the kernel anew."
+        )
+    if not found:
+        raise refused or _without_source(words_for(cls))
     lines, node = next(iter(found.values()))
-    _require_unchanged(cls, node, vars(module), "")
-    return (
-        lines,
-        node,
-        vars(module),
-        "annotations" in vars(module) and vars(module)["annotations"] is (__future__.annotations),
-    )
+    lazy = vars(module).get("annotations") is __future__.annotations
+    return lines, node, vars(module), lazy
 
 
 def _classes(tree: ast.Module, name: str) -> Iterator[ast.ClassDef]:
@@ -209,7 +218,16 @@ def _require_unchanged(cls: type, node: ast.ClassDef, namespace: Mapping[str, An
     }
     visible = {name: value for name, value in namespace.items() if name not in written}
     words, there = words_for(cls), vars(cls)
-    plain = type(cls) is type and not node.decorator_list  # neither a metaclass nor a decorator had a hand in it
+    bases = {base.id: namespace[base.id] for base in node.bases if isinstance(base, ast.Name) and base.id in namespace}
+    # Neither a metaclass, a decorator nor a base such as NamedTuple had a hand in it.
+    plain = type(cls) is type and not node.decorator_list and all(isinstance(base, type) for base in bases.values())
+    values = plain or is_dataclass(cls)
+    annotated = [name for name, statement in written.items() if isinstance(statement, ast.AnnAssign)]
+    for name in set(annotated) ^ set(there.get("__annotations__", annotated if values else ())):
+        raise _changed(words, name)
+    for name, base in bases.items():
+        if isinstance(base, type) and not any(base is held for held in cls.__bases__):
+            raise HarnessError(f"{words}: its base {name} was defined anew after it: run the cell of {words} again.")
     for name, statement in written.items():
         live = there.get(name)
         if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef) and not statement.decorator_list:
@@ -218,14 +236,21 @@ def _require_unchanged(cls: type, node: ast.ClassDef, namespace: Mapping[str, An
             if file and live.__code__.co_filename != file:
                 raise _changed(words, name)
             _require_unchanged_defaults(statement, live, visible, f"{words}, {name}")
-        elif plain and isinstance(statement, ast.Assign | ast.AnnAssign) and _is_plain_target(statement):
+        elif isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
+            behind = function_behind(live)
+            if behind is None or behind.__module__ != cls.__module__ or "<locals>" in behind.__qualname__:
+                continue  # what a decorator made of it
+            if behind.__qualname__ != f"{cls.__qualname__}.{statement.name}":
+                raise _changed(words, name)
+        elif values and isinstance(statement, ast.Assign | ast.AnnAssign) and _is_plain_target(statement):
             said = _said(statement.value, visible)
             if _differs(said, live):
                 raise _changed(words, name)
     if plain:
-        added = [name for name in there if name not in written and not (name.startswith("__") and name.endswith("__"))]
-        if added:
-            raise _changed(words, added[0])
+        for name in set(there) - set(written):
+            of_here = isinstance(there[name], FunctionType) and there[name].__module__ == cls.__module__
+            if of_here or not name.startswith("_"):
+                raise _changed(words, name)
 
 
 def _changed(words: str, name: str) -> HarnessError:

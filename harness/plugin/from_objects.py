@@ -94,11 +94,10 @@ def _file_of(entry: object, folder: Path) -> Path:
 
 
 def _no_plugin(entry: object) -> HarnessError:
-    kind = type(entry).__name__
-    hint = "give the class itself, without ()" if hasattr(type(entry), "fit") else "see the documentation of plugins"
+    hint = ": give the class itself, without ()" if hasattr(type(entry), "fit") else ""
     return HarnessError(
-        f"plugins: {shown(kind)[1:-1]} is none of a path, a module, a class and a function decorated with @hookimpl; "
-        f"{hint}."
+        f"plugins: an object of type {shown(type(entry).__name__)[1:-1]} is none of a path, a module, a class and a "
+        f"function decorated with @hookimpl{hint}."
     )
 
 

@@ -26,7 +26,9 @@ def is_own(module_name: str | None) -> bool:
     if file is None:  # written in C, or a package without a file; one made in memory has no spec either
         return getattr(module, "__spec__", None) is None
     top = module.__name__.partition(".")[0]
-    if top in sys.stdlib_module_names or {"site-packages", "dist-packages"} & set(Path(file).parts):
+    if top in (harness.__name__, *sys.stdlib_module_names) or {"site-packages", "dist-packages"} & set(
+        Path(file).parts
+    ):
         return False
     return top not in _installed_packages()
 

@@ -178,9 +178,7 @@ class _Copy:
         elif hasattr(builtins, name):
             value = getattr(builtins, name)
         else:
-            raise self._refusal(
-                words, f"refers to {name!r}, which is not defined: run what defines or imports it first"
-            )
+            raise self._refusal(words, f"refers to {name!r}, which is not defined: run what defines or imports it")
         try:
             self._bind(name, value, words)
         except _CannotBeWrittenError as reason:
