@@ -374,6 +374,12 @@ def test_class_without_source_is_refused(notebook, code):
     )
 
 
+def test_source_of_an_earlier_class_of_that_name_is_not_taken(notebook):
+    notebook.run(DETECTOR.format(1))
+    notebook.run(DETECTOR.format(2), keep_source=False)
+    assert notebook.refusal("Mine").startswith("Python cannot give the source of class Mine")
+
+
 def test_class_without_methods_is_found_unless_several_cells_may_be_it(notebook):
     notebook.run("class Sizes:\n    width = 3\nclass Options:\n    width = int('3')")
     notebook.run("from dataclasses import dataclass\n@dataclass\nclass Config:\n    width: int = 3")
@@ -513,7 +519,12 @@ def test_class_of_a_loose_module_is_copied_with_what_it_needs_from_others(module
     assert imported(file)["Mine"]().fit(4, None) == 8
     assert "import" not in file.read_text().replace("import harness", "")
     Path(loose.__file__).write_text("\n\n" + Path(loose.__file__).read_text().replace("loss(pairs)", "0"))
-    with pytest.raises(HarnessError, match=r"source of class Mine|its file was edited since it was imported"):
+    with pytest.raises(HarnessError, match=r"class Mine is not what its source says: .* its file was edited since"):
+        plugin_files(loose.Mine, tmp_path / "plugins")
+    Path(loose.__file__).write_text("\n" * 9)
+    with pytest.raises(
+        HarnessError, match=r"class Mine is not to be found in .*loose_four.py, which was edited since: "
+    ):
         plugin_files(loose.Mine, tmp_path / "plugins")
 
 
