@@ -1,26 +1,36 @@
 """A benchmark harness for unsupervised cross-modal hashing under noisy image-text pairs.
 
-What a plugin needs is here: ``from harness import hookimpl, Need, Parameter, Phase, Recipe, PairTrust``. The names are
-loaded when they are used, so that ``import harness`` costs nothing.
+What researchers call is here (docs/python-api.md): ``harness.run``, ``sweep``, ``load``, ``list``, ``info``; and what a
+plugin needs: ``from harness import hookimpl, Need, Parameter, Phase, Recipe, PairTrust``. The names are loaded when
+they are used, so that ``import harness`` costs nothing.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from harness.version import __version__
+from harness.version import HARNESS_API, __version__
 
 if TYPE_CHECKING:
+    from harness.api.catalogue import info
+    from harness.api.catalogue import list_registered as list
+    from harness.api.runs import RecordedRun, Runs
+    from harness.api.studies import load, run, sweep
+    from harness.errors import HarnessError
     from harness.plugin.hookspecs import hookimpl
     from harness.plugin.interfaces import Batch, EpochsOf, Evidence, Need, PairTrust, Phase, Recipe, TrainingPairs
     from harness.plugin.parameters import Parameter
 
 
-HARNESS_API = 1
-"""Version of the plugin API. A plugin may say ``harness_api = 1`` at module level; what it was not written for is then
-one sentence instead of an accident. Within a version hooks, their arguments and optional methods are only added."""
-
 _HOMES = {
+    "RecordedRun": "harness.api.runs",
+    "Runs": "harness.api.runs",
+    "info": "harness.api.catalogue",
+    "list": "harness.api.catalogue:list_registered",
+    "load": "harness.api.studies",
+    "run": "harness.api.studies",
+    "sweep": "harness.api.studies",
     "hookimpl": "harness.plugin.hookspecs",
     "Batch": "harness.plugin.interfaces",
     "EpochsOf": "harness.plugin.interfaces",
@@ -45,9 +55,16 @@ __all__ = [
     "Parameter",
     "Phase",
     "Recipe",
+    "RecordedRun",
+    "Runs",
     "TrainingPairs",
     "__version__",
     "hookimpl",
+    "info",
+    "list",
+    "load",
+    "run",
+    "sweep",
 ]
 
 
@@ -55,5 +72,10 @@ def __getattr__(name: str) -> Any:
     if name in _HOMES:
         import importlib
 
-        return getattr(importlib.import_module(_HOMES[name]), name)
+        module, _, its_name = _HOMES[name].partition(":")
+        return getattr(importlib.import_module(module), its_name or name)
     raise AttributeError(f"module 'harness' has no attribute {name!r}")
+
+
+def __dir__() -> Sequence[str]:
+    return sorted({*globals(), *__all__})

@@ -429,15 +429,20 @@ def test_the_state_of_a_sweep_is_written_through_no_link_out_of_the_results(tmp_
     assert outside() == before
 
 
-def test_a_whole_file_is_written_through_no_link(tmp_path, outside):
-    from harness.files.whole import replace_text
+def test_a_whole_file_is_written_through_no_link(tmp_path, outside, monkeypatch):
+    from harness.files import whole
 
     place = tmp_path / "results" / "state.json"
     place.parent.mkdir()
-    place.with_name(f".state.json.{os.getpid()}.new").symlink_to(outside.victim / "thesis.txt")
+    place.with_name(".state.json.new-guessed").symlink_to(outside.victim / "thesis.txt")
     place.symlink_to(outside.victim / "thesis.txt")
     before = outside()
-    replace_text(place, "{}")
+    with monkeypatch.context() as patched:
+        patched.setattr(whole, "owner", lambda: "guessed")
+        with pytest.raises(FileExistsError):
+            whole.replace_text(place, "no")
+    assert outside() == before
+    whole.replace_text(place, "{}")
     assert place.read_text() == "{}"
     assert outside() == before
 

@@ -1,4 +1,4 @@
-"""What an option of ``harness run`` is that chooses cells: all that help, plans, grids and commands must know of it."""
+"""What an option of ``harness run`` is: all that help, Python, plans, grids, commands and tables must know of it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from typing import Any
 
 from harness.quantities import comma_escaped, comma_single
 
-TYPES: dict[str, type[Any]] = {"str": str, "int": int, "float": float, "bool": bool, "Path": Path}
+TYPES: dict[str, type[Any]] = {
+    "str": str, "int": int, "float": float, "bool": bool, "Path": Path, "tuple[str, ...]": str,
+}  # fmt: skip
 """Annotation of an option's field, but for "or None", to what reads its values from text."""
 
 
@@ -54,8 +56,8 @@ class Fact:
 
 
 @dataclass(frozen=True)
-class CellOption:
-    """An option of ``harness run`` that chooses cells.
+class Option:
+    """An option of ``harness run``, and an argument of :func:`harness.run`.
 
     Attributes:
         group: Section of the help.
@@ -65,6 +67,8 @@ class CellOption:
         usual: What the help says after "default", where that is not the field's default.
         names: Kind of the registered things that its values name, or "".
         always_said: Commands write its default, too.
+        repeats: It may be given several times; each one adds a value to the field.
+        shows_default: The help says the default.
         may_be_path: Its value is a file, a folder, or a name.
         fact: How tables treat it; None if a record holds no such field.
         modality: It has a meaning only where features of the modality are computed: "image", "text", "both", or "".
@@ -82,6 +86,8 @@ class CellOption:
     usual: str | None = None
     names: str = ""
     always_said: bool = False
+    repeats: bool = False
+    shows_default: bool = False
     may_be_path: bool = False
     fact: Fact | None = None
     modality: str = ""
@@ -163,12 +169,12 @@ class CellOption:
 def option(
     default: Any, group: str, meaning: str, metavar: str | None = None, varies: Stage | None = None, **more: Any
 ) -> Any:
-    """A field of a request that is an option; ``default`` is the field's, the others are :class:`CellOption`'s."""
-    declared = CellOption(group, meaning, metavar, varies, default=None if default is MISSING else default, **more)
+    """A field of a request that is an option; ``default`` is the field's, the others are :class:`Option`'s."""
+    declared = Option(group, meaning, metavar, varies, default=None if default is MISSING else default, **more)
     return field(default=default, metadata={"option": declared})
 
 
-def options_in(request: type, of_method: bool = False) -> list[CellOption]:
+def options_in(request: type, of_method: bool = False) -> list[Option]:
     """The options that a dataclass of requests declares, in the order of its fields."""
     return [
         replace(

@@ -15,9 +15,9 @@ from typing import Any
 import click
 
 from harness.cli.leaving import exit_code, not_held_up
-from harness.cli.outlets import open_closed_streams, outlets
 from harness.cli.words import check_words
 from harness.errors import unknown_name
+from harness.runtime.outlets import open_closed_streams, outlets
 from harness.text import one_line
 
 VERBS = {
@@ -61,7 +61,7 @@ class LazyGroup(click.Group):
         return [*super().list_commands(ctx), *self.modules]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The verb's command."""
+        """The click command of a verb; None where there is no such verb."""
         if cmd_name in self.modules:
             command: click.Command = importlib.import_module(self.modules[cmd_name]).command
             return command
@@ -104,7 +104,7 @@ def cli() -> None:
 
 
 class _Notes(logging.Handler):
-    """Library warnings of the harness, as one line each on standard error."""
+    """Prints each log record of the harness as one line on standard error."""
 
     def emit(self, record: logging.LogRecord) -> None:
         click.echo(f"note: {one_line(record.getMessage())}", err=True, color=True)

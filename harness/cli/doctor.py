@@ -9,16 +9,20 @@ from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.options import RESULTS, default_data_root
+from harness.api.arguments import default_data_root
+from harness.cli.options import RESULTS
+from harness.data.sets.folder import found_word
 from harness.errors import HarnessError
 from harness.plugin.loading import load_registry
+from harness.runtime.environment import processor, versions
+from harness.runtime.torchvision_operators import make_torchvision_importable
 
 if TYPE_CHECKING:
     from harness.data.cards import DatasetCard
 
 
 MARKS = {True: "ok  ", False: "FAIL", None: "-   "}
-"""None: it is not here, and need not be."""
+"""Result of a check to how its line begins; None stands for what is not there and is not required."""
 
 
 @click.command()
@@ -35,8 +39,6 @@ def command(ctx: click.Context, results: Path) -> None:
 
 
 def _checks(results: Path) -> Iterator[tuple[bool | None, str, str]]:
-    from harness.runtime.environment import processor, versions
-
     for library, version in versions().items():
         yield (
             bool(version),
@@ -77,9 +79,7 @@ def _checks(results: Path) -> Iterator[tuple[bool | None, str, str]]:
 
 
 def _dataset(card: DatasetCard, root: Path | None) -> tuple[bool | None, str, str]:
-    """Whether the files of a data set are there."""
-    from harness.data.sets.folder import found_word
-
+    """The line of a data set: whether its files are there."""
     presence = found_word(card.model_dump(), root)
     remark = {
         "yes": "found",
@@ -92,9 +92,7 @@ def _dataset(card: DatasetCard, root: Path | None) -> tuple[bool | None, str, st
 
 
 def _imports() -> Iterator[tuple[bool, str, str]]:
-    """The libraries whose imports are known to break each other."""
-    from harness.runtime.torchvision_operators import make_torchvision_importable
-
+    """The lines of the libraries whose imports can break each other: whether they can be imported."""
     try:
         make_torchvision_importable()
         import open_clip

@@ -11,29 +11,30 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.cells import axes
 from harness.cells.request import LATER_SETTINGS, OF_DATA
 from harness.cli.json_output import print_json
 from harness.cli.options import JSON, RESULTS
 from harness.cli.rows import print_comparisons
-from harness.cli.running.requests import metric_ids_of
 from harness.errors import HarnessError
 from harness.plugin.loading import load_registry
-from harness.plugin.metric_ids import metrics_with
+from harness.plugin.metric_ids import checked_metrics, metrics_with
+from harness.records.store import RunStore
+from harness.runtime.environment import environment
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from harness.plugin.declarations import MetricDeclaration
     from harness.records.schema import CellFacts, RunRecord
-    from harness.records.store import RunStore
     from harness.retrieval.codes import CodeTable
     from harness.retrieval.evaluate import Evaluation
 
 DATA_FACTS = ("dataset", *OF_DATA, "standardise", "backbones", "images")
-"""What a cell's data fix for every method, and so for a foreign one too."""
+"""Facts that the data of a cell determine, whatever the method."""
 
 NOT_OF_IDENTITY = ("row", "images", *LATER_SETTINGS)
-"""Facts that leave the hash of foreign codes alone."""
+"""Facts that do not enter the hash of codes of another program."""
 
 
 @click.command()
@@ -82,14 +83,13 @@ def command(
     from harness.execution.results import evaluation_arrays
     from harness.files.npz import read_npz
     from harness.records.schema import facts_of
-    from harness.records.store import RunStore
     from harness.retrieval.code_file import ARRAYS, code_table
     from harness.retrieval.evaluate import evaluate
 
     started = datetime.now(UTC)
     check_shares_and_seeds(said["noise"], said["trusted"], seed, said["data_seed"])
     registry = load_registry()
-    metric_ids = metric_ids_of(registry, metrics)
+    metric_ids = checked_metrics(registry, axes.texts(metrics))
     declared = metrics_with(registry, metric_ids)
     store = RunStore(results)
     coded = None if cell is None else _coded_cell(cell, store)
@@ -203,7 +203,7 @@ def _cell_of_run(run: str, store: RunStore) -> CodedCell:
 
 
 def _refuse_missing(cell: str, names: tuple[str, ...], present: Mapping[str, Any]) -> None:
-    """A cell has all that codes are set against."""
+    """Refuse a cell that lacks one of the entries that its codes are checked against."""
     missing = [name for name in names if name not in present]
     if missing:
         raise HarnessError(
@@ -212,7 +212,7 @@ def _refuse_missing(cell: str, names: tuple[str, ...], present: Mapping[str, Any
 
 
 def _refuse_misfit(where: str, arrays: Mapping[str, Any]) -> None:
-    """The arrays of an exported cell fit each other, as far as codes are set against them."""
+    """Refuse an exported cell whose arrays do not fit each other in length, type or range."""
     from harness.data.matrices import check_rows
 
     choice = arrays["caption_choice"]
@@ -284,7 +284,6 @@ def _record(
 
     from harness.execution.results import evaluated_record
     from harness.records.schema import first_mistake
-    from harness.runtime.environment import environment
 
     identity = {
         **{key: value for key, value in facts.items() if key not in NOT_OF_IDENTITY},

@@ -13,12 +13,12 @@ from typing import Any, TextIO
 
 import click
 
-from harness.cli.outlets import Outlet
+from harness.runtime.outlets import Outlet
 
 STDOUT, STDERR = 1, 2
 
 _kept: list[TextIO] = []
-"""Where JSON goes, for each command that runs; the last one counts."""
+"""The stream for JSON of each command that runs, the innermost command last; that one is used."""
 
 
 def print_json(value: Any) -> None:
@@ -37,7 +37,7 @@ def claim_stdout(context: click.Context, parameter: click.Parameter, as_json: bo
 
 @contextmanager
 def json_alone() -> Iterator[None]:
-    """Meanwhile all but :func:`print_json` writes to standard error.
+    """A context in which everything but :func:`print_json` writes to standard error.
 
     Where the standard output is the process's own, that lasts until the process ends: threads and exit handlers of
     plugins outlive the command.

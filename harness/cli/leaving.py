@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator, Set
 from contextlib import contextmanager, suppress
 
@@ -16,7 +17,7 @@ from harness.errors import HarnessError, text_of
 from harness.text import one_line, without_long_words
 
 GRACE_SECONDS = 1.0
-"""Threads may take so long to end by themselves; those of idle pools do, as the interpreter tells them to."""
+"""How long threads that are left have to end by themselves, as those of idle pools do at the exit."""
 
 LOOK_SECONDS = 0.05
 
@@ -37,7 +38,7 @@ def not_held_up() -> Iterator[None]:
 
 
 def _left_behind(before: Set[threading.Thread]) -> list[threading.Thread]:
-    """Threads that the interpreter waits for, but for its main thread."""
+    """Threads begun since ``before`` that the interpreter would wait for at its end."""
     return [one for one in threading.enumerate() if one not in before and not one.daemon]
 
 
@@ -67,8 +68,8 @@ def exit_code(act: Callable[[], object]) -> int:
         act: The command, which returns its exit code.
 
     Returns:
-        0 or what the verb says; 2 where the user or the system can mend it, 70 where nobody but we can, 130 where the
-        user stopped it.
+        0 or what the verb returns; 1 where the reader of the output has gone; 2 where the user or the system can mend
+        it; 70 for a defect of the harness; 130 where the user stopped it.
     """
     try:
         code = act()
@@ -94,8 +95,6 @@ def _report(error: BaseException) -> int:
     more (70).
     """
     if os.environ.get("HARNESS_DEBUG"):
-        import traceback
-
         traceback.print_exc()
     sentence = _sentence(error)
     if isinstance(error, SystemExit) and not sentence:  # click's own, after a pipe was closed
@@ -113,7 +112,7 @@ def _report(error: BaseException) -> int:
 
 
 def _sentence(error: BaseException) -> str:
-    """What the user can do about an error; "" where it is none of theirs."""
+    """An error as a sentence for the user; "" where it is a defect of the harness."""
     where_it_came_up = "set HARNESS_DEBUG=1 to see where"
     if isinstance(error, HarnessError):
         return str(error)

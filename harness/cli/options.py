@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import os
+import shlex
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
-from harness.cells.options import CellOption
-from harness.cells.request import DECLARED, OPTIONS, CellRequest, MethodRequest, span
-from harness.cli import axes
+from harness.api.arguments import grid_of
+from harness.cells import axes
+from harness.cells.options import Option
+from harness.cells.request import DECLARED, OPTIONS, CellRequest
 from harness.cli.json_output import claim_stdout
-from harness.errors import HarnessError
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -80,12 +79,15 @@ SETTINGS = METHOD(
 )
 
 
-def _declared(option: CellOption) -> Decorator:
+def declared(option: Option) -> Decorator:
     """The option as click takes it; the values of axes are read later, by :func:`given_of`."""
     return options_of(option.group)(
         option.flag,
-        multiple=option.varies is not None,
+        option.field if option.repeats else option.name,
+        multiple=option.varies is not None or option.repeats,
         is_flag=option.is_switch or None,  # click takes False for a flag that may have a value
+        default=option.default if option.shows_default else None,
+        show_default=option.shows_default,
         type=click.Path(path_type=Path) if option.read is Path else None if option.axis else option.read,
         metavar=option.metavar,
         help=option.help,
@@ -93,11 +95,11 @@ def _declared(option: CellOption) -> Decorator:
 
 
 _REPEATED = {"preset": SETTINGS, "precision": PLUGIN}
-"""What is no option of one value, and after which of them it stands in the help."""
+"""Name of an option to the repeatable option that follows it in the help."""
 
 CELL_OPTIONS: list[Decorator] = []
 for _option in DECLARED:
-    CELL_OPTIONS += [_declared(_option), *([_REPEATED[_option.name]] if _option.name in _REPEATED else [])]
+    CELL_OPTIONS += [declared(_option), *([_REPEATED[_option.name]] if _option.name in _REPEATED else [])]
 """Everything that chooses cells."""
 
 RESULTS = OUTPUT(
@@ -108,6 +110,7 @@ RESULTS = OUTPUT(
     type=click.Path(path_type=Path),
     help="Folder of records.",
 )
+DEVICE = click.option("--device", default="auto", show_default=True, metavar="NAME", help="Where backbones run.")
 JSON = OUTPUT(
     "--json",
     "as_json",
@@ -115,6 +118,24 @@ JSON = OUTPUT(
     callback=claim_stdout,
     help="Print JSON on standard output, and nothing else there.",
 )
+
+
+def output_file(kind: str = "file") -> Decorator:
+    """The option ``--output`` of the verbs that write one file; ``kind`` is what its help calls it."""
+    return click.option(
+        "-o", "--output", required=True, metavar="FILE", type=click.Path(path_type=Path), help=f"The {kind} to write."
+    )
+
+
+def data_root_option(default: str, option: Callable[..., Decorator] = click.option) -> Decorator:
+    """The option ``--data-root``.
+
+    Args:
+        default: What its help says of the default.
+        option: ``click.option``, or that of a section of the help, such as :data:`DATA`.
+    """
+    what = f"Folder of the data sets.  [default: {default}]"
+    return option("--data-root", metavar="DIR", type=click.Path(path_type=Path), help=what)
 
 
 def cell_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -137,15 +158,7 @@ def requests_of(options: Mapping[str, Any], base: CellRequest | None = None) -> 
     Raises:
         HarnessError: No method, or a value that cannot be read.
     """
-    given = given_of(options)
-    if base is None and not given["method"]:
-        raise HarnessError("no method named: add --method NAME, one of those that `harness list methods` shows.")
-    if given["features"] and given["dataset"]:
-        raise HarnessError("--dataset and --features exclude each other: features bring their own data.")
-    base = base or CellRequest(MethodRequest(given["method"][0]))
-    base = replace(base, data_root=base.data_root or default_data_root())
-    plugins = tuple(dict.fromkeys([*base.plugins, *options["plugins"]]))
-    return span(replace(base, plugins=plugins), given, axes.settings(options["settings"]))
+    return grid_of(given_of(options), axes.settings(options["settings"]), options["plugins"], base)
 
 
 def given_of(options: Mapping[str, Any]) -> dict[str, list[Any]]:
@@ -157,12 +170,7 @@ def given_of(options: Mapping[str, Any]) -> dict[str, list[Any]]:
     return {option.name: _values(option, options[option.name]) for option in OPTIONS}
 
 
-def default_data_root() -> Path | None:
-    """The folder of the data sets that the environment names."""
-    return Path(os.environ["HARNESS_DATA"]) if os.environ.get("HARNESS_DATA") else None
-
-
-def _values(option: CellOption, given: Any) -> list[Any]:
+def _values(option: Option, given: Any) -> list[Any]:
     """The values of one option; empty if it is not given."""
     if option.axis:
         texts = option.read not in (int, float)
@@ -174,6 +182,4 @@ def _values(option: CellOption, given: Any) -> list[Any]:
 
 def results_option(results: Path) -> str:
     """What a command needs to write into a results folder that is not the usual one: " --results DIR", or ""."""
-    import shlex
-
     return "" if results == Path("results") else f" --results {shlex.quote(str(results))}"

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from harness.cli import LazyGroup
 from harness.cli.json_output import print_json
 from harness.cli.options import JSON, PLUGIN
 from harness.cli.rows import print_columns
@@ -20,7 +21,7 @@ KINDS_TO_WRITE = (
 )  # fmt: skip
 
 
-@click.group()
+@click.group(cls=LazyGroup, modules={})
 def command() -> None:
     """Write, check and list plugins.
 

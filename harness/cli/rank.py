@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.cells.axes import texts
 from harness.cli import statistics_options as shared
-from harness.cli.axes import texts
 from harness.cli.json_output import print_json
 from harness.cli.options import RESULTS
-from harness.cli.rows import print_rows
+from harness.cli.rows import aligned, print_rows
 from harness.errors import HarnessError, unknown_name
 from harness.text import counted
 
@@ -69,6 +69,7 @@ def command(
     All rows are ranked unless some are named. Every data set counts once: its score is the mean over the noise rates,
     code lengths and directions that all rows have. See docs/statistics.md for the tests and when not to believe them.
     """
+    from harness.api.comparisons import checked_directions
     from harness.report.frame import LOWER_IS_BETTER
     from harness.report.statistics.block_scores import block_scores
     from harness.report.statistics.rankings import POST_HOC, ranking
@@ -77,7 +78,7 @@ def command(
     shared.check_format(style)
     if post_hoc not in POST_HOC:
         raise unknown_name("value of --post-hoc", post_hoc, POST_HOC)
-    chosen = shared.directions_of(directions)
+    chosen = checked_directions(texts(directions))
     if figure is not None:
         from harness.report.critical_difference import check_figure
 
@@ -121,18 +122,15 @@ def _print(metric: str, parts: list[BlockScores], rankings: list[Ranking], notes
 
 
 def _shown(metric: str, part: BlockScores, one: Ranking, style: str) -> str:
-    from tabulate import tabulate
-
     title = f"average ranks by {metric}{', ' + part.part if part.part else ''}, {counted(len(one.blocks), 'block')}"
     lines = [
         [row, f"{rank:.2f}", *(f"{value:g}" for value in one.ranks[:, at]), f"{part.scores[row].mean():.4f}"]
         for at, (row, rank) in enumerate(zip(one.rows, one.average_ranks, strict=True))
     ]
-    body = tabulate(
+    body = aligned(
         lines,
         headers=["row", "average rank", *one.blocks, "mean score"],
         tablefmt=style,
-        disable_numparse=True,
         stralign="right",
         colalign=["left"],
     )
@@ -160,7 +158,7 @@ def _tests(one: Ranking) -> list[str]:
 
 
 def _content(part: BlockScores, one: Ranking) -> dict[str, Any]:
-    """Everything of a ranking, for programs; an infinite F is null."""
+    """All facts and numbers of a ranking, for JSON; an infinite F is null."""
     return {
         "part": part.part,
         "rows": list(one.rows),

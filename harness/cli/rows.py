@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -38,18 +40,26 @@ def print_rows(header: Sequence[str], rows: Iterable[Sequence[Any]], style: str)
     if style == "json":
         print_json([dict(zip(header, row, strict=True)) for row in rows])
     elif style == "csv":
-        import csv
-        import io
-
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(header)
         writer.writerows(rows)
         click.echo(text.getvalue(), nl=False)
     else:
-        from tabulate import tabulate
+        click.echo(aligned([[_shown(value) for value in row] for row in rows], header))
 
-        click.echo(tabulate([[_shown(value) for value in row] for row in rows], headers=header, disable_numparse=True))
+
+def aligned(rows: Iterable[Any], headers: Any = (), **how: Any) -> str:
+    """Rows as a text in columns, by tabulate; numbers stand as they are written.
+
+    Args:
+        rows: Rows of values, or mappings where ``headers`` is "keys".
+        headers: Names of the columns.
+        how: More that ``tabulate`` takes, as it takes it.
+    """
+    from tabulate import tabulate
+
+    return tabulate(rows, headers, disable_numparse=True, **how)
 
 
 def print_columns(rows: list[dict[str, Any]], columns: list[str]) -> None:

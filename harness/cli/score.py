@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from harness.cli.axes import texts
+from harness.cells.axes import texts
 from harness.cli.json_output import print_json
 from harness.cli.options import JSON, PLUGIN, RESULTS
 from harness.cli.rows import print_comparisons
 from harness.errors import HarnessError, unknown_name
 from harness.plugin.loading import load_registry
 from harness.plugin.metric_ids import declared_metric, metrics_with
+from harness.records.leftovers import remove_abandoned
+from harness.records.store import RunStore, StoredRun
 from harness.text import counted
-
-if TYPE_CHECKING:
-    from harness.records.store import StoredRun
 
 
 @click.command()
@@ -53,7 +51,6 @@ def command(
 ) -> None:
     """Compute metrics from the stored codes of finished runs. RUN is a run folder or the beginning of a hash."""
     from harness.execution.rescore import rescore, write_rescored
-    from harness.records.leftovers import remove_abandoned
     from harness.runtime.context import choose_device
 
     registry = load_registry(plugins)
@@ -104,8 +101,6 @@ def _chosen(
     results: Path, runs: tuple[str, ...], everything: bool, datasets: list[str], methods: list[str]
 ) -> list[StoredRun]:
     """The runs that are meant, each once."""
-    from harness.records.store import RunStore
-
     store = RunStore(results)
     if not runs and not everything and not datasets and not methods:
         raise HarnessError("no run named: name runs by folder or hash, or choose with --all, --method, --dataset.")

@@ -9,7 +9,9 @@ import click
 
 from harness.cli.json_output import print_json
 from harness.cli.options import JSON, RESULTS, results_option
-from harness.cli.outlets import heading
+from harness.cli.rows import aligned
+from harness.records.store import RunStore
+from harness.runtime.outlets import heading
 
 SHOWN = ("map", "map_relevant@20", "map@20", "p@10", "r@100", "hit@10", "ndcg@10")
 
@@ -20,16 +22,12 @@ SHOWN = ("map", "map_relevant@20", "map@20", "p@10", "r@100", "hit@10", "ndcg@10
 @JSON
 def command(run: str, results: Path, as_json: bool) -> None:
     """Show a run. RUN is a run folder or the beginning of a hash."""
-    from harness.records.store import RunStore
-
     stored = RunStore(results).lookup(run)
     record = stored.record
     elsewhere = results_option(results)
     if as_json:
         print_json(record.to_json())
         return
-    from tabulate import tabulate
-
     cell = record.cell
     heading(f"{cell.row} on {cell.dataset}: {record.status}")
     facts = {
@@ -47,9 +45,7 @@ def command(run: str, results: Path, as_json: bool) -> None:
         f"{record.environment.get('device', 'no torch')}",
         "seconds": ", ".join(f"{stage} {seconds:.2f}" for stage, seconds in record.timings.items()),
     }
-    click.echo(
-        tabulate([(name, value) for name, value in facts.items() if value], tablefmt="plain", disable_numparse=True)
-    )
+    click.echo(aligned([(name, value) for name, value in facts.items() if value], tablefmt="plain"))
     if record.error is not None:
         click.echo(f"\n{record.error.message}\nrepeat with: {record.command}{elsewhere}")
         for line in record.error.traceback:
@@ -61,12 +57,8 @@ def command(run: str, results: Path, as_json: bool) -> None:
             for metric in SHOWN
             if metric in record.metrics[directions[0]]
         ]
-        click.echo(
-            "\n"
-            + tabulate(
-                rows, headers=["metric", *directions], disable_numparse=True, stralign="right", colalign=["left"]
-            )
-        )
+        table = aligned(rows, headers=["metric", *directions], stralign="right", colalign=["left"])
+        click.echo(f"\n{table}")
         click.echo(f"All metrics and their definitions: harness show {shlex.quote(run)} --json{elsewhere}")
     for group in ("detector", "noise"):
         values = record.metrics.get(group)

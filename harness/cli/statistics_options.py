@@ -6,13 +6,11 @@ from collections.abc import Iterable
 
 import click
 
-from harness.cli.axes import texts
 from harness.cli.options import Decorator
 from harness.errors import unknown_name
-from harness.records.facts import DIRECTIONS
 
 FORMATS = {"simple": "simple", "github": "github", "latex": "latex_booktabs", "csv": "csv", "json": "json"}
-"""Name to tabulate's, or what is written by the verb."""
+"""Value of ``--format`` to the name that tabulate has for it; csv and json are written by the verb."""
 
 DIRECTION = click.option(
     "--direction",
@@ -43,19 +41,6 @@ def check_format(style: str) -> None:
     """
     if style not in FORMATS:
         raise unknown_name("value of --format", style, FORMATS)
-
-
-def directions_of(said: Iterable[str]) -> list[str]:
-    """The directions that ``--direction`` names, or the usual two.
-
-    Raises:
-        HarnessError: One is unknown.
-    """
-    chosen = texts(said) or list(DIRECTIONS[:2])
-    for name in chosen:
-        if name not in DIRECTIONS:
-            raise unknown_name("value of --direction", name, DIRECTIONS)
-    return chosen
 
 
 def print_notes(notes: Iterable[str]) -> None:

@@ -11,7 +11,7 @@ from harness.errors import HarnessError
 
 
 def check_words(words: Sequence[str]) -> None:
-    """No word is empty by mistake; all of them, the settings in the environment and the current folder are text.
+    """Refuse words that are empty, and words, settings in the environment and a current folder that are no text.
 
     Commands and paths are stored in records, as text.
 

@@ -43,14 +43,14 @@ class Use:
     Attributes:
         folder: The entry's folder.
         about: What it holds.
-        found: Whether it was there.
+        hit: Whether it was there.
         seconds: What the look took, or computing the arrays.
         lost: Why they are not kept; "" where they are.
     """
 
     folder: Path
     about: Mapping[str, Any]
-    found: bool
+    hit: bool
     seconds: float
     lost: str = ""
 
@@ -60,7 +60,7 @@ _watchers: list[list[Use]] = []
 
 @contextmanager
 def uses_noted() -> Iterator[list[Use]]:
-    """A list that grows by every look into the cache while this lasts."""
+    """A list to which every look into the cache is added in a ``with`` block."""
     uses: list[Use] = []
     _watchers.append(uses)
     try:
@@ -136,12 +136,12 @@ def filled_arrays(
     """
     started = time.monotonic()
     arrays, use = _look_up(key, compute, about or {}, key_afterwards or (lambda: key))
-    if use.found:
+    if use.hit:
         with suppress(OSError):  # when it was last of use, for `harness features prune`
             os.utime(use.folder / "key.json")
     for uses in _watchers:
         uses.append(replace(use, seconds=time.monotonic() - started))
-    return arrays, use.found
+    return arrays, use.hit
 
 
 def _entry_of(key: Mapping[str, Any]) -> tuple[Path, Mapping[str, Any]]:
@@ -156,7 +156,7 @@ def _look_up(
     about: Mapping[str, Any],
     key_afterwards: Callable[[], Mapping[str, Any]],
 ) -> tuple[list[NDArray], Use]:
-    """The arrays, and how they were come by."""
+    """The arrays, from the cache or computed, and which of the two."""
     folder, key = _entry_of(key)
     arrays = _read(folder, key)
     if arrays is not None:
@@ -219,7 +219,7 @@ def lock_file(folder: Path) -> Path:
 
 @contextmanager
 def _only_one(folder: Path) -> Iterator[None]:
-    """One process at a time. The system lets go of the lock of one that dies; where none can be had, none is held."""
+    """Hold the lock of an entry in a ``with`` block; nothing is locked where the file system has no locks."""
     path = lock_file(folder)
     lock = FileLock(path, is_singleton=True)  # one process may ask twice
     try:

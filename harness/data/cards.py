@@ -16,7 +16,7 @@ from harness.files.unpack import is_archive
 
 
 def _checked_by(check: Callable[[str, str], object]) -> AfterValidator:
-    """A validator that says what the check says, without the place, which the reader of the card knows."""
+    """A validator that runs a check; its message leaves out the place, which :func:`read_card` adds."""
 
     def validate(text: str) -> str:
         try:
@@ -90,7 +90,7 @@ class Source(_Strict):
 
     @property
     def by_hand(self) -> bool:
-        """Whether no program can get it."""
+        """Whether a person has to download it."""
         return self.kind == "page" or not self.address
 
     @property

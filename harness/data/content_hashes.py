@@ -36,7 +36,7 @@ REHASH = "HARNESS_REHASH"
 """Environment variable that makes every file be read, also in the processes of a sweep."""
 
 WORTH_REMEMBERING = 16
-"""Files: fewer are read again sooner than their memory."""
+"""Files from which on hashes are remembered: to read fewer again is faster than to look them up."""
 
 Stamp = list[int]
 

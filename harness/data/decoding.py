@@ -118,7 +118,7 @@ def undecodable(images: ImageSource, watch: Callable[[int, int], None] = lambda 
         watch: Progress in images.
 
     Returns:
-        Number of the image to sentence, in ascending order; nothing is kept of those that are well.
+        Number of the image to sentence, in ascending order; images that can be decoded are not kept.
     """
     return complaints(images.__getitem__, range(len(images)), watch)
 
@@ -128,15 +128,15 @@ def complaints(
     images: Sequence[int],
     watch: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[int, str]:
-    """What is said of the images with which something cannot be done.
+    """Call a function for each image and collect its errors.
 
     Args:
-        use: Does it with one image; called from several threads.
+        use: Takes the number of an image; called from several threads.
         images: Numbers of the images.
         watch: Progress in images.
 
     Returns:
-        Number of the image to the sentence of the error, in the order of ``images``.
+        Number of the image to the message of its HarnessError, in the order of ``images``.
     """
 
     def complaint(index: int) -> str:

@@ -183,7 +183,7 @@ class _Rate:
 
 
 class _Prepared:
-    """Items as tensors; what the user must know comes as text, because an exception loses its words on the way."""
+    """Items as tensors; one that cannot be read is the text of its error, which passes between processes whole."""
 
     def __init__(self, items: Any, prepare: Callable[[Any], Tensor]) -> None:
         self.items, self.prepare = items, prepare
@@ -276,7 +276,7 @@ def _processes(data: _Prepared, count: int, device: torch.device) -> int:
 
 
 def _lost_process(error: BaseException) -> bool:
-    """Whether it is the other processes that failed, and not what they did."""
+    """Whether an error means that a reading process was lost, not that an item could not be prepared."""
     text = str(error)
     return "DataLoader worker" in text or "daemonic" in text or isinstance(error, OSError)
 

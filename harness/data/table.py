@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -81,11 +82,9 @@ class FeatureTable:
         return replace(
             self,
             caption_image=caption_image,
-            image_views=tuple(view[images] for view in self.image_views),
-            text_views=tuple(view[kept] for view in self.text_views),
             caption_choice=None if chosen is None else new_caption[chosen[images]],
-            **at_rows(self, images, "image", *OF_IMAGES),
-            **at_rows(self, kept, "text", "captions"),
+            **at_rows(self, images, "image", "image_views", *OF_IMAGES),
+            **at_rows(self, kept, "text", "text_views", "captions"),
         )
 
 
@@ -107,17 +106,21 @@ def captions_of(
     return kept, place[caption_image[kept]]
 
 
-def at_rows(data: object, rows: NDArray[np.int64], *names: str) -> dict[str, Any]:
-    """Some rows of what the attributes of these names hold: arrays, lists or tuples; None stays."""
-    chosen = {}
-    for name in names:
-        column = getattr(data, name)
-        if isinstance(column, np.ndarray):
-            column = column[rows]
-        elif column is not None:
-            column = type(column)(column[row] for row in rows)
-        chosen[name] = column
-    return chosen
+def at_rows(data: object, rows: Any, *names: str) -> dict[str, Any]:
+    """Name to some rows of that attribute: of an array, of texts, of each array in a tuple or mapping; None stays.
+
+    ``rows`` are (m,) int64 row numbers or, where no attribute is a list or tuple of texts, (n,) bool.
+    """
+    return {name: _at(getattr(data, name), rows) for name in names}
+
+
+def _at(column: Any, rows: Any) -> Any:
+    if isinstance(column, Mapping):
+        return {key: _at(values, rows) for key, values in column.items()}
+    if isinstance(column, list | tuple):
+        texts = any(isinstance(value, str) for value in column[:1])
+        return type(column)((column[row] for row in rows) if texts else (_at(values, rows) for values in column))
+    return None if column is None else column[rows]
 
 
 def check_captions_cover(caption_image: NDArray[np.int64], n_images: int, where: str) -> None:

@@ -28,7 +28,7 @@ OUT_OF_GPU_MEMORY = ("CUBLAS_STATUS_ALLOC_FAILED", "CUDA error: out of memory")
 """Signs of the RuntimeErrors that torch raises from cuBLAS and from the CUDA driver."""
 
 OUT_OF_MEMORY = ("can't allocate memory", *OUT_OF_GPU_MEMORY)
-"""The same, and on the CPU."""
+"""Signs of RuntimeErrors for lack of memory, of a GPU or of the CPU."""
 
 
 def attempt(
@@ -104,12 +104,12 @@ def failed_without_a_word(
     job: Job, status: Status, kind: str, reason: str, tail: list[str], settings: RunSettings, started: datetime,
     number: int = 1, worker: str = "",
 ) -> CellResult:  # fmt: skip
-    """What to store for a cell whose worker is gone and could not say what happened.
+    """The record of a cell whose worker ended without writing one.
 
     Args:
         job: The cell.
         status: "failed", "timeout" or "oom".
-        kind: Stands in the place of an exception's name.
+        kind: Kind of the error, where others have the name of an exception.
         reason: One sentence.
         tail: The last lines of the cell's log, where they are known.
         settings: How it was run.
@@ -171,7 +171,7 @@ def _is_out_of_memory(error: BaseException) -> bool:
 
 
 def _is_nondeterminism(error: BaseException) -> bool:
-    """Torch raises a RuntimeError under use_deterministic_algorithms, in one of two wordings."""
+    """Whether torch refused an operation that has no deterministic algorithm; it has two wordings for that."""
     return isinstance(error, RuntimeError) and (
         "does not have a deterministic implementation" in text_of(error) or "CUBLAS_WORKSPACE_CONFIG" in text_of(error)
     )
@@ -189,7 +189,7 @@ def _nondeterminism(error: BaseException) -> str:
 
 
 def _let_go_of_memory() -> None:
-    """The traceback of a failed cell held its tensors; the next cell gets the memory back."""
+    """Free the memory of a failed cell for the next one; its tensors were held by the traceback."""
     import torch
 
     gc.collect()

@@ -16,7 +16,7 @@ TAIL_LINES = 30
 """Lines of a log that a failed record keeps."""
 
 MOST_CHARACTERS = 10_000_000
-"""Of a whole log; of one that grows beyond it the last lines are kept as well, and what lies between is left out."""
+"""Characters of a whole log; of a longer one the first and the last lines are kept."""
 
 
 class CellLog:
@@ -37,7 +37,7 @@ class CellLog:
 
     @property
     def lines(self) -> list[str]:
-        """All lines, but for those that had no room."""
+        """The lines that were kept, in order, and one that counts those left out."""
         between = [f"... {self._left_out} lines are left out ..."] if self._left_out else []
         return [*self._first, *between, *self._last]
 
@@ -76,7 +76,7 @@ class CellLog:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Meanwhile, warnings that the harness and its plugins log are lines too."""
+        """A context in which warnings that the harness and its plugins log become lines, too."""
         handler = _Lines(self)
         loggers = [logging.getLogger()]
         if not logging.getLogger("harness").propagate:  # so it is on the command line

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 PROBE_ROWS = 8
-"""Items that are encoded once more, to see that their codes do not depend on their company."""
+"""Items that are encoded twice, to see that their codes do not depend on the rest of the batch."""
 
 ENCODE_ROWS = 8192
 """Items encoded at a time."""
@@ -71,7 +71,7 @@ def encode(
 
 
 def _refuse_batch_dependence(function: Callable[[Tensor], Tensor], block: Tensor, values: Tensor, what: str) -> None:
-    """An item has the same code in whatever batch it comes: a few are encoded once more, in other company.
+    """Refuse a hasher whose codes depend on the batch: a few items are encoded once more, in another one.
 
     Otherwise the code of a query would depend on the other queries, and that of an item on the database. Outputs next
     to zero may change sign with the order of summation, so they decide nothing.
@@ -144,7 +144,7 @@ def code_table(
 def _instance_table(
     data: CellData, hasher: Hasher, run: RunContext, who: str, seconds: dict[str, float] | None
 ) -> CodeTable:
-    """Codes of the images of the query part, of all of their captions, and who belongs to whom."""
+    """Codes of the images of the query part and of all of their captions, and which caption belongs to which image."""
     table, images = data.table, data.queries
     place = np.full(len(table), -1, dtype=np.int64)
     place[images] = np.arange(len(images))
@@ -194,7 +194,7 @@ def _encode_one(
 
 
 def _features(data: CellData, modality: str, images: NDArray[np.int64]) -> tuple[NDArray[np.float32], Standardiser]:
-    """Raw features of images, or of their captions, and what standardises them."""
+    """Raw features of images, or of their captions, and the standardiser of that modality."""
     if modality == "image":
         return data.table.image[images], data.image_standardiser
     return data.table.text[data.caption_of[images]], data.text_standardiser

@@ -48,7 +48,7 @@ class Ended:
 
     Attributes:
         task: The task.
-        how: "finished": run_task returned, whatever became of the cell; "died": its process ended without a word;
+        how: "finished": run_task returned, whatever became of the cell; "died": its process ended without a reply;
             "timeout": it ran longer than it may; "memory": it took more memory than it may; "stopped": it was not run,
             or was ended because the sweep was stopped, and leaves no record.
         reply: What run_task returned, where it finished.
@@ -65,18 +65,18 @@ class Ended:
 
 @dataclass(frozen=True)
 class Session:
-    """What an executor may know of the sweep whose tasks it runs.
+    """The settings of a sweep that its executor is given.
 
     Attributes:
         folder: State folder of the sweep, on a file system that all workers share; executors may keep logs and the
             files of their engine in a subfolder named like themselves.
         workers: Cells at a time, or None: as many as the executor finds sensible.
         threads: Threads of each cell.
-        device: As ``--device`` says it.
+        device: The value of ``--device``.
         cells_per_gpu: Cells that share one GPU.
         timeout: Seconds that a cell may take, or None.
         memory_limit: Bytes of memory that a cell's process may take, or None.
-        stopping: Asked again and again: :data:`GO_ON`, :data:`FINISH_RUNNING` or :data:`STOP_NOW`.
+        stopping: Returns :data:`GO_ON`, :data:`FINISH_RUNNING` or :data:`STOP_NOW`; to be called every now and then.
         progressed: For executors that run cells in this very process: called with the cell's progress.
         began: Called when a task is handed to a worker, with the worker's name.
         environment: Environment variables that workers on other machines need (folders of plugins, cache and data).

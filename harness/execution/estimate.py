@@ -33,7 +33,7 @@ class CellKind:
         return cls(facts["method"], facts["dataset"], facts["bits"], backbones_of(facts.get("backbones") or {}))
 
     def levels(self) -> tuple[tuple[Any, ...], ...]:
-        """From the most to the least telling: everything, method and data set, method, anything."""
+        """What similar cells share, from the most similar on: all, method and data set, method, nothing."""
         return (
             (self.method, self.dataset, self.bits, self.backbones),
             (self.method, self.dataset),
@@ -47,7 +47,7 @@ class PastCell:
     """A finished cell.
 
     Attributes:
-        kind: What it was.
+        kind: What its time is looked up by.
         seconds: Wall-clock seconds it took (``timings.total``).
     """
 
@@ -62,7 +62,7 @@ class Estimate:
     Attributes:
         seconds: Wall-clock seconds on the workers; None without any earlier cell.
         cells: Number of cells.
-        records: Number of earlier cells that it stands on.
+        records: Number of earlier cells that the estimate is made from.
         unknown: Cells whose method has no earlier record; they were given the time of any cell.
         workers: Cells that run at the same time.
     """
@@ -126,7 +126,7 @@ def estimate(cells: Sequence[CellKind], past: Iterable[PastCell], workers: int =
 
 
 def duration(seconds: float) -> str:
-    """Seconds for people: "40 s", "12 min", "3 h 20 min", "2 d 4 h"."""
+    """A time in seconds as text: "40 s", "12 min", "3 h 20 min", "2 d 4 h"."""
     if seconds < 60:
         return "less than a second" if seconds < 1 else f"{seconds:.0f} s"
     minutes = round(seconds / 60)

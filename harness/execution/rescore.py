@@ -12,13 +12,14 @@ from harness.errors import HarnessError
 from harness.execution.results import evaluation_arrays
 from harness.files.npz import read_npz
 from harness.plugin.declarations import MetricDeclaration
+from harness.plugin.metric_ids import DIRECTIONS
 from harness.records.plausible import NOTE as NOT_VALID
 from harness.records.plausible import verdict, violation_notes
 from harness.records.run_files import array_bytes, read_files, run_place
 from harness.records.schema import RunRecord
 from harness.records.store import RunStore, StoredRun, record_bytes
 from harness.retrieval.code_file import stored_table
-from harness.retrieval.evaluate import DIRECTIONS, Evaluation, definitions, evaluate, failure_notes, failure_prefix
+from harness.retrieval.evaluate import Evaluation, definitions, evaluate, failure_notes, failure_prefix
 
 if TYPE_CHECKING:
     import torch

@@ -21,7 +21,7 @@ from harness.retrieval.sanity import means_not_finite
 
 @dataclass
 class CellResult:
-    """What a cell leaves behind.
+    """What is stored of a cell.
 
     Attributes:
         record: The record.

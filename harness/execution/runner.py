@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from harness.cells.methods import ResolvedMethod
 from harness.cells.workbench import Job
 from harness.data.assemble import CellData, assemble, training_pairs
 from harness.data.query_blocks import query_blocks
+from harness.data.table import at_rows
 from harness.errors import HarnessError
 from harness.execution.encoding import code_table, latencies
 from harness.execution.results import CellResult, evaluated_record, evaluation_arrays, make_record
@@ -49,7 +50,7 @@ class Fitted:
 
     Attributes:
         hasher: The hasher that is evaluated.
-        trust: What its detector said in the end.
+        trust: The trust that its detector had in each pair in the end.
         curves: Per-epoch curves; empty for closed forms.
         notes: Remarks for the record.
         parameters: Learned numbers, as in ``record.cost``.
@@ -124,7 +125,8 @@ def _fit_at_once(team: Team, hasher_name: str, pairs: TrainingPairs, run: RunCon
         chosen = trust.weight > 0.5
         if not chosen.any():
             raise HarnessError(f"hasher {hasher_name!r} cannot weigh pairs, and no pair has a weight above 0.5.")
-        pairs, trust = _select(pairs, chosen), trust.at(chosen)
+        names = (column.name for column in fields(pairs))
+        pairs, trust = replace(pairs, **at_rows(pairs, chosen, *names)), trust.at(chosen)
     run.report(phase="fit", epoch=0, epochs=1)
     with meter.phase("training"), global_randomness(run.seed, "training"):
         team.learner.fit(pairs, trust, run)
@@ -152,20 +154,6 @@ def make_hasher(method: ResolvedMethod, objective: Any | None = None) -> Any:
     if "objective" in method.components:
         arguments["objective"] = make_objective(method) if objective is None else objective
     return method.components["hasher"].load()(**arguments)
-
-
-def _select(pairs: TrainingPairs, chosen: torch.Tensor) -> TrainingPairs:
-    """Some of the pairs, as a whole new set."""
-    return TrainingPairs(
-        image=pairs.image[chosen],
-        text=pairs.text[chosen],
-        image_views=tuple(view[chosen] for view in pairs.image_views),
-        text_views=tuple(view[chosen] for view in pairs.text_views),
-        trusted=pairs.trusted[chosen],
-        granted={need: tensor[chosen] for need, tensor in pairs.granted.items()},
-        trusted_text=None if pairs.trusted_text is None else pairs.trusted_text[chosen],
-        trusted_text_views=tuple(view[chosen] for view in pairs.trusted_text_views),
-    )
 
 
 def run_job(
@@ -244,7 +232,7 @@ def run_job(
 
 
 def _sizes_and_speeds(fitted: Fitted, codes: CodeTable, evaluation: Evaluation, meter: Meter) -> dict[str, Any]:
-    """The entries of ``cost`` that follow from what was made."""
+    """The entries of ``cost`` about sizes and speeds, from the fitted method and its codes."""
     ranked = evaluation.queries["total"] * len(evaluation.metrics)
     return {
         "parameters": fitted.parameters,
@@ -293,7 +281,7 @@ def _curve_arrays(curves: Curves, data: CellData) -> dict[str, NDArray]:
 
 
 def _model(hasher: Hasher, data: CellData) -> dict[str, Any] | None:
-    """Tensors that make the codes again from raw features: hasher and standardisers."""
+    """The tensors from which codes can be made again out of raw features: hasher and standardisers."""
     import torch
 
     state = getattr(hasher, "state", None)
@@ -318,5 +306,5 @@ def failed_record(job: Job, status: Status, error: Failure, started: datetime) -
 
 
 def _facts(job: Job, revisions: Mapping[str, str] | None = None) -> CellFacts:
-    """What the record says was run."""
+    """The facts of a cell for its record."""
     return CellFacts(**job.cell.facts, revisions=dict(revisions or {}))

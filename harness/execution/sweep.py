@@ -36,22 +36,22 @@ FAILURES: Mapping[str, tuple[Status, str]] = {"timeout": ("timeout", "Timeout"),
 
 
 class Listener(Protocol):
-    """Whoever shows the progress of a sweep."""
+    """What shows the progress of a sweep."""
 
     def grid_started(self, jobs: Sequence[Job], refused: Sequence[Refusal]) -> None:
         """All cells are determined; nothing has run yet."""
 
     def pending(self, number: int) -> None:
-        """All kept cells were told; so many are run now."""
+        """All cells that keep their records were reported; ``number`` cells are run now."""
 
     def cell_started(self, number: int, total: int, job: Job) -> None:
         """Cell ``number`` (from 1) of ``total`` was handed to a worker."""
 
     def progressed(self, progress: Progress) -> None:
-        """News from the running cell, where it runs in this process."""
+        """The running cell reports progress; only where it runs in this process."""
 
     def noted(self, note: str) -> None:
-        """A remark."""
+        """The preparation or a cell has a remark for the user."""
 
     def cell_kept(self, job: Job, end: End) -> None:
         """A cell has a record from before, which stands."""
@@ -70,7 +70,7 @@ class Refusal:
 
 @dataclass
 class Sweep:
-    """Cells to run, and how.
+    """The cells of a sweep, and how they are run.
 
     Attributes:
         jobs: The cells.
@@ -80,7 +80,7 @@ class Sweep:
         standing: Which records stand.
         settings: How cells are run.
         executor: What runs them.
-        session: What the executor may know.
+        session: The settings for the executor.
         workbench: For cells that run in this process.
         state: State folder of the sweep, or None for a single cell.
         metrics: Metric ids that are computed beyond those registered.
@@ -161,7 +161,7 @@ def run_sweep(sweep: Sweep, listener: Listener) -> Result:
         listener: Shows progress.
 
     Returns:
-        What became of the cells.
+        The status of each cell, and the cells without a record.
 
     Raises:
         UnsavedError: A record could not be saved. What was finished stays.
@@ -191,7 +191,7 @@ def run_sweep(sweep: Sweep, listener: Listener) -> Result:
 
 
 class _Ledger:
-    """What became of each cell of a sweep so far."""
+    """How each cell of a sweep has ended so far."""
 
     def __init__(self, sweep: Sweep, listener: Listener) -> None:
         self.sweep, self.listener = sweep, listener
@@ -206,7 +206,7 @@ class _Ledger:
         self.worker = Worker(sweep.workbench, plugins, sweep.settings.trackers)
 
     def keep_standing(self) -> None:
-        """Cells that need not run are finished at once."""
+        """Report the cells that keep their records, and take over their status."""
         pending = {job.cell.hash for job in self.sweep.pending}
         for cell_hash, job in self.by_hash.items():
             if cell_hash not in pending:
@@ -215,7 +215,7 @@ class _Ledger:
         self.listener.pending(len(pending))
 
     def rounds(self) -> Iterator[list[Task]]:
-        """What is left, then once more, one by one, what ran out of GPU memory."""
+        """The cells to run: first all, then those that ran out of GPU memory, one by one."""
         if self.sweep.pending:
             yield [self._task(job) for job in self.sweep.pending]
         self.attempt = 2
@@ -241,18 +241,18 @@ class _Ledger:
         self.listener.cell_started(self.number[task.hash], len(self.by_hash), self.by_hash[task.hash])
 
     def stopped(self) -> None:
-        """The second Ctrl-C came at a moment when no executor could take it: settle what it could not say."""
+        """Settle the cells of an executor that a second Ctrl-C ended before it could report them."""
         told = {*self.result.statuses, *(job.cell.hash for job in self.result.unfinished)}
         for job in self.sweep.pending:
             if job.cell.hash not in told:
                 self.settle(Ended(self._task(job), "stopped"))
 
     def settle(self, ended: Ended) -> None:
-        """A task has ended: its record is there, or is made here for a worker that can make none.
+        """Count a task that has ended; where its worker could not write a record, one is written here.
 
         Raises:
             UnsavedError: The record could not be saved, or is gone.
-            HarnessError: The executor gives something else.
+            HarnessError: The executor gives something other than :class:`Ended`.
         """
         if not isinstance(ended, Ended):
             raise HarnessError(
@@ -311,7 +311,7 @@ class _Ledger:
 
 
 def carried_environment() -> dict[str, str]:
-    """What workers on other machines must know, with absolute paths."""
+    """The environment variables that workers on other machines need, with absolute paths."""
     # An empty HARNESS_PLUGINS says something, too: no plugins of others.
     carried = {
         name: os.environ[name]

@@ -13,7 +13,6 @@ import logging
 import os
 import shlex
 import socket
-import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -33,10 +32,10 @@ from harness.runtime.processes import process_exists
 log = logging.getLogger(__name__)
 
 FOLDER = "sweeps"
-"""Below the results folder."""
+"""Name of the folder of all sweeps, below the results folder."""
 
 UNFINISHED_SECONDS = 60.0
-"""A small file that was not renamed into place for so long never will be."""
+"""A temporary file of that age was left by a killed process, and is removed."""
 
 
 LATEST = 2.0**37
@@ -67,14 +66,14 @@ class Invocation:
     """One command that worked on a sweep.
 
     Attributes:
-        argv: Its words.
+        argv: The words of its command line.
         host, pid: Where it ran.
-        executor: Engine.
+        executor: Name of the executor.
         workers: Cells at a time, as far as known.
         shard: "2/4", or "".
         to_run: Cells that had no standing record when it began.
         started: Seconds since 1970.
-        ended: The same; None while it runs, or if it was killed.
+        ended: Seconds since 1970; None while it runs, or if it was killed.
         outcome: "finished", "stopped" or "failed"; "" while it runs.
         number: Which command on this sweep it is, from 1: clocks are set back, too. 0 for one of an earlier version.
     """
@@ -209,7 +208,7 @@ def _clear(state: SweepState) -> None:
     for worker in list(read_workers(state.workers)):
         if not worker.alive:
             forget_worker(state.workers / worker.file_name)
-    for pattern in ("workers/*.new", "invocations/.*.new", ".*.new"):
+    for pattern in ("workers/*.new*", "invocations/.*.new*", ".*.new*"):
         for left in state.folder.glob(pattern):
             with suppress(FileNotFoundError):  # renamed meanwhile
                 if time.time() - left.stat().st_mtime > UNFINISHED_SECONDS:
@@ -218,7 +217,7 @@ def _clear(state: SweepState) -> None:
 
 @dataclass
 class InvocationFile:
-    """The file of the command that runs now; nobody else writes it."""
+    """The file of the command that runs now, which only this command writes."""
 
     state: SweepState
     content: Invocation
@@ -239,12 +238,14 @@ class InvocationFile:
             replace_text(self.path, json.dumps(asdict(self.content)))
 
 
-def begin_invocation(state: SweepState, executor: str, workers: int | None, shard: str, to_run: int) -> InvocationFile:
-    """Note that this process works on the sweep now."""
+def begin_invocation(
+    state: SweepState, executor: str, workers: int | None, shard: str, to_run: int, argv: Sequence[str] = ()
+) -> InvocationFile:
+    """Note that this process works on the sweep now; ``argv`` is its command line, where it has one."""
     return InvocationFile(
         state,
         Invocation(
-            tuple(sys.argv),
+            tuple(argv),
             socket.gethostname(),
             os.getpid(),
             executor,

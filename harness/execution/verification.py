@@ -19,9 +19,9 @@ from harness.execution.attempt import attempt
 from harness.files.npz import read_npz
 from harness.files.whole import read_plain_file
 from harness.plugin.loading import load_registry
-from harness.plugin.metric_ids import declared_metric, metrics_with
+from harness.plugin.metric_ids import DIRECTIONS, declared_metric, metrics_with
 from harness.records.contradictions import contradictions, differing_facts
-from harness.records.facts import DIRECTIONS
+from harness.records.facts import metric_values
 from harness.records.repeat import deterministic_in, request_of_record, threads_of_record
 from harness.records.run_files import MODEL_LIMIT_BYTES, model_bytes
 from harness.runtime.settings import RunSettings
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from harness.records.store import StoredRun
 
 HEADER_BYTES = 2**20
-"""What a model file may have beside its tensors."""
+"""Limit of the header of a model file, in bytes."""
 
 CIRCUMSTANCES = ("device", "threads", "gpu", "cuda", "cudnn", "driver", "cpu", "platform", "products")
 """Entries of an environment that may change the last digits, besides versions, settings and commit."""
@@ -76,26 +76,26 @@ class MetricDifference:
 
 @dataclass
 class Verification:
-    """What came out.
+    """The comparison of a stored run with the same cell run again.
 
     Attributes:
-        hash: Of the stored run.
-        hash_now: Of the cell that its command makes now.
+        hash: Hash of the stored run.
+        hash_now: Hash of the cell that its command makes now.
         codes: One entry for each part and modality.
         metrics: Number of metrics that both have.
         differing: Those that differ, the largest difference first.
         not_computed: Metrics of the record that nothing computes now; they were not compared.
-        facts: What the record says of the cell and is not so, one phrase each.
+        facts: One phrase for each fact of the record that is wrong.
         arrays: Number of arrays that both have.
         differing_arrays: Names of those that differ, codes aside.
         tensors: Number of tensors of the model that both have.
         differing_tensors: Names of those that differ.
-        lacking: What the cell leaves now and the run does not hold: metrics, arrays and tensors.
+        lacking: Metrics, arrays and tensors that the cell has now and the stored run has not.
         same_program: Whether the same version of this program made the run, so that it should lack nothing.
-        changes: What is different around the cell, the likely reason first.
-        device: Where it ran now.
-        threads: With how many.
-        seconds: How long it took.
+        changes: Differences of code, libraries and machine, the likely reason first.
+        device: Device of the repeated run.
+        threads: Threads of the repeated run.
+        seconds: Seconds that the repeated run took.
     """
 
     hash: str
@@ -134,8 +134,8 @@ def verify(stored: StoredRun, device: str | None = None, data_root: Path | None 
 
     Args:
         stored: The run.
-        device: Another device.
-        data_root: Where the data sets are on this machine.
+        device: Device to run on; None for that of the record.
+        data_root: Folder of the data sets; None for that of the record.
 
     Returns:
         The comparison.
@@ -158,7 +158,7 @@ def verify(stored: StoredRun, device: str | None = None, data_root: Path | None 
     settings = _settings(record, device)
     registry = load_registry(request.plugins)
     job = Workbench(registry, settings.device).prepare(request)
-    before = _values(record)
+    before = metric_values(record)
     result = attempt(job, _metrics(registry, before), settings)
     now = result.record
     if result.arrays is None:
@@ -166,7 +166,7 @@ def verify(stored: StoredRun, device: str | None = None, data_root: Path | None 
         raise HarnessError(
             f"run {record.hash} cannot be repeated: its cell ends with status {now.status} now: {message}"
         )
-    after, arrays_now = _values(now), result.arrays
+    after, arrays_now = metric_values(now), result.arrays
     tensors_now = _contents(model_bytes(result.model))
     both = [name for name in before if name in after]
     differing = [MetricDifference(name, before[name], after[name]) for name in both if before[name] != after[name]]
@@ -210,7 +210,7 @@ def verify(stored: StoredRun, device: str | None = None, data_root: Path | None 
 
 
 def _settings(record: RunRecord, device: str | None) -> RunSettings:
-    """Those of the record; a GPU that is not here is replaced by what is."""
+    """The settings of the record; ``auto`` in place of a GPU that this machine does not have."""
     import torch
 
     if device is None:
@@ -228,17 +228,6 @@ def _metrics(registry: Registry, stored: Mapping[str, Any]) -> list[MetricDeclar
         with contextlib.suppress(HarnessError):  # of a plugin that is not here: told as not computed
             known += declared_metric(registry, metric_id).ids
     return metrics_with(registry, known)
-
-
-def _values(record: RunRecord) -> dict[str, Any]:
-    """Metrics by column name, whatever stands in their place; a remark on why there is none is no metric."""
-    return {
-        f"{group}/{name}": value
-        for group, values in record.metrics.items()
-        if isinstance(values, dict)
-        for name, value in values.items()
-        if name != "reason"
-    }
 
 
 def _is_code(name: str) -> bool:
@@ -309,7 +298,7 @@ def changed_circumstances(before: Mapping[str, Any], after: Mapping[str, Any]) -
 
     Args:
         before: Environment of a record.
-        after: Another.
+        after: Environment of the same cell, run again.
 
     Returns:
         One phrase for each difference: "torch 2.12.0 -> 2.13.0". What one of them does not say is left out.

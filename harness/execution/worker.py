@@ -36,7 +36,7 @@ from harness.runtime.settings import RunSettings
 
 @dataclass(frozen=True)
 class Assignment:
-    """What a worker must know of a cell.
+    """The cell that a worker is to run, and how.
 
     Attributes:
         command: The command that repeats the cell.
@@ -73,7 +73,7 @@ class Assignment:
 
     @classmethod
     def read(cls, text: str) -> Assignment:
-        """The inverse of :meth:`task`."""
+        """The assignment in the text that :meth:`task` made."""
         content = json.loads(text)
         settings = {**content["settings"], "trackers": tuple(content["settings"]["trackers"])}
         return cls(**{
@@ -103,7 +103,7 @@ class Reply:
     notes: tuple[str, ...] = field(default=())
 
     def text(self) -> str:
-        """As JSON."""
+        """This reply as JSON."""
         return json.dumps(asdict(self))
 
     @classmethod
@@ -117,7 +117,7 @@ class Worker:
     """Runs cells in this process, with what they share: data and plugins are read once, and trackers hear of all cells.
 
     Args:
-        workbench: What is loaded.
+        workbench: Prepares the cells, and keeps the data that they share.
         plugins: Files named with ``--plugin``.
         trackers: As in :class:`harness.runtime.settings.RunSettings`; their processes begin with the first cell.
     """
@@ -194,7 +194,7 @@ class Worker:
 
 @cache
 def _worker_of_process(plugins: tuple[Path, ...], device: str, trackers: tuple[str, ...]) -> Worker:
-    """What runs the cells of a process that is not the sweep's, and ends with it."""
+    """The worker of a process that only runs cells; closed when the process ends."""
     worker = Worker(Workbench(load_registry(plugins), device, shared=True), plugins, trackers)
     atexit.register(worker.close)
     return worker

@@ -78,7 +78,7 @@ def log_beside(file: Path) -> Path:
 
 
 def forget_worker(file: Path) -> None:
-    """Remove the files of a worker that has ended its cell, or is gone."""
+    """Remove the files of a worker that has ended its cell, or has ended itself."""
     with suppress(OSError):  # on a file system that can no longer be written
         log_beside(file).unlink(missing_ok=True)
         file.unlink(missing_ok=True)
@@ -118,7 +118,7 @@ class Reporter:
         forget_worker(self._file)
 
     def progressed(self, progress: Progress) -> None:
-        """News of the cell; costs nothing here, the thread writes it."""
+        """Take in progress of the cell; the thread writes it to the file."""
         state = self.state
         state.phase, state.epoch, state.epochs = progress.phase, progress.epoch, progress.epochs
         state.loss = progress.loss

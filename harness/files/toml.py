@@ -137,7 +137,7 @@ def line_of(text: str, keys: Sequence[Key]) -> int | None:
 
 
 def _beginning(text: str) -> dict[str, Any] | None:
-    """Its content, if the beginning of a document is whole TOML."""
+    """The content of the beginning of a document; None where that is no valid TOML."""
     try:
         return tomllib.loads(text)
     except (ValueError, RecursionError):

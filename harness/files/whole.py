@@ -33,21 +33,33 @@ LARGEST_TEXT = 2**20
 """Bytes of a plan, a card or another text that people write."""
 
 STALE_SECONDS = 24 * 3600
-"""Temporary folders older than this are nobody's any more, whoever made them."""
+"""Temporary files and folders older than this count as abandoned, whoever made them."""
 
 OWNER_PATTERN = re.compile(r"(?P<machine>.+-[0-9a-f]{8})-(?P<pid>\d+)-[0-9a-f]+")
 
 
 def replace_text(path: Path, text: str) -> None:
-    """Write a file under another name and rename it, so that a reader never sees half of it.
+    """Write a file of our own in UTF-8, whole or not at all; a link of that name is replaced.
 
     Raises:
         OSError: It cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
-    temporary.unlink(missing_ok=True)  # a link of that name would be followed
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+    _replace(path, lambda opened: opened.write(text.encode()))
+
+
+def _replace(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Write a file under another name and rename it once it is on the disk, so that nobody ever sees half of it."""
+    clear_beside(path)
+    temporary = temporary_for(path)
+    try:
+        with temporary.open("xb") as opened:  # a link of that name is not followed
+            write(opened)
+            opened.flush()
+            os.fsync(opened.fileno())
+        temporary.replace(path)
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 class TooLargeError(ValueError):
@@ -84,7 +96,7 @@ def read_text_file(path: Path, where: str, largest: int = LARGEST_TEXT) -> str:
 
     Args:
         path: The file; links are followed.
-        where: It with what named it, for messages ("plan mine.toml").
+        where: What it is and its name, for messages ("plan mine.toml").
         largest: Bytes that it may have.
 
     Returns:
@@ -112,7 +124,7 @@ def read_text_file(path: Path, where: str, largest: int = LARGEST_TEXT) -> str:
 
 
 def write_whole(output: Path, option: str, write: Callable[[IO[bytes]], object]) -> None:
-    """Write a file that a user names under another name and rename it.
+    """Write a file that a user names.
 
     A link stays one: what it leads to is replaced. A pipe or a device is refused, which renaming would replace by a
     file.
@@ -127,24 +139,15 @@ def write_whole(output: Path, option: str, write: Callable[[IO[bytes]], object])
     """
     where = f"{option} {output}"
     target = Path(os.path.realpath(output))
-    temporary = temporary_for(target) if target.name else target
     try:
         with contextlib.suppress(FileNotFoundError):
             if kind := other_kind(target):
                 raise HarnessError(f"{where} is {kind}: name a file{' in it' if target.is_dir() else ''}.")
-        clear_beside(target)
-        with temporary.open("wb") as opened:
-            write(opened)
-            opened.flush()
-            os.fsync(opened.fileno())
-        temporary.replace(target)
+        _replace(target, write)
     except OSError as error:
         raise HarnessError(
             f"{where} cannot be written: {error.strerror or error}; name a file in a folder that can."
         ) from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
 def write_text(output: Path, option: str, text: str) -> None:
@@ -169,12 +172,12 @@ def _machine() -> str:
 
 
 def owner() -> str:
-    """A name that says who writes, and that nobody else uses."""
+    """A new name that says which process of which machine writes."""
     return f"{_machine()}-{os.getpid()}-{secrets.token_hex(4)}"
 
 
 def temporary_for(folder: Path) -> Path:
-    """A new name beside a run folder, for a run that is being written or removed."""
+    """A new name beside a file or folder, under which it is written or removed."""
     return folder.with_name(f".{folder.name}.new-{owner()}")
 
 
@@ -193,11 +196,7 @@ def is_abandoned(path: Path) -> bool:
 
 
 def clear_beside(file: Path) -> None:
-    """Remove what killed processes left that were writing a file under a name of :func:`temporary_for`.
-
-    Args:
-        file: The file, there or not.
-    """
+    """Remove what processes left that were killed while they wrote a file, which need not be there itself."""
     for left in file.parent.glob(f".{glob.escape(file.name)}.new-*"):
         if is_abandoned(left):
             with contextlib.suppress(OSError):  # another process clears as well

@@ -22,7 +22,6 @@ from typing import Any
 
 import pluggy
 
-from harness import HARNESS_API
 from harness.errors import HarnessError, text_of, unknown_name, what_and_where
 from harness.files.paths import plain_name, require_regular
 from harness.plugin import hookspecs
@@ -41,6 +40,7 @@ from harness.plugin.declarations import (
 from harness.plugin.registry import KINDS, PluginState, Registry
 from harness.plugin.source_hash import LOOSE_PREFIX
 from harness.runtime.precision import FP32, PRECISIONS
+from harness.version import HARNESS_API
 
 ENTRY_POINT_GROUP = "harness.plugins"
 OLDEST_API = 1

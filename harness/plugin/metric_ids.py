@@ -1,4 +1,4 @@
-"""From metric ids that a user writes to declarations, with any cutoff: ``map@15`` although 15 is none of the usual."""
+"""Directions of retrieval, and metric ids as a user writes them, with any cutoff: ``map@15`` is none of the usual."""
 
 from __future__ import annotations
 
@@ -11,6 +11,12 @@ from harness.plugin.declarations import MetricDeclaration
 from harness.plugin.registry import Registry
 from harness.quantities import DIGITS
 from harness.text import shortened
+
+MODALITIES_OF = {"i2t": ("image", "text"), "t2i": ("text", "image"), "i2i": ("image", "image"), "t2t": ("text", "text")}
+"""Direction to the modality of the query and of the database."""
+
+DIRECTIONS = tuple(MODALITIES_OF)
+"""In this order in tables."""
 
 LARGEST_CUTOFF = 1_000_000
 """More is a slip of the keyboard."""
@@ -45,7 +51,7 @@ def declared_metric(registry: Registry, metric_id: str) -> MetricDeclaration:
     cutoff = int(text) if len(text) < DIGITS else LARGEST_CUTOFF + 1
     if smallest is None:
         raise HarnessError(f"metric {name!r} takes no cutoff: write {name}.")
-    # Ranks begin at 1, Hamming radii at 0: what is usual says which it is.
+    # Ranks begin at 1 and Hamming radii at 0; the registered cutoffs tell which of them this is.
     least = min(smallest, 1)
     if not least <= cutoff <= LARGEST_CUTOFF:
         raise HarnessError(f"metric {shortened(metric_id, 60)}: expected a cutoff from {least} to {LARGEST_CUTOFF}.")
@@ -73,3 +79,15 @@ def metrics_with(registry: Registry, metric_ids: Sequence[str]) -> list[MetricDe
             metrics.append(metric)
             known.update(metric.ids)
     return metrics
+
+
+def checked_metrics(registry: Registry, said: Sequence[str]) -> list[str]:
+    """The metrics of tables: those that are named, otherwise ``map``.
+
+    Raises:
+        HarnessError: One is unknown; near ids are suggested.
+    """
+    ids = list(dict.fromkeys(said)) or ["map"]
+    for metric_id in ids:
+        declared_metric(registry, metric_id)
+    return ids

@@ -47,11 +47,11 @@ def contradictions(record: RunRecord, folder: Path) -> list[str]:
 
 
 def differing_facts(before: CellFacts, after: CellFacts) -> list[str]:
-    """Facts that a repeated cell has otherwise.
+    """The facts in which a repeated cell differs.
 
     Args:
-        before: Of a record; choices that there were not yet when it was written are left out.
-        after: Of the same cell, run again.
+        before: Facts of a record; choices that were added after it was written are left out.
+        after: Facts of the same cell, run again.
 
     Returns:
         One phrase for each.

@@ -26,7 +26,7 @@ def export(index: RunIndex, runs: Path, output: Path, style: str, where: str = "
         output: The file.
         style: One of :data:`FORMATS`.
         where: An SQL condition, as of :func:`harness.records.where.condition`.
-        values: Of its parameters.
+        values: Values of the parameters of ``where``.
 
     Returns:
         The number of records.

@@ -11,9 +11,6 @@ from harness.cells.request import FACTS as FACTS_OF_CELLS
 if TYPE_CHECKING:
     from harness.records.schema import RunRecord
 
-DIRECTIONS = ("i2t", "t2i", "i2i", "t2t")
-"""Image to text, text to image, and within one modality; in this order in tables."""
-
 SETTING = (
     "dataset",
     "data",
@@ -108,13 +105,16 @@ def facts(record: RunRecord) -> dict[str, Any]:
 
 
 def metric_values(record: RunRecord) -> dict[str, Any]:
-    """The metrics of a record by column name: ``i2t/map``, ..., ``detector/auroc``, ``noise/realised_index``."""
+    """The metrics of a record by column name: ``i2t/map``, ..., ``detector/auroc``, ``noise/realised_index``.
+
+    Values are whatever the record holds, texts too; the reason why there are none (``detector/reason``) is left out.
+    """
     return {
         f"{group}/{name}": value
         for group, values in record.metrics.items()
         if isinstance(values, dict)
         for name, value in values.items()
-        if not isinstance(value, str)
+        if name != "reason"
     }
 
 

@@ -29,7 +29,7 @@ from harness.records.store import RunStore
 log = logging.getLogger(__name__)
 
 DIGEST_BYTES = 32
-"""At the end of the file, after what SQLite made."""
+"""Length of the digest that stands at the end of the file, after the database."""
 
 LARGEST_BYTES = 2**30
 """SQLite holds no larger database of a file in memory; 250,000 records. A larger index is made each time."""
@@ -38,7 +38,7 @@ STEPS_BETWEEN_LOOKS = 100_000
 """Instructions of SQLite's machine, a few milliseconds, between two looks at whether the user has pressed Ctrl-C."""
 
 FEW = 40
-"""Up to so many cells their records are read one by one, which needs no index."""
+"""Most cells whose records are read one by one, without an index."""
 
 _ORDER = "replace(folder, '/', char(1))"
 """The order of the folders, name by name, as the walk has it."""
@@ -46,7 +46,7 @@ _ORDER = "replace(folder, '/', char(1))"
 
 @dataclass
 class RunIndex:
-    """An index that is up to date, and open.
+    """An open index that agrees with the run folders.
 
     Attributes:
         connection: For reading table ``runs``.
@@ -69,11 +69,11 @@ class RunIndex:
         """Some columns of some records.
 
         Args:
-            columns: Their names.
+            columns: Names of the columns.
             where: An SQL condition, see :func:`harness.records.where.condition`; empty for all rows.
-            values: Of its parameters.
+            values: Values of the parameters of ``where``.
             order: SQL to sort by, before the folder.
-            limit: So many at most.
+            limit: Most rows that are returned.
 
         Returns:
             One tuple for each record, in the order of the folders.
@@ -110,7 +110,7 @@ def interruptible(connection: sqlite3.Connection) -> Iterator[None]:
     looks for signals when a function begins.
 
     Raises:
-        KeyboardInterrupt: It was ended so.
+        KeyboardInterrupt: The user pressed Ctrl-C.
     """
     connection.set_progress_handler(lambda: 0, STEPS_BETWEEN_LOOKS)
     try:
@@ -131,7 +131,7 @@ def open_index(results: Path, *, in_memory: bool = False) -> Iterator[RunIndex]:
 
     Args:
         results: The results folder.
-        in_memory: Leave no file there.
+        in_memory: Write no file.
     """
     connection = _opened(results / "runs", None if in_memory else results / "index.sqlite")
     try:
@@ -155,6 +155,21 @@ class End:
     status: str
     finished: str
     error: str = ""
+
+
+@contextmanager
+def records_in(results: Path) -> Iterator[RunIndex]:
+    """The index of a results folder that holds something.
+
+    Raises:
+        HarnessError: It holds no record.
+    """
+    with open_index(results) as index:
+        if index.connection.execute("SELECT 1 FROM runs LIMIT 1").fetchone() is None:
+            raise HarnessError(
+                f"no records in {results}/runs: run something first, or name another folder with --results."
+            )
+        yield index
 
 
 def ends_of(results: Path, cells: Sequence[tuple[str, str, str]]) -> dict[str, End]:
@@ -271,7 +286,7 @@ def _bring_up_to_date(connection: sqlite3.Connection, runs: Path) -> bool:
     """Make the index agree with the folders.
 
     Returns:
-        Whether anything in it is another than before.
+        Whether anything in the index has changed.
     """
     before = connection.total_changes
     changed, gone = changes(connection, runs)

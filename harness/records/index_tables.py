@@ -62,7 +62,7 @@ def quoted(column: str) -> str:
 
 
 def make(connection: sqlite3.Connection) -> None:
-    """The tables, empty."""
+    """Make the tables, empty."""
     connection.execute(
         "CREATE TABLE files (folder TEXT PRIMARY KEY, signature TEXT, problem TEXT, shape INTEGER) WITHOUT ROWID"
     )

@@ -25,7 +25,7 @@ PATIENCE_SECONDS = 1.0
 
 
 def aside_of(folder: Path) -> Path:
-    """Where runs wait that stepped aside for a new one."""
+    """The folder into which a run is moved while a new one takes its place."""
     return folder.with_name(f".{folder.name}.old")
 
 
@@ -166,7 +166,7 @@ def remove_abandoned(runs: Path) -> int:
 
 
 def _place_of(aside: Path) -> Path:
-    """The inverse of :func:`aside_of`."""
+    """The run folder of which ``aside`` is :func:`aside_of`."""
     return aside.with_name(aside.name[1:].removesuffix(".old"))
 
 

@@ -21,7 +21,7 @@ COLUMNS = ("folder", "hash", "status", "method", "dataset", "limit", "data", "no
 
 @dataclass(frozen=True)
 class _Known:
-    """What decides about a record."""
+    """The facts of a record that decide whether it is merged."""
 
     results: Path
     shown: str
@@ -49,7 +49,7 @@ class _Known:
 
     @property
     def data_name(self) -> tuple[str, int | None]:
-        """Under which data must be the same."""
+        """Name of the data set and its limit; records with the same ones must have the same data."""
         return self.dataset, self.limit
 
     @property
@@ -89,7 +89,7 @@ def merge(sources: Sequence[tuple[str, Path]], destination: Path, *, dry_run: bo
         dry_run: Copy nothing.
 
     Returns:
-        What became of each run.
+        The runs by what was done with them.
 
     Raises:
         HarnessError: Records of one data set name are of different data, or records of one cell of different noise
@@ -121,7 +121,7 @@ def merge(sources: Sequence[tuple[str, Path]], destination: Path, *, dry_run: bo
 
 
 def _known(shown: str, results: Path) -> list[_Known]:
-    """The records of a folder, in its order. Nothing is left there."""
+    """The records of a folder, in its order. The folder is not written to."""
     with open_index(results, in_memory=True) as index:
         columns = index.read(COLUMNS)
     return [_Known(results, shown, *row) for row in zip(*columns.values(), strict=True)]
@@ -146,10 +146,10 @@ def _fate(record: _Known, there: _Known | None) -> str:
 
 
 def _check_data(standing: list[_Known], arriving: list[list[_Known]]) -> None:
-    """No folder brings other data under a name that another folder has.
+    """Refuse folders that have different data under one name.
 
     Raises:
-        HarnessError: One does.
+        HarnessError: Two folders have different data under one name.
     """
     content: dict[tuple[str, int | None], dict[str, _Known]] = {}
     for records in (standing, *arriving):
@@ -157,9 +157,9 @@ def _check_data(standing: list[_Known], arriving: list[list[_Known]]) -> None:
         for record in records:
             if record.content is not None:
                 brought.setdefault(record.data_name, {}).setdefault(record.content, record)
-        for name, found in brought.items():
+        for name, by_fingerprint in brought.items():
             before = content.setdefault(name, {})
-            for fingerprint, record in found.items():
+            for fingerprint, record in by_fingerprint.items():
                 if before and fingerprint not in before:
                     other_fingerprint, other = next(iter(before.items()))
                     limited = f" (--limit {name[1]})" if name[1] is not None else ""
@@ -169,11 +169,11 @@ def _check_data(standing: list[_Known], arriving: list[list[_Known]]) -> None:
                         "nothing was copied: keep these results in folders of their own, or run one side again on the "
                         "data of the other."
                     )
-            before.update(found)
+            before.update(by_fingerprint)
 
 
 def _check_plans(standing: list[_Known], arriving: list[list[_Known]]) -> None:
-    """One cell has one noise plan.
+    """Refuse records of one cell that were made with different noise plans.
 
     Raises:
         HarnessError: Two records of a cell were made with different ones.

@@ -19,16 +19,16 @@ SHARES = ("detector", "noise")
 """Groups of metrics whose numbers are all shares; they may hold a text, the reason why there is none."""
 
 ROUNDING = 1e-6
-"""A mean of many values may pass a bound by this."""
+"""By how much the mean of many values may pass a bound."""
 
 KIND = "InvariantViolation"
-"""Stands in the place of an exception's name."""
+"""The kind of error of such records, where others have the name of an exception."""
 
 NOTE = "not valid: "
-"""How the remarks about violations begin."""
+"""Beginning of the remarks about violations."""
 
 TOLD = 10
-"""Violations that are told; one mistake often breaks many invariants."""
+"""Most violations that a record names; one mistake often breaks many invariants."""
 
 
 def verdict(violations: Sequence[str]) -> tuple[Status, Failure | None]:

@@ -18,7 +18,7 @@ class Doomed:
     Attributes:
         folder: Its folder.
         why: "failed", "limited" or "old code".
-        signature: Of its ``record.json`` when that was decided.
+        signature: Signature of its ``record.json`` when it was marked.
     """
 
     folder: Path
@@ -27,7 +27,7 @@ class Doomed:
 
 
 def doom(folder: Path, why: str) -> Doomed:
-    """Mark a run."""
+    """Mark a run for removal."""
     return Doomed(folder, why, signature_of(folder / "record.json"))
 
 

@@ -14,10 +14,10 @@ ALLOWED = (sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, 
 """What a statement may do; everything that writes, attaches a file or changes a setting is something else."""
 
 MOST_ROWS = 1_000_000
-"""More would fill the memory: SQL can make rows without end."""
+"""Most rows of an answer; SQL can make rows without end, which would fill the memory."""
 
 LONGEST_VALUE = 100_000_000
-"""Bytes of a text that SQL makes."""
+"""Most bytes of a text that SQL makes."""
 
 _TEXT_OR_NAME = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*")
 _ALIAS = re.compile(r"\bas\s+(\"(?:[^\"]|\"\")*\")", re.IGNORECASE)
@@ -67,7 +67,7 @@ def query(index: RunIndex, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
 
 
 def _check_quoted_names(sql: str, columns: Iterable[str]) -> None:
-    """SQLite takes an unknown name in double quotes for a text, so that a misspelt column would go unnoticed."""
+    """Refuse names in double quotes that are no columns; SQLite would take a misspelt column for a text."""
     known = {*(name.lower() for name in columns), "runs", *(_bare(alias) for alias in _ALIAS.findall(sql))}
     for match in _TEXT_OR_NAME.finditer(sql):
         if match[0].startswith('"') and _bare(match[0]) not in known:

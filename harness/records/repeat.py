@@ -53,7 +53,7 @@ def nothing_replaced(requests: Sequence[CellRequest], base: CellRequest | None) 
 
 
 def changed_since(record: RunRecord, cell_hash: str, identity: Mapping[str, Any]) -> str | None:
-    """Why a repeated cell is another one, for people.
+    """What has changed in a cell since it was recorded, as a sentence.
 
     Args:
         record: The record that is repeated.

@@ -25,7 +25,7 @@ Hash = Annotated[str, Field(pattern="^[0-9a-f]{12}$")]
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0, le=LARGEST_INTEGER)]
 Moment = Annotated[str, AfterValidator(_moment)]
-"""ISO 8601."""
+"""A moment in ISO 8601."""
 
 Status = Literal["ok", "failed", "timeout", "oom", "invalid"]
 
@@ -91,7 +91,7 @@ class Failure(BaseModel):
 
 
 class RunRecord(BaseModel):
-    """Everything a finished cell leaves behind, but for the arrays beside it."""
+    """All that is stored of a finished cell, except its arrays."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -103,7 +103,7 @@ class RunRecord(BaseModel):
     metric_definitions: dict[str, str]
     queries: dict[str, Count]
     identity: dict[str, Any]
-    """What the hash was computed from."""
+    """What the hash is computed from."""
     plan: str | None
     """Fingerprint of the noise plan."""
     notes: list[str]
@@ -127,7 +127,7 @@ class RunRecord(BaseModel):
 
 
 def record_from_json(content: dict[str, Any]) -> RunRecord:
-    """The inverse of :meth:`RunRecord.to_json`.
+    """The record in the JSON that :meth:`RunRecord.to_json` made.
 
     Raises:
         ValueError: A key is missing, unknown, of the wrong type or out of bounds, or the schema is none of ours.
@@ -140,12 +140,12 @@ def record_from_json(content: dict[str, Any]) -> RunRecord:
 
 
 def _from_1(content: dict[str, Any]) -> dict[str, Any]:
-    """Schema 2 added what a cell cost."""
+    """Content of schema 1 as schema 2, which added ``cost``."""
     return {**content, "cost": {}}
 
 
 _STEPS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {1: _from_1}
-"""Schema to the step that leaves it."""
+"""Version of the schema to the function that turns its content into that of the next version."""
 
 
 def migrated(content: dict[str, Any]) -> dict[str, Any]:

@@ -48,7 +48,7 @@ ADVICE = {
     errno.EPERM: "make it writable",
     errno.ENOENT: "make the folder again",
 }
-"""What to do about an error of the system; otherwise nothing better is known than another folder."""
+"""Number of an error of the system to what the user can do; for all others, take another folder."""
 
 OCCUPIED = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
 
@@ -183,7 +183,7 @@ class RunStore:
         return self.write_files(record.cell.method, record.cell.dataset, record.hash, files)
 
     def write_files(self, method: str, dataset: str, cell_hash: str, files: Mapping[str, bytes]) -> Path:
-        """As :meth:`write`, of files that are ready: path below the run folder, with ``/``, to content."""
+        """Store a run as :meth:`write` does, from its files: path below the run folder, with ``/``, to content."""
         folder = self.folder(method, dataset, cell_hash)
         temporary = temporary_for(folder)
         try:
@@ -205,7 +205,7 @@ class RunStore:
         return folder
 
     def _not_written(self, cell_hash: str, folder: Path, error: OSError) -> str:
-        """One sentence: what, where, why, and what to do."""
+        """The error that a run could not be written, which says what to do."""
         if error.errno == errno.ENOENT and not self.runs.is_dir():
             return (
                 f"run {cell_hash} could not be written: the results folder {self.runs} is not there, or no longer; "
@@ -307,7 +307,7 @@ def _looked_up(path: Path) -> StoredRun:
 
 
 def short(error: Exception) -> str:
-    """An error's message on one line, which is not long."""
+    """The message of an error on one line, cut where it is long."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return shortened(" ".join(lines[:3]), 300)
 

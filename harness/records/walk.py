@@ -12,7 +12,7 @@ from harness.records.leftovers import put_back
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A ``record.json`` that is there.
+    """A ``record.json`` that exists.
 
     Attributes:
         folder: Its run folder below ``runs``: ``method/dataset/hash``.

@@ -27,7 +27,7 @@ _COMPARISONS = {"=": "=", "==": "=", "!=": "<>", "<>": "<>", "<": "<", "<=": "<=
 _NOTHING = ("none", "null")
 
 DEEPEST = 20
-"""Brackets and "not" inside each other; SQLite's parser takes some more."""
+"""How deep brackets and "not" may be nested; SQLite's parser has a limit above this one."""
 
 EXAMPLE = 'for example --where "dataset=ucm and noise>=0.2 and i2t/map<0.5"'
 

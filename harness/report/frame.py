@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from harness.records.facts import DIRECTIONS, FACTS, NOT_CODE, SETTING, facts, metric_values
+from harness.plugin.metric_ids import DIRECTIONS
+from harness.records.facts import FACTS, NOT_CODE, SETTING, facts, metric_values
 
 if TYPE_CHECKING:
     from harness.records.index import RunIndex
@@ -56,7 +57,7 @@ def indexed_frame(
     sql, bound = ("", []) if where is None else condition(where, index.columns)
     values = [column for column in index.metric_columns if metrics is None or column.partition("/")[2] in metrics]
     columns = index.read(
-        list(dict.fromkeys([*FACTS, *(name for name in more if name in index.columns), *values])), sql, bound
+        list(dict.fromkeys(["row", *FACTS, *(name for name in more if name in index.columns), *values])), sql, bound
     )
     if not columns["hash"]:
         return _empty()
@@ -73,11 +74,16 @@ def records_frame(records: Iterable[RunRecord]) -> pd.DataFrame:
         records: The records.
 
     Returns:
-        One row for each: the cell's facts, ``status``, ``hash``, ``finished``, ``code`` (parameters, phases and hashes
-        of the code that made it), and the metrics as columns ``i2t/map``, ..., ``detector/auroc``,
+        One row for each: ``row`` (the method with what differs from its defaults: group by it, since one method may
+        have several), the cell's other facts, ``status``, ``hash``, ``finished``, ``code`` (parameters, phases and
+        hashes of the code that made it), and the metrics as columns ``i2t/map``, ..., ``detector/auroc``,
         ``noise/realised_index``.
     """
-    rows = [{**facts(record), **metric_values(record)} for record in records]
+    rows = [
+        {"row": record.cell.row, **facts(record)}
+        | {name: value for name, value in metric_values(record).items() if not isinstance(value, str)}
+        for record in records
+    ]
     return pd.DataFrame(rows) if rows else _empty()
 
 

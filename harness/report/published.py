@@ -20,8 +20,7 @@ from harness.cells.methods import resolve_method
 from harness.cells.request import DEFAULT_PRESET, MethodRequest
 from harness.errors import HarnessError, unknown_name
 from harness.files.toml import Key, line_of, read_toml
-from harness.plugin.metric_ids import declared_metric
-from harness.records.facts import DIRECTIONS
+from harness.plugin.metric_ids import DIRECTIONS, declared_metric
 
 if TYPE_CHECKING:
     from harness.plugin.declarations import PublishedDeclaration
@@ -93,7 +92,7 @@ class _Strict(BaseModel):
 
 
 class Paper(_Strict):
-    """What is quoted."""
+    """The paper whose numbers are quoted."""
 
     title: str
     """Reference: authors, title, venue, year."""
@@ -110,7 +109,7 @@ class Correspondence(_Strict):
 
 
 class Facts(_Strict):
-    """What holds for all numbers of a table."""
+    """The settings of all numbers of a table."""
 
     source: str
     dataset: str
@@ -218,7 +217,7 @@ def _place_of(content: PublishedFile, at: int, key: str) -> tuple[Key, ...]:
 
 
 def _check_used(file: _File, methods: Mapping[str, Correspondence], used: set[str], *place: Key) -> None:
-    """Every correspondence is of a row.
+    """Refuse a correspondence that belongs to no row.
 
     Raises:
         HarnessError: One is not; its name is misspelt.

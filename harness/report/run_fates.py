@@ -1,7 +1,7 @@
 """Which runs tables and statistics are made of, and what became of the others.
 
-Of every run its fate is known: ``ok`` for those whose numbers count, otherwise why not. Nothing is dropped without a
-word: a cell that stays empty is explained by the fates of its runs.
+Every run has a fate: ``ok`` where its numbers count, otherwise the reason why they do not. A cell that stays empty is
+explained by the fates of its runs.
 """
 
 from __future__ import annotations

@@ -59,6 +59,11 @@ def unpack(codes: NDArray[np.uint8], n_bits: int) -> NDArray[np.bool_]:
     return np.unpackbits(codes, axis=1, count=n_bits, bitorder="little").astype(bool)
 
 
+def as_signs(codes: NDArray[np.uint8], n_bits: int) -> NDArray[np.int8]:
+    """Packed codes to (n, n_bits) int8 of -1 and 1."""
+    return unpack(codes, n_bits).astype(np.int8) * np.int8(2) - np.int8(1)
+
+
 def words(codes: NDArray[np.uint8]) -> NDArray[np.uint64]:
     """Packed bytes, (n, bytes), padded with zeros to 64-bit words, (n, ceil(bytes / 8)) uint64."""
     padded = np.zeros((codes.shape[0], -(-codes.shape[1] // 8) * 8), dtype=np.uint8)

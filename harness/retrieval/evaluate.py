@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from harness.errors import HarnessError, text_of
 from harness.plugin.declarations import MetricDeclaration
+from harness.plugin.metric_ids import MODALITIES_OF
 from harness.retrieval.codes import CodeTable
 from harness.retrieval.counting import in_threads, threads
 from harness.retrieval.histograms import DistanceHistogram
@@ -25,13 +26,10 @@ from harness.retrieval.self_check import SelfCheck
 if TYPE_CHECKING:
     import torch
 
-DIRECTIONS = {"i2t": ("image", "text"), "t2i": ("text", "image"), "i2i": ("image", "image"), "t2t": ("text", "text")}
-"""Direction to the modality of the query and of the database."""
-
 
 @dataclass
 class Evaluation:
-    """What :func:`evaluate` found.
+    """The result of :func:`evaluate`.
 
     Attributes:
         metrics: Direction to metric id to value; None where no query has a relevant item.
@@ -85,7 +83,7 @@ def evaluate(
         result.remarks += constant_bits(modality, parts, table.n_bits)
     directions = {
         name: (query, database)
-        for name, (query, database) in DIRECTIONS.items()
+        for name, (query, database) in MODALITIES_OF.items()
         if query in table.query and database in table.database and (table.partners is None or name in table.partners)
     }
     said, checks = contracts(declared), SelfCheck(table, device)
@@ -201,7 +199,7 @@ def failure_notes(evaluation: Evaluation) -> list[str]:
 
 
 def failure_prefix(metric_id: str) -> str:
-    """How the remark about a metric without a value begins."""
+    """The beginning of the remark about a metric without a value."""
     return f"metric {metric_id} has no value"
 
 

@@ -43,7 +43,7 @@ def partners(caption_image: Ints, captions: Sequence[str] | None) -> dict[str, I
     order = np.argsort(text, kind="stable")
     size = np.bincount(text)
     first = np.cumsum(size) - size
-    # Every caption stands for its image beside every caption of the same words.
+    # A pair for each image, each of its captions and each caption with the words of that one.
     times = size[text]
     image = np.repeat(caption_image, times)
     start = np.repeat(first[text], times)
@@ -68,7 +68,7 @@ def partner_histogram(
     Returns:
         The histogram.
     """
-    # All items are counted as they always are, with classes that nobody shares; the few pairs are added by themselves.
+    # All items are counted as without any relevant pair; the relevant pairs, which are few, are counted one by one.
     nobody = Relevance.of(np.zeros(len(queries), dtype=np.int64), np.ones(len(items), dtype=np.int64))
     counted = DistanceHistogram.counted(
         nobody, nobody.query_words(queries), nobody.database_words(items), n_bits, device

@@ -35,10 +35,10 @@ BRACKET = ("map_pessimistic", "map", "map_optimistic")
 
 @dataclass(frozen=True)
 class Contract:
-    """What a metric says of its values.
+    """What a metric's declaration promises of its values.
 
     Attributes:
-        bounds: Smallest and largest value; None where it says nothing of them. Only a metric that declares its bounds
+        bounds: Smallest and largest value; None where none are declared. Only a metric that declares its bounds
             must have a value for each query that it counts.
         counts_empty: Whether a query without relevant items has a value, too.
     """
@@ -48,7 +48,7 @@ class Contract:
 
 
 def contracts(declared: Iterable[MetricDeclaration]) -> dict[str, Contract]:
-    """Metric id to what it says of its values."""
+    """Metric id to what its declaration promises."""
     return {
         metric_id: Contract(declaration.bounds, declaration.empty_query == "counts 0")
         for declaration in declared
@@ -70,7 +70,7 @@ def value_violations(
         values: Metric id to (n_query,) values; without metrics that failed.
         relevant: (n_query,) relevant items of each query in the database.
         n_items: Size of the database.
-        said: What each metric says of its values.
+        said: From :func:`contracts`.
 
     Returns:
         One sentence for each invariant and metric that is violated; it names the first such query, from 0, and how many

@@ -77,7 +77,7 @@ class RunContext:
         return numpy_generator(self.seed, f"{self.member}{stream}")
 
     def anew(self, number: int) -> RunContext:
-        """The run for a learner that begins again before phase ``number``: streams that were not used yet."""
+        """The same run with new random streams, for a learner that begins again before phase ``number``."""
         return replace(self, member=f"{self.member}restart-{number}/")
 
     def report(
@@ -101,7 +101,7 @@ class RunContext:
         )
 
     def autocast(self) -> AbstractContextManager[None]:
-        """Products in bf16 while this lasts, under precision bf16; nothing changes under the others."""
+        """Compute products in bf16 in a ``with`` block, under precision bf16; nothing changes under the others."""
         if self.precision != BF16:
             return nullcontext()
         import torch
@@ -109,7 +109,7 @@ class RunContext:
         return torch.autocast(self.device.type, dtype=torch.bfloat16)
 
     def frozen_randomness(self) -> AbstractContextManager[None]:
-        """Global random numbers drawn meanwhile leave the training's streams untouched."""
+        """Restore the global generators of random numbers after a ``with`` block."""
         return frozen_global_randomness()
 
 
@@ -117,13 +117,13 @@ _USUAL_DEVICE = re.compile(r"auto|(cpu|cuda|mps)(:\d+)?")
 
 
 def check_device_name(name: str) -> None:
-    """There is such a kind of device, be it here or on the machine that runs the cells.
+    """Check that torch knows a kind of device, which need not be in this machine.
 
     Args:
         name: As for :func:`choose_device`.
 
     Raises:
-        HarnessError: There is none.
+        HarnessError: It does not.
     """
     if _USUAL_DEVICE.fullmatch(name):
         return  # without the second that torch takes to load

@@ -60,7 +60,7 @@ class Meter:
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """Count what happens meanwhile towards a phase. What the GPU was given to do is finished at its end."""
+        """Add the time and energy of a ``with`` block to a phase; waits at its end until the GPU is done."""
         joules, start = self._read_joules(), time.perf_counter()
         yield
         self._synchronise()
@@ -71,7 +71,7 @@ class Meter:
             self._most_processes = max(self._most_processes, self._gpu.processes())
 
     def finish(self) -> dict[str, Any]:
-        """Close the account: ``seconds["total"]`` is set, and everything that the process and the GPU counted is said.
+        """Set ``seconds["total"]`` and sum up what the process and the GPU counted.
 
         Returns:
             The entries of a record's ``cost`` that concern time, memory and energy.
@@ -96,7 +96,7 @@ class Meter:
             torch.cuda.synchronize(self._device)
 
     def _read_joules(self) -> float:
-        """The counter; where it fails in the middle of a cell, the cell has no energy."""
+        """The energy counter of the GPU; 0 without one. Once it fails, the cell has no energy but the reason."""
         if self._gpu is None:
             return 0.0
         try:
@@ -121,7 +121,7 @@ class Meter:
 
 
 def _forget_peak_memory(clear: Path = Path("/proc/self/clear_refs")) -> bool:
-    """Let the kernel start a new peak of resident memory; whether it could."""
+    """Reset the kernel's peak of resident memory; False where that is impossible."""
     try:
         clear.write_text("5", encoding="ascii")  # proc(5): resets VmHWM to the current size, and touches nothing else
     except OSError:

@@ -50,7 +50,7 @@ def _has_tensor_cores_for_bf16(device: torch.device) -> bool:
 
 
 def check_precision(asked: str) -> None:
-    """A name that exists.
+    """Check that a value of ``--precision`` exists.
 
     Raises:
         HarnessError: It does not.
@@ -60,7 +60,7 @@ def check_precision(asked: str) -> None:
 
 
 def resolve_precision(asked: str, offered: Collection[str], device: torch.device) -> str:
-    """The precision that is computed in.
+    """The precision that a cell is trained in.
 
     ``auto`` is bf16 where the device has fast bf16 products and a component of the method can use them, otherwise fp32
     (never tf32). A method none of whose components offers the asked precision is computed in fp32, and its cell says
@@ -91,7 +91,7 @@ def resolve_precision(asked: str, offered: Collection[str], device: torch.device
 
 @contextmanager
 def float32_products(precision: str) -> Iterator[None]:
-    """What torch does with float32 products on a GPU meanwhile: TF32 under tf32, otherwise full float32."""
+    """In a ``with`` block, torch computes float32 products on a GPU in TF32 under tf32, otherwise in full."""
     import torch
 
     before = torch.get_float32_matmul_precision()

@@ -16,7 +16,7 @@ from typing import Any
 
 @contextmanager
 def process_settings_kept() -> Iterator[None]:
-    """Put the settings of the process afterwards back to what they were: see :func:`_settings`."""
+    """Restore the settings of the process (those of :func:`_settings`) after a ``with`` block."""
     before = [(put_back, read, read()) for read, put_back in _settings()]
     try:
         with _descriptors_kept():
@@ -30,7 +30,7 @@ def process_settings_kept() -> Iterator[None]:
 
 @contextmanager
 def _descriptors_kept() -> Iterator[None]:
-    """Standard output and error at the level of the system: were they closed, the next file would take their place."""
+    """Restore standard output and error after a ``with`` block: if closed, the next file would take their place."""
     kept = {}
     for number in (1, 2):
         with suppress(OSError):  # closed from the beginning
@@ -45,7 +45,7 @@ def _descriptors_kept() -> Iterator[None]:
 
 
 def _now(read: Callable[[], Any]) -> Any:
-    """A setting's value; None where it cannot be told any more, as of a working folder that was removed."""
+    """A setting's value; None where it cannot be read, such as a working folder that was removed."""
     try:
         return read()
     except OSError:
@@ -53,7 +53,7 @@ def _now(read: Callable[[], Any]) -> Any:
 
 
 def _settings() -> list[tuple[Callable[[], Any], Callable[[Any], object]]]:
-    """How each setting is read, and how it is put back."""
+    """For each setting a function that reads it and one that sets it."""
     import numpy as np
 
     settings: list[tuple[Callable[[], Any], Callable[[Any], object]]] = [

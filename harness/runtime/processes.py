@@ -48,9 +48,9 @@ def usable_cores() -> int:
 
 @contextmanager
 def no_child_left(say: Callable[[str], None]) -> Iterator[None]:
-    """End the processes that begin meanwhile and are still there afterwards, those that lost their parent included.
+    """End the processes that were started in a ``with`` block and still run after it.
 
-    The latter can be found on Linux only, where this process is made their parent.
+    On Linux these include those that lost their parent: this process is made their parent.
 
     Args:
         say: Called with a sentence that names them.
@@ -93,7 +93,7 @@ def _end(children: list[Any], say: Callable[[str], None]) -> None:
 
 @contextmanager
 def _parent_of_orphans() -> Iterator[None]:
-    """Meanwhile a process below this one that loses its parent becomes a child of this one, on Linux."""
+    """On Linux, make processes below this one that lose their parent children of this one, in a ``with`` block."""
     pr_set_child_subreaper, pr_get_child_subreaper = 36, 37
     before = ctypes.c_int(0)
     system = ctypes.CDLL(None) if sys.platform == "linux" else None

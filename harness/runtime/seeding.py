@@ -71,7 +71,7 @@ class OwnRandomness:
 
     @contextmanager
     def drawn(self) -> Iterator[None]:
-        """While this lasts the global generators are those of this stream."""
+        """Make the global generators those of this stream in a ``with`` block."""
         import torch
 
         with frozen_global_randomness():
@@ -97,7 +97,7 @@ def _set_global_states(torch: Any, states: tuple[Any, ...]) -> None:
 
 @contextmanager
 def frozen_global_randomness() -> Iterator[None]:
-    """Put the global generators back afterwards as they were before."""
+    """Restore the global generators after a ``with`` block."""
     import torch
 
     python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002 - the point is the global state

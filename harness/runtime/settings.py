@@ -99,7 +99,7 @@ def torch_settings_kept() -> Iterator[None]:
 
 @contextmanager
 def _threads(number: int) -> Iterator[None]:
-    """Threads of torch, numba, BLAS and OpenMP, in libraries that are loaded and in those that will be."""
+    """Set the threads of torch, numba, BLAS and OpenMP in a ``with`` block, also of libraries that are loaded in it."""
     import numba
     import torch
     from threadpoolctl import threadpool_limits
@@ -126,7 +126,7 @@ def _set_deterministic(deterministic: bool, stack: ExitStack) -> None:
 
 
 def _deterministic_algorithms(wanted: bool, warn_only: bool = False) -> None:
-    """Torch loads its whole compiler for this call, over a second, so it is left out where nothing would change."""
+    """Switch deterministic algorithms on or off, where that changes something: torch takes over a second for it."""
     import torch
 
     if (wanted, warn_only) != (
@@ -138,7 +138,7 @@ def _deterministic_algorithms(wanted: bool, warn_only: bool = False) -> None:
 
 @contextmanager
 def environment_set(values: dict[str, str]) -> Iterator[None]:
-    """Environment variables for a while."""
+    """Set environment variables in a ``with`` block."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:

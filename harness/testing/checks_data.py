@@ -80,26 +80,26 @@ def _raw(subject: Subject) -> list[Any]:
 
 def _features(backbone: Any, raw: Sequence[Any]) -> np.ndarray:
     with frozen_global_randomness():
-        found = backbone.encode(raw, RunContext(BITS, CPU))
-    if not isinstance(found, np.ndarray) and hasattr(found, "__next__"):  # parts: row numbers and their features
-        parts = list(found)
+        features = backbone.encode(raw, RunContext(BITS, CPU))
+    if not isinstance(features, np.ndarray) and hasattr(features, "__next__"):  # parts: row numbers and their features
+        parts = list(features)
         rows = np.concatenate([np.asarray(rows) for rows, _ in parts])
-        found = np.concatenate([features for _, features in parts])[np.argsort(rows)]
-    if not isinstance(found, np.ndarray):
+        features = np.concatenate([of_part for _, of_part in parts])[np.argsort(rows)]
+    if not isinstance(features, np.ndarray):
         raise CheckFailed(
-            f"encode returned {type(found).__module__}.{type(found).__name__}, not a numpy array.",
+            f"encode returned {type(features).__module__}.{type(features).__name__}, not a numpy array.",
             "end with features.cpu().numpy().astype('float32').",
         )
-    if found.ndim != 2 or len(found) != len(raw):
-        raise CheckFailed(f"encode returned shape {found.shape} for {len(raw)} items.", "one row for each item.")
-    if found.dtype != np.float32:
-        raise CheckFailed(f"encode returned {found.dtype}.", "return float32: features.astype('float32').")
-    if not np.isfinite(found).all():
-        rows = np.flatnonzero(~np.isfinite(found).all(axis=1))
+    if features.ndim != 2 or len(features) != len(raw):
+        raise CheckFailed(f"encode returned shape {features.shape} for {len(raw)} items.", "one row for each item.")
+    if features.dtype != np.float32:
+        raise CheckFailed(f"encode returned {features.dtype}.", "return float32: features.astype('float32').")
+    if not np.isfinite(features).all():
+        rows = np.flatnonzero(~np.isfinite(features).all(axis=1))
         raise CheckFailed(
             f"encode returned NaN or infinite values, first for item {rows[0]}: {str(raw[rows[0]])[:60]!r}."
         )
-    return found
+    return features
 
 
 @check("backbone", hint="captions may be empty and beyond ASCII; images come as PIL RGB in any size.")
@@ -140,14 +140,14 @@ def _read(subject: Subject) -> tuple[Any, RawDataset]:
     if getattr(card, "layout", None) is not None and root is None:
         raise CheckSkipped("it needs files, and HARNESS_DATA names no folder of data sets")
     try:
-        found = read_dataset(subject.registry, card, root)
+        data = read_dataset(subject.registry, card, root)
     except HarnessError as error:
         if getattr(card, "layout", None) is None:
             raise
         raise CheckSkipped(f"its files are not here: {error}") from error
-    if not isinstance(found, RawDataset):
+    if not isinstance(data, RawDataset):
         raise CheckSkipped("it is published as features, which the reader has checked")
-    return card, found
+    return card, data
 
 
 def _first_reading(subject: Subject) -> tuple[Any, RawDataset]:

@@ -98,10 +98,10 @@ def _task(job: Job, folder: Path) -> Task:
 
 
 def _record(folder: Path, job: Job) -> Mapping[str, Any]:
-    found = list(folder.glob(f"results/runs/*/*/{job.cell.hash}/record.json"))
-    if not found:
+    files = list(folder.glob(f"results/runs/*/*/{job.cell.hash}/record.json"))
+    if not files:
         raise CheckFailed("the worker finished, and left no record.")
-    record: Mapping[str, Any] = json.loads(found[0].read_text())
+    record: Mapping[str, Any] = json.loads(files[0].read_text())
     return record
 
 

@@ -19,18 +19,18 @@ BINS = 17
 def _histogram(seed: int = 0, queries: int = 12, items: int = 40) -> DistanceHistogram:
     """Random histograms; the first query has no relevant item, the second nothing but relevant ones."""
     random = np.random.default_rng(seed)
-    found = random.multinomial(items, np.ones(BINS) / BINS, size=queries)
-    relevant = random.binomial(found, 0.3)
-    relevant[0], relevant[1] = 0, found[1]
-    return DistanceHistogram(found.astype(np.int64), relevant.astype(np.int64))
+    total = random.multinomial(items, np.ones(BINS) / BINS, size=queries)
+    relevant = random.binomial(total, 0.3)
+    relevant[0], relevant[1] = 0, total[1]
+    return DistanceHistogram(total.astype(np.int64), relevant.astype(np.int64))
 
 
 def _ordered(front: bool, queries: int = 3, items: int = 40, relevant: int = 10) -> DistanceHistogram:
-    """All relevant items nearest, or farthest."""
-    found, right = np.zeros((2, queries, BINS), dtype=np.int64)
-    found[:, 0], found[:, -1] = (relevant, items - relevant) if front else (items - relevant, relevant)
+    """Histograms with all relevant items nearest, or farthest."""
+    total, right = np.zeros((2, queries, BINS), dtype=np.int64)
+    total[:, 0], total[:, -1] = (relevant, items - relevant) if front else (items - relevant, relevant)
     right[:, 0 if front else -1] = relevant
-    return DistanceHistogram(found, right)
+    return DistanceHistogram(total, right)
 
 
 def _values(subject: Subject, histogram: DistanceHistogram) -> dict[str, np.ndarray]:
@@ -120,10 +120,10 @@ def _plan(subject: Subject, rate: float, seed: int = 0, n: int = 60, n_trusted: 
 
 
 def _refused(subject: Subject) -> None:
-    """A protocol may refuse ordinary pairs with a reason (one that reads a file, say); then nothing can be drawn.
+    """Skip the check for a protocol that refuses ordinary pairs with a reason, such as one that reads a file.
 
     Raises:
-        CheckSkipped: It does.
+        CheckSkipped: It refuses them.
     """
     try:
         _plan(subject, 0.2)

@@ -25,7 +25,7 @@ FAR = 1e-3
 
 
 def _far(one: Tensor, other: Tensor) -> int:
-    """Items whose outputs differ."""
+    """How many items have outputs that differ."""
     scale = one.abs().amax(dim=1, keepdim=True).clamp(min=1e-12)
     return int(((one - other).abs() > FAR * scale).any(dim=1).sum())
 
@@ -49,9 +49,9 @@ def check_one_modality(subject: Subject) -> None:
             alone = getattr(fresh, name)(items[name])
             getattr(fresh, other)(3 + 2 * items[other][:7])
             after = getattr(fresh, name)(items[name])
-        if found := _far(alone, after):
+        if changed := _far(alone, after):
             raise CheckFailed(
-                f"{name} gives {found} of {len(alone)} items another output after {other} was called.",
+                f"{name} gives {changed} of {len(alone)} items another output after {other} was called.",
                 "encoders keep nothing of what they encode: a query has one modality, and no partner to look at.",
             )
 
@@ -67,9 +67,9 @@ def check_training_items(subject: Subject) -> None:
         with torch.no_grad(), frozen_global_randomness():
             as_trained = encode(training)
             among_others = encode(torch.cat([items[name], training.flip(0)]))[len(items[name]) :].flip(0)
-            if found := _far(as_trained, among_others):
+            if changed := _far(as_trained, among_others):
                 raise CheckFailed(
-                    f"{name} gives {found} of {len(training)} training items another output in the order of the "
+                    f"{name} gives {changed} of {len(training)} training items another output in the order of the "
                     "training than among others.",
                     "the database may hold training items: encode them as all others, never with codes kept from fit.",
                 )
@@ -83,7 +83,7 @@ def check_training_items(subject: Subject) -> None:
 
 
 def _moved_share(encode: Any, items: Tensor) -> float:
-    """Share of bits, of those that are clear, which a tiny change of the items turns."""
+    """Share of the bits that a tiny change of the items flips, of those whose output is well away from 0."""
     noise = torch.randn(items.shape, generator=torch.Generator().manual_seed(8))
     before, after = encode(items), encode(items * (1 + 1e-5 * noise))
     clear = before.abs() > 1e-2 * before.abs().amax(dim=1, keepdim=True)

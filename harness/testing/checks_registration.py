@@ -11,7 +11,6 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from harness import HARNESS_API
 from harness.cells.methods import resolve_method
 from harness.cells.request import MethodRequest
 from harness.errors import HarnessError
@@ -22,6 +21,7 @@ from harness.plugin.source_hash import LOOSE_PREFIX
 from harness.runtime.seeding import global_randomness
 from harness.testing.outcomes import CheckFailed, CheckSkipped, CheckWarning, check
 from harness.testing.subject import KIND_OF_PLUGIN, Subject
+from harness.version import HARNESS_API
 
 HEAVY = ("torch", "numpy", "numba", "pandas", "scipy", "sklearn", "skimage", "transformers", "torchvision", "PIL")
 """Libraries whose import everybody would feel in `harness --help` and `harness list`."""
@@ -214,7 +214,7 @@ def check_import_changes_nothing(subject: Subject) -> None:
         }
 
     printed = io.StringIO()
-    # It was imported before: a seed that it set then must not look like the state of things.
+    # A seed that it set when it was first imported would be set again without a change: begin in another state.
     with global_randomness(int.from_bytes(os.urandom(4)), "before the import"), contextlib.redirect_stdout(printed):
         before = facts()
         _import_again(subject)

@@ -115,7 +115,7 @@ class CheckOutcome:
 
 
 def run_check(asked: Check, subject: Subject) -> CheckOutcome:
-    """Ask, and turn whatever happens into an outcome."""
+    """Ask; whatever the check raises, but for KeyboardInterrupt, becomes an outcome."""
     start = time.perf_counter()
     status: Status = "ok"
     reason, hint = "", ""
@@ -141,7 +141,7 @@ def run_check(asked: Check, subject: Subject) -> CheckOutcome:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """One thread of torch: small matrices gain nothing from more, and busy machines lose."""
+    """Limit torch to one thread in a ``with`` block: small matrices gain nothing from more, and busy machines lose."""
     import torch
 
     threads = torch.get_num_threads()
@@ -154,7 +154,7 @@ def one_thread() -> Iterator[None]:
 
 @contextmanager
 def told() -> Iterator[None]:
-    """What a component prints or warns of while it is checked is not part of the report."""
+    """Discard what a component prints and its warnings in a ``with`` block."""
     with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

@@ -99,8 +99,8 @@ def _templates(kind: str) -> dict[str, str]:
     """Ending to text of the templates of a kind, and of the package."""
     folder = resources.files("harness.testing") / TEMPLATES
     wanted = {**{ending: f"{kind}.{ending}.txt" for ending in ONE_FILE}, "pyproject": "pyproject.toml.txt"}
-    found = {ending: folder / name for ending, name in wanted.items()}
-    return {ending: source.read_text(encoding="utf-8") for ending, source in found.items() if source.is_file()}
+    sources = {ending: folder / name for ending, name in wanted.items()}
+    return {ending: source.read_text(encoding="utf-8") for ending, source in sources.items() if source.is_file()}
 
 
 def _filled(text: str, words: Mapping[str, str]) -> str:
@@ -110,13 +110,13 @@ def _filled(text: str, words: Mapping[str, str]) -> str:
 
 
 def _refuse_importable(module: str) -> None:
-    """A package of a name that is taken would hide the other, or be hidden."""
+    """Refuse a package with the name of a Python module that is there: one would hide the other."""
     if importlib.util.find_spec(module) is not None:
         raise HarnessError(f"there is a Python module {module!r} here already: choose another name for the package.")
 
 
 def _refuse_taken(name: str, kind: str) -> None:
-    """A name that is registered already could not be registered again."""
+    """Refuse a name that is registered already."""
     from harness.plugin.loading import load_registry
 
     registered = {"method": ("method", "hasher"), "hasher": ("hasher", "method"), "noise": ("protocol",)}

@@ -64,17 +64,17 @@ class Trial:
 
 def difference(codes: Tensor, weight: Tensor, other_codes: Tensor, other_weight: Tensor) -> str:
     """ "" if codes and trust are equal bit by bit, otherwise what differs."""
-    found = []
+    differences = []
     if codes.shape != other_codes.shape:
         return f"codes have shapes {tuple(codes.shape)} and {tuple(other_codes.shape)}"
     wrong = int((codes != other_codes).sum())
     if wrong:
-        found.append(f"{wrong} of {codes.numel()} bits differ")
+        differences.append(f"{wrong} of {codes.numel()} bits differ")
     if weight.shape != other_weight.shape:
-        found.append(f"trust has {len(weight)} and {len(other_weight)} values")
+        differences.append(f"trust has {len(weight)} and {len(other_weight)} values")
     elif not torch.equal(weight, other_weight):
-        found.append(f"the trust in {int((weight != other_weight).sum())} of {len(weight)} pairs differs")
-    return ", ".join(found)
+        differences.append(f"the trust in {int((weight != other_weight).sum())} of {len(weight)} pairs differs")
+    return ", ".join(differences)
 
 
 def size_for(subject: Subject, size: Size = USUAL) -> Size:
@@ -128,12 +128,12 @@ def train(
     device: torch.device = CPU,
     **recipe: Any,
 ) -> Trial:
-    """Train the subject. What a component finds in the frames above it is another matter: :mod:`checks_wall` asks that.
+    """Train the subject on small data. Whether it looks into the frames above it is a question for :mod:`checks_wall`.
 
     Args:
         subject: A method, hasher, detector or objective.
         size: How large the data are.
-        arrays_seed: Other data.
+        arrays_seed: Seed of the data.
         noise: Noise rate.
         trusted: Share of trusted pairs.
         bits: Code length.

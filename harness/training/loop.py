@@ -81,7 +81,7 @@ class _Training:
     steps: int = 0
 
     def begin_anew(self, phases: Sequence[Phase], number: int) -> None:
-        """New initial values before phase ``number``; what the detectors say at present stays."""
+        """Give the learners new initial values before phase ``number``; the trust of the detectors stays."""
         self.steps = 0
         for team in self.teams:
             team.begin(self.pairs, phases, team.run.anew(number))
@@ -105,7 +105,7 @@ class _Training:
         return pairs, rows
 
     def train_epoch(self, phase: Phase, pairs: TrainingPairs, rows: Tensor) -> list[list[Tensor]]:
-        """Every batch once; for each team the loss of each of its steps, left on the device."""
+        """Train on every batch once; returns for each team the losses of its steps, 0-d tensors on the device."""
         import torch
 
         learner = self.teams[0].learner
@@ -115,7 +115,7 @@ class _Training:
         for chosen in batches(rows, learner.batch_size, self.order, self.teams[0].smallest_batch, drop_last):
             batch = pairs.rows(chosen)
             self.steps += 1
-            # All say what they trust before any learns from this batch: the exchange has no first and second.
+            # All weights are asked for before any learner takes its step, so that the order of the teams has no effect.
             trusts = [teacher.trust_in(batch, phase) for teacher in self.teams[::-1]]
             for team, trust, of_team in zip(self.teams, trusts, losses, strict=True):
                 bad |= outside(trust)

@@ -47,7 +47,7 @@ class Team:
         return getattr(self.learner, "smallest_batch", 1)
 
     def begin(self, pairs: TrainingPairs, phases: Sequence[Phase], run: RunContext) -> None:
-        """The learner makes its networks, with the streams of ``run``."""
+        """Have the learner make its networks, with the random streams of ``run``."""
         with self.drawing():
             self.learner.begin(pairs, phases, run)
 
@@ -57,11 +57,11 @@ class Team:
             _optional(self.learner, method, *arguments)
 
     def tell_objective(self, step: int) -> None:
-        """So many steps were done since the learner began."""
+        """Tell the objective, if it listens, how many steps the learner has done since it began."""
         _optional(self.objective, "end_step", step)
 
     def trust_in(self, batch: Batch, phase: Phase) -> PairTrust:
-        """What the detector says of a batch: drawn anew where it does so, otherwise its standing trust; or ones."""
+        """The trust in a batch: ones if the phase says so, or weights that the detector draws, or its last trust."""
         import torch
 
         if phase.trust == "ones":
@@ -72,7 +72,7 @@ class Team:
         return PairTrust(weight_of_shape(drawn, len(batch), self.detector_name))
 
     def selected(self, batch: Batch, trust: PairTrust) -> tuple[Batch, PairTrust] | None:
-        """What the learner takes a step on; None where pairs cannot be weighed and too few are trusted for a step."""
+        """The part of a batch for a step: all, or the trusted pairs if :attr:`selects`; None if those are too few."""
         if not self.selects:
             return batch, trust
         kept = trust.weight > 0.5
@@ -80,7 +80,7 @@ class Team:
         return None if len(batch) < self.smallest_batch else (batch, trust)
 
     def observe(self, pairs: TrainingPairs, phase: Phase, epoch: int) -> bool:
-        """Show the detector, if it watches, the evidence of its own learner; whether it changed its trust."""
+        """Show the detector, if it watches, the evidence of its learner; returns whether it changed its trust."""
         if getattr(self.detector, "observe", None) is None:
             return False
         # Whatever the detector draws, the learner's own random numbers stay the same.
@@ -93,7 +93,7 @@ class Team:
         return True
 
     def drawing(self) -> AbstractContextManager[None]:
-        """While this lasts, global random numbers are this team's."""
+        """Draw global random numbers from this team's own stream in a ``with`` block."""
         return nullcontext() if self.randomness is None else self.randomness.drawn()
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.cells.axes import numbers
 from harness.cells.options import Stage, option, options_in
 from harness.cells.request import BY_NAME, DECLARED, OPTIONS, ORDER, CellRequest, MethodRequest, with_values
-from harness.cli.axes import numbers
 from harness.cli.options import CELL_OPTIONS
 from harness.errors import HarnessError
 

@@ -24,6 +24,7 @@ UCM = ("run", "--method", "cca-itq", "--dataset", "ucm")
 COMMAND_LINES = {
     # names
     "no verb of that name": (("rnu",), ["unknown verb 'rnu'", "did you mean 'run'"]),
+    "no verb of that name in a group": (("plugin", "chek"), ["unknown verb of harness plugin 'chek'", "'check'"]),
     "no option of that name": ((*RUN, "--nose", "0.4"), ["--nose", "--noise"]),
     "stray word": ((*RUN, "chnr"), ["chnr"]),
     "no method": (NAMELESS, ["no method named", "--method", "harness list methods"]),

@@ -7,44 +7,6 @@ import json
 import numpy as np
 import pytest
 
-PLUGIN = """
-import torch
-from harness import Recipe, hookimpl
-
-class Projection:
-    def fit(self, pairs, trust, run):
-        {in_fit}
-        draw = lambda d: torch.randn(d, run.n_bits, generator=run.generator("map"), dtype=torch.float32)
-        self.maps = draw(pairs.image.shape[1]), draw(pairs.text.shape[1])
-        self.calls = 0
-
-    def encode_image(self, image):
-        values = image @ self.maps[0]
-        {in_encode}
-        return values
-
-    def encode_text(self, text):
-        return text @ self.maps[1]
-
-@hookimpl
-def register_hashers(register):
-    register("projection", Projection, summary="test")
-
-@hookimpl
-def register_methods(register):
-    register("projection", Recipe(hasher="projection"), summary="test")
-"""
-
-
-@pytest.fixture
-def plugin(tmp_path):
-    def write(in_fit="pass", in_encode="pass"):
-        path = tmp_path / "projection.py"
-        path.write_text(PLUGIN.format(in_fit=in_fit, in_encode=in_encode))
-        return path
-
-    return write
-
 
 def run_of(harness, features, plugin, methods="projection"):
     result = harness("run", "--features", features(), "--plugin", plugin, "--method", methods, "--bits", "16", "--json")
@@ -90,7 +52,7 @@ def test_error_of_a_component_names_its_line(harness, features, plugin):
     path = plugin(in_fit="raise ValueError('my mistake')")
     result, (record,) = run_of(harness, features, path)
     assert result.code == 1
-    assert record["error"]["message"] == f"ValueError: my mistake ({path}, line 7)"
+    assert record["error"]["message"] == f"ValueError: my mistake ({path}, line 17)"
 
 
 def test_phase_with_too_few_pairs_says_so(harness, features):

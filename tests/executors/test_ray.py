@@ -13,7 +13,7 @@ import psutil
 import pytest
 from executors.same_records import assert_same_records, records_in
 
-from harness.cli.running.requests import make_executor
+from harness.api.how_to_run import make_executor
 from harness.errors import HarnessError
 from harness.plugin.loading import load_registry
 

@@ -9,6 +9,7 @@ import math
 import pandas as pd
 import pytest
 
+from harness.records.facts import metric_values
 from harness.records.schema import Failure
 from harness.records.store import RunStore
 from harness.report import load_records, records_frame
@@ -68,6 +69,13 @@ def test_metrics_become_columns_named_by_direction_or_group(record):
         "noise/requested": 0.4,
         "noise/realised_index": 0.39,
     }
+
+
+def test_text_in_the_place_of_a_metric_is_no_number_of_the_frame(record):
+    edited = record(status="invalid", metrics={"i2t": {"map": "high", "p@1": 1.0}})
+    frame = records_frame([edited, record(metrics={"i2t": {"map": 0.5}})])
+    assert frame["i2t/map"].dtype == float
+    assert metric_values(edited) == {"i2t/map": "high", "i2t/p@1": 1.0}
 
 
 def test_metric_that_one_record_lacks_is_missing_there_alone(record):

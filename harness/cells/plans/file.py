@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from harness.cells.command import command_of
-from harness.cells.options import CellOption
+from harness.cells.options import Option
 from harness.cells.plans.schema import Block, PlanContent, read_content
 from harness.cells.request import BY_NAME, CellRequest, MethodRequest, span
 from harness.errors import HarnessError, unknown_name
@@ -199,7 +199,7 @@ class Plan:
 
 
 def _matches(
-    request: CellRequest, values: Sequence[tuple[CellOption, list[Any]]], settings: Mapping[str, list[str]]
+    request: CellRequest, values: Sequence[tuple[Option, list[Any]]], settings: Mapping[str, list[str]]
 ) -> bool:
     """Whether the values and settings of an exclusion are those of the request."""
     if not all(option.held(request) in wanted for option, wanted in values):
@@ -227,13 +227,37 @@ def read_plan(plan: str | Path) -> Plan:
     """
     path, source = _file_of(str(plan))
     text, content = read_toml(path, "plan")
-    checked, mistakes = read_content(content, path.absolute().parent)
+    return _checked(path.stem, source, text, content, path.absolute().parent)
+
+
+def plan_of_content(content: Mapping[str, Any]) -> Plan:
+    """Check a plan that is given as what its file would hold; its paths begin in the current folder.
+
+    Raises:
+        HarnessError: Something in it cannot be; the message names the key.
+    """
+    return _checked("plan", "plan", "", _as_in_a_file(content), Path.cwd())
+
+
+def _as_in_a_file(value: Any) -> Any:
+    """Tables, lists and plain values, as a TOML file holds them, of what Python has in their places."""
+    if isinstance(value, Mapping):
+        return {str(key): _as_in_a_file(each) for key, each in value.items()}
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, Iterable) and not isinstance(value, str | bytes) and getattr(value, "shape", None) != ():
+        return [_as_in_a_file(each) for each in value]
+    return value.item() if hasattr(value, "item") else value
+
+
+def _checked(name: str, source: str, text: str, content: Mapping[str, Any], folder: Path) -> Plan:
+    checked, mistakes = read_content(content, folder)
     if mistakes:
         keys, message = min(mistakes, key=lambda mistake: _line(text, mistake[0]) or 0)
         raise _error(source, text, message, keys)
-    plan_read = Plan(path.stem, source, text, checked)
-    _check(plan_read)
-    return plan_read
+    plan = Plan(name, source, text, checked)
+    _check(plan)
+    return plan
 
 
 def _file_of(plan: str) -> tuple[Path, str]:

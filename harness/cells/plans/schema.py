@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from harness.cells.options import CellOption
+from harness.cells.options import Option
 from harness.cells.request import BY_NAME, OPTIONS
 from harness.errors import unknown_name
 from harness.files.toml import Key
@@ -161,7 +161,7 @@ class _Reader:
             if name not in known:
                 self.mistakes.append(((*place, name), _unknown(place, name, known)))
 
-    def _values(self, option: CellOption, lists: bool, given: Any) -> list[Any]:
+    def _values(self, option: Option, lists: bool, given: Any) -> list[Any]:
         """The values of an option: a list where there may be one, a range, or one value."""
         several = lists and option.varies is not None
         if isinstance(given, list) and not several:
@@ -260,7 +260,7 @@ def _is_whole(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _one(option: CellOption, value: Any, folder: Path) -> Any:
+def _one(option: Option, value: Any, folder: Path) -> Any:
     """One value of an option, of exactly its type.
 
     Raises:
@@ -287,7 +287,7 @@ def _one(option: CellOption, value: Any, folder: Path) -> Any:
     return value.strip() if option.read is str else path_of(value.strip(), folder)
 
 
-def _range(option: CellOption, value: Any) -> list[int]:
+def _range(option: Option, value: Any) -> list[int]:
     """The numbers of a range such as "0-4"; none for anything else."""
     if option.read is not int or not isinstance(value, str):
         return []

@@ -8,13 +8,15 @@ from typing import Any
 
 import click
 
+from harness.api.arguments import default_data_root
 from harness.cli import LazyGroup
 from harness.cli.json_output import print_json
-from harness.cli.options import JSON, PLUGIN, default_data_root
-from harness.cli.outlets import heading, paragraph
+from harness.cli.options import JSON, PLUGIN, data_root_option
 from harness.cli.rows import print_columns
+from harness.data.sets.folder import card_content, find_folder, found_word
 from harness.errors import HarnessError
 from harness.plugin.loading import load_registry
+from harness.runtime.outlets import heading, paragraph
 
 MODULES = {
     "check": "harness.cli.data.check",
@@ -23,13 +25,7 @@ MODULES = {
     "export": "harness.cli.data.export",
 }
 
-DATA_ROOT = click.option(
-    "--data-root",
-    metavar="DIR",
-    type=click.Path(path_type=Path),
-    help="Folder of the data sets.  [default: $HARNESS_DATA]",
-)
-
+DATA_ROOT = data_root_option("$HARNESS_DATA")
 
 REHASH = click.option(
     "--rehash", is_flag=True, help="Read every file again, even where nothing says that it has changed (docs/data.md)."
@@ -42,7 +38,7 @@ def command() -> None:
 
 
 def read_files_again(wanted: bool) -> None:
-    """What ``--rehash`` does, for this process and those it starts."""
+    """Where ``--rehash`` was given, this process and those it starts read every file of the data again."""
     if wanted:
         os.environ["HARNESS_REHASH"] = "1"
 
@@ -53,8 +49,6 @@ def read_files_again(wanted: bool) -> None:
 @JSON
 def list_(data_root: Path | None, plugins: tuple[Path, ...], as_json: bool) -> None:
     """List data sets: images, classes, captions, and whether their files are below the data root."""
-    from harness.data.sets.folder import card_content, found_word
-
     root = data_root or default_data_root()
     registry = load_registry(plugins)
     rows: list[dict[str, Any]] = []
@@ -76,7 +70,7 @@ def list_(data_root: Path | None, plugins: tuple[Path, ...], as_json: bool) -> N
 
 
 def _cell(row: dict[str, Any], column: str) -> str:
-    """Numbers are 0 where the files alone say them."""
+    """A value as the list shows it; 0, for a number that only the files tell, is shown as nothing or "vary"."""
     if column == "captions":
         number = row.get("captions_per_image")
         return "vary" if number == 0 else "" if number is None else f"{number} each"
@@ -92,7 +86,6 @@ def _cell(row: dict[str, Any], column: str) -> str:
 def info(name: str, data_root: Path | None, plugins: tuple[Path, ...], as_json: bool) -> None:
     """Show everything on the card of a data set: size, labels, layout, sources, splits, licence, citation."""
     from harness.data.features.sources import card_of
-    from harness.data.sets.folder import find_folder
 
     registry = load_registry(plugins)
     card = card_of(registry, name).model_dump()

@@ -7,12 +7,14 @@ from typing import Any
 
 import click
 
+from harness.api.arguments import default_data_root
 from harness.cells.request import CellRequest, MethodRequest
 from harness.cli.data import DATA_ROOT, REHASH, read_files_again
 from harness.cli.json_output import print_json
-from harness.cli.options import JSON, PLUGIN, default_data_root
-from harness.cli.outlets import bars_shown
+from harness.cli.options import JSON, PLUGIN
+from harness.cli.rows import aligned
 from harness.plugin.loading import load_registry
+from harness.runtime.outlets import bars_shown
 
 
 @click.command()
@@ -64,12 +66,8 @@ def command(
 
 
 def _show(reports: list[dict[str, Any]], shared: list[dict[str, Any]]) -> None:
-    from tabulate import tabulate
-
-    rows = []
-    for label, value in ROWS:
-        rows.append([label, *(value(report) for report in reports)])
-    click.echo(tabulate(rows, headers=["", *(report["name"] for report in reports)], disable_numparse=True))
+    rows = [[label, *(value(report) for report in reports)] for label, value in ROWS]
+    click.echo(aligned(rows, headers=["", *(report["name"] for report in reports)]))
     for report in reports:
         for group in report["duplicate_images"]["examples"][:5]:
             click.echo(f"{report['name']}: equal images: {', '.join(group[:6])}")

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import click
 
+from harness.api.arguments import default_data_root
 from harness.cli.data import DATA_ROOT
 from harness.cli.json_output import print_json
-from harness.cli.options import JSON, PLUGIN, default_data_root
-from harness.cli.outlets import bars_shown
+from harness.cli.options import JSON, PLUGIN
 from harness.plugin.loading import load_registry
+from harness.runtime.outlets import bars_shown
 
 
 @click.command()

@@ -9,12 +9,13 @@ from typing import Any
 
 import click
 
-from harness.cells.options import CellOption
+from harness.cells import axes
+from harness.cells.options import Option
 from harness.cells.request import OPTIONS
-from harness.cli import axes
-from harness.cli.options import RESULTS, GroupedCommand, cell_options, requests_of
+from harness.cli.options import DEVICE, RESULTS, GroupedCommand, cell_options, output_file, requests_of
 from harness.errors import HarnessError, unknown_name
 from harness.plugin.loading import load_registry
+from harness.records.store import RunStore
 
 NOT_OF_DATA = ("hasher", "detector", "objective", "preset", "epochs", "precision")
 """Options of a cell that ``--cell`` does not know. Method, code length and seed determine no data either, but may stand
@@ -32,10 +33,8 @@ CELL_KEYS = tuple(option.name for option in OPTIONS if option.name not in NOT_OF
     metavar="CELL",
     help="A run (folder or hash), or KEY=VALUE[,KEY=VALUE...] as in the options below.",
 )
-@click.option(
-    "-o", "--output", required=True, metavar="FILE", type=click.Path(path_type=Path), help="The npz file to write."
-)
-@click.option("--device", default="auto", show_default=True, metavar="NAME", help="Where backbones run.")
+@output_file("npz file")
+@DEVICE
 @RESULTS
 @cell_options
 def command(cells: tuple[str, ...], output: Path, device: str, results: Path, **options: Any) -> None:
@@ -84,10 +83,9 @@ def command(cells: tuple[str, ...], output: Path, device: str, results: Path, **
 
 
 def _with_cell(options: dict[str, Any], cell: str, results: Path, said: set[str]) -> dict[str, Any]:
-    """Options with what ``--cell`` says put in; what an option says as well is a contradiction."""
+    """The options with the values that ``--cell`` sets; refused where an option sets the same value."""
     if "=" not in cell:
         from harness.cli.running.run import command as run_command
-        from harness.records.store import RunStore
 
         if said:
             option = f"--{min(said).replace('_', '-')}"
@@ -114,7 +112,7 @@ def _with_cell(options: dict[str, Any], cell: str, results: Path, said: set[str]
     return changed
 
 
-def _value(option: CellOption, text: str) -> Any:
+def _value(option: Option, text: str) -> Any:
     """What ``--cell`` says of an option, in the form in which the command line gives it."""
     if option.axis:
         return (text,)

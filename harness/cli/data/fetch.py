@@ -6,12 +6,14 @@ from pathlib import Path
 
 import click
 
+from harness.api.arguments import default_data_root
 from harness.cli.data import DATA_ROOT
 from harness.cli.features import size_shown
-from harness.cli.options import PLUGIN, default_data_root
-from harness.cli.outlets import bars_shown
+from harness.cli.options import PLUGIN
+from harness.data.sets.download import Patience
 from harness.errors import HarnessError
 from harness.plugin.loading import load_registry
+from harness.runtime.outlets import bars_shown
 
 
 @click.command()
@@ -41,7 +43,6 @@ def command(
     """
     from harness.data.features.sources import card_of
     from harness.data.sets.check import check
-    from harness.data.sets.download import Patience
     from harness.data.sets.fetch import fetch, plan
 
     if timeout <= 0 or tries < 1:

@@ -12,6 +12,7 @@ from harness.cells.request import OPTIONS
 from harness.cli import LazyGroup
 from harness.cli.json_output import print_json
 from harness.cli.options import CELL_OPTIONS, JSON, requests_of
+from harness.cli.rows import aligned
 from harness.quantities import spoken_time
 
 if TYPE_CHECKING:
@@ -50,9 +51,7 @@ def list_(dataset: str | None, backbone: str | None, as_json: bool) -> None:
         print_json([entry.facts() for entry in entries])
         return
     if entries:
-        from tabulate import tabulate
-
-        click.echo(tabulate([row_of(entry) for entry in entries], headers="keys", disable_numparse=True))
+        click.echo(aligned([row_of(entry) for entry in entries], headers="keys"))
     total = sum(entry.size for entry in entries)
     click.echo(f"{len(entries)} in {cache_folder()}, {size_shown(total)}")
 
@@ -90,7 +89,7 @@ def _content(entry: Entry) -> str:
 
 
 def size_shown(size: float) -> str:
-    """``812 KB``, ``3.4 MB``: bytes for people."""
+    """A number of bytes as text: ``812 KB``, ``3.4 MB``."""
     for unit in ("B", "KB", "MB", "GB"):
         if size < 1024:
             return f"{size:.3g} {unit}" if unit != "B" else f"{size:.0f} B"
@@ -99,11 +98,11 @@ def size_shown(size: float) -> str:
 
 
 def jsonable_use(use: Any) -> dict[str, Any]:
-    """A look into the cache, for ``--json``."""
+    """The facts of one use of the cache, for ``--json``."""
     return {
         **use.about,
         "entry": use.folder.name,
-        "cached": use.found,
+        "cached": use.hit,
         "lost": use.lost,
         "seconds": round(use.seconds, 3),
     }

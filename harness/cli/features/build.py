@@ -6,17 +6,17 @@ from typing import Any
 
 import click
 
+from harness.api.progress import make_listener
 from harness.cli.data import REHASH, read_files_again
 from harness.cli.features import feature_options, feature_requests, jsonable_use
 from harness.cli.json_output import print_json
-from harness.cli.options import JSON, GroupedCommand
-from harness.cli.running.progress import make_listener
+from harness.cli.options import DEVICE, JSON, GroupedCommand
 from harness.plugin.loading import load_registry
 
 
 @click.command(cls=GroupedCommand)
 @feature_options
-@click.option("--device", default="auto", show_default=True, metavar="NAME", help="Where backbones run.")
+@DEVICE
 @REHASH
 @JSON
 @click.pass_context

@@ -9,22 +9,20 @@ import click
 
 from harness.cli.data import REHASH, read_files_again
 from harness.cli.features import feature_options, feature_requests
-from harness.cli.options import GroupedCommand
+from harness.cli.options import DEVICE, GroupedCommand, output_file
 from harness.errors import HarnessError
 from harness.plugin.loading import load_registry
 
 
 @click.command(cls=GroupedCommand)
 @feature_options
-@click.option(
-    "-o", "--output", required=True, metavar="FILE", type=click.Path(path_type=Path), help="The npz file to write."
-)
+@output_file("npz file")
 @click.option(
     "--no-split",
     is_flag=True,
     help="Leave the split out, so that each --data-seed draws its own; only for backbones that are not fitted.",
 )
-@click.option("--device", default="auto", show_default=True, metavar="NAME", help="Where backbones run.")
+@DEVICE
 @REHASH
 def command(output: Path, no_split: bool, device: str, rehash: bool, **options: Any) -> None:
     """Write the features of a data set, its labels, captions, file names and split to one npz file.
@@ -67,7 +65,7 @@ def command(output: Path, no_split: bool, device: str, rehash: bool, **options: 
         "relevance": request.relevance,
     }
     output = write_export(output, feature_arrays(table, None if no_split else job.split, facts))
-    cached = sum(use.found for use in uses)
+    cached = sum(use.hit for use in uses)
     for note in job.notes:
         click.echo(f"note: {note}", err=True)
     click.echo(

@@ -11,6 +11,7 @@ import click
 from harness.cli.features import matches, row_of, size_shown
 from harness.cli.json_output import print_json
 from harness.cli.options import JSON, PLUGIN
+from harness.cli.rows import aligned
 from harness.errors import HarnessError
 from harness.plugin.loading import load_registry
 from harness.quantities import seconds_of, size_of
@@ -114,11 +115,9 @@ def _show(doomed: list[tuple[Entry, str]], dry_run: bool) -> None:
     if not doomed:
         click.echo("nothing to remove.")
         return
-    from tabulate import tabulate
-
     shown = ("entry", "data", "backbone", "size", "last use")
     rows = [{**{name: row_of(entry)[name] for name in shown}, "why": why} for entry, why in doomed]
-    click.echo(tabulate(rows, headers="keys", disable_numparse=True))
+    click.echo(aligned(rows, headers="keys"))
     if dry_run:
         size = size_shown(sum(entry.size for entry, _ in doomed))
         click.echo(f"{counted(len(doomed), 'entry', 'entries')}, {size}, would be removed.")

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from harness.cli import LazyGroup
 from harness.cli.options import JSON, RESULTS
 from harness.cli.rows import FORMAT, checked, print_rows
-from harness.errors import HarnessError, unknown_name
+from harness.errors import unknown_name
 from harness.quantities import LARGEST_INTEGER
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from harness.records.index import RunIndex
+from harness.records.index import RunIndex, records_in
+from harness.records.index_tables import quoted
+from harness.records.query import query as ask
+from harness.records.where import condition
 
 SHOWN = (
     "hash", "status", "row", "dataset", "protocol", "noise", "bits", "seed", "data_seed", "i2t/map", "t2i/map",
@@ -45,27 +43,8 @@ def command() -> None:
     """List, query, merge, prune, verify and export records (docs/results.md)."""
 
 
-@contextmanager
-def records(results: Path) -> Iterator[RunIndex]:
-    """The index of a results folder that holds something.
-
-    Raises:
-        HarnessError: It holds no record.
-    """
-    from harness.records.index import open_index
-
-    with open_index(results) as index:
-        if index.connection.execute("SELECT 1 FROM runs LIMIT 1").fetchone() is None:
-            raise HarnessError(
-                f"no records in {results}/runs: run something first, or name another folder with --results."
-            )
-        yield index
-
-
 def filtered(index: RunIndex, where: str | None) -> tuple[str, list[Any]]:
     """``--where`` as SQL and its values."""
-    from harness.records.where import condition
-
     return ("", []) if where is None else condition(where, index.columns)
 
 
@@ -89,10 +68,8 @@ def list_(
     as_json: bool,
 ) -> None:
     """List records: facts and metrics, chosen and sorted."""
-    from harness.records.index_tables import quoted
-
     style = checked(style, as_json)
-    with records(results) as index:
+    with records_in(results) as index:
         if all_columns:
             words = {str: "text", int: "whole number", float: "number", bool: "true or false"}
             print_rows(["column", "holds"], [(name, words[kind]) for name, kind in index.columns.items()], style)
@@ -126,9 +103,7 @@ def query(sql: str, results: Path, style: str, as_json: bool) -> None:
 
     Metrics are columns in double quotes: SELECT method, avg("i2t/map") FROM runs GROUP BY method
     """
-    from harness.records.query import query as ask
-
     style = checked(style, as_json)
-    with records(results) as index:
+    with records_in(results) as index:
         header, rows = ask(index, sql)
     print_rows(header, rows, style)

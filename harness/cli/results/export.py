@@ -6,9 +6,11 @@ from pathlib import Path
 
 import click
 
-from harness.cli.options import RESULTS
-from harness.cli.results import WHERE, filtered, records
+from harness.cli.options import RESULTS, output_file
+from harness.cli.results import WHERE, filtered
 from harness.errors import HarnessError, unknown_name
+from harness.records.export import FORMATS, export
+from harness.records.index import records_in
 from harness.text import counted
 
 
@@ -22,16 +24,12 @@ from harness.text import counted
     metavar="NAME",
     help="csv, parquet (a table), or archive (all files of the runs).",
 )
-@click.option(
-    "-o", "--output", required=True, metavar="FILE", type=click.Path(path_type=Path), help="The file to write."
-)
+@output_file()
 def command(results: Path, where: str | None, style: str, output: Path) -> None:
     """Write records to one file: a table, or an archive that `harness results merge` takes in."""
-    from harness.records.export import FORMATS, export
-
     if style not in FORMATS:
         raise unknown_name("value of --format", style, FORMATS)
-    with records(results) as index:
+    with records_in(results) as index:
         sql, values = filtered(index, where)
         if not index.rows(["hash"], sql, values, limit=1):
             raise HarnessError(f"no record in {results}/runs fulfils --where {where!r}: nothing was written.")

@@ -11,6 +11,8 @@ import click
 from harness.cli.json_output import print_json
 from harness.cli.options import JSON, RESULTS
 from harness.errors import HarnessError
+from harness.records.archive import is_archive, unpacked
+from harness.records.merge import merge
 from harness.text import counted
 
 SAID = {
@@ -32,9 +34,6 @@ def command(sources: tuple[Path, ...], results: Path, dry_run: bool, as_json: bo
     Finished runs beat unfinished ones; where both sides finished, this side's run stays. Data that contradict each
     other stop the merge before anything is copied.
     """
-    from harness.records.archive import is_archive, unpacked
-    from harness.records.merge import merge
-
     with ExitStack() as stack:
         folders = []
         for source in sources:

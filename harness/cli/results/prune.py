@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from harness.cli.json_output import print_json
 from harness.cli.options import JSON, RESULTS
 from harness.errors import HarnessError
+from harness.records.index import open_index
+from harness.records.leftovers import abandoned, remove_abandoned
+from harness.records.prune import Doomed, doom, prune
+from harness.records.run_files import run_folder
 from harness.text import counted
-
-if TYPE_CHECKING:
-    from harness.records.prune import Doomed
 
 
 @click.command()
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 @JSON
 def command(results: Path, limited: bool, old_code: bool, dry_run: bool, yes: bool, as_json: bool) -> None:
     """Remove runs that did not finish and what killed processes left; on request limited and superseded runs too."""
-    from harness.records.leftovers import abandoned, remove_abandoned
-    from harness.records.prune import prune
-
     if not (results / "runs").is_dir():
         raise HarnessError(f"no records in {results}/runs: name another folder with --results.")
     if as_json and not (yes or dry_run):
@@ -64,10 +61,6 @@ def command(results: Path, limited: bool, old_code: bool, dry_run: bool, yes: bo
 
 def _doomed(results: Path, limited: bool, old_code: bool) -> list[Doomed]:
     """The runs that the options mean, each once."""
-    from harness.records.index import open_index
-    from harness.records.prune import doom
-    from harness.records.run_files import run_folder
-
     wanted: dict[str, str] = {}
     with open_index(results) as index:
         columns = index.read(["folder", "status", "limit"])

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.json_output import print_json
-from harness.cli.options import JSON, RESULTS
-from harness.cli.outlets import heading
+from harness.cli.options import JSON, RESULTS, data_root_option
+from harness.records.store import RunStore
+from harness.runtime.outlets import heading
 from harness.text import counted
 
 if TYPE_CHECKING:
@@ -26,12 +27,7 @@ SHOWN = 5
 @click.argument("run", metavar="RUN")
 @RESULTS
 @click.option("--device", metavar="NAME", help="Where to run it.  [default: as recorded]")
-@click.option(
-    "--data-root",
-    metavar="DIR",
-    type=click.Path(path_type=Path),
-    help="Folder of the data sets.  [default: as recorded]",
-)
+@data_root_option("as recorded")
 @JSON
 @click.pass_context
 def command(
@@ -43,7 +39,6 @@ def command(
     something differs.
     """
     from harness.execution.verification import verify
-    from harness.records.store import RunStore
 
     verified = verify(RunStore(results).lookup(run), device, data_root)
     if as_json:

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from harness.cli.json_output import print_json
+from harness.cli.rows import aligned
+from harness.execution.estimate import CellKind, PastCell, estimate
+from harness.records.index import open_index
 from harness.text import counted
 
 if TYPE_CHECKING:
@@ -32,13 +35,11 @@ def show_plan(sweep: Sweep, as_json: bool) -> None:
     if as_json:
         print_json(rows)
     else:
-        from tabulate import tabulate
-
         shown = [
             [row["hash"], row["state"], "run" if row["will_run"] else "keep", job.cell.title]
             for row, job in zip(rows, jobs, strict=True)
         ]
-        click.echo(tabulate(shown, headers=["hash", "record", "would", "cell"], disable_numparse=True))
+        click.echo(aligned(shown, headers=["hash", "record", "would", "cell"]))
         click.echo(f"\n{counted(len(rows), 'cell')}, {len(pending)} to run.")
         if pending:
             slots = getattr(sweep.executor, "slots", None)
@@ -52,9 +53,6 @@ def show_plan(sweep: Sweep, as_json: bool) -> None:
 
 def _estimate(pending: Sequence[Job], store: RunStore, workers: int) -> str:
     """How long cells will take, from what earlier ones took."""
-    from harness.execution.estimate import CellKind, PastCell, estimate
-    from harness.records.index import open_index
-
     past = []
     if store.runs.is_dir():
         with open_index(store.results) as index:
@@ -68,5 +66,5 @@ def _estimate(pending: Sequence[Job], store: RunStore, workers: int) -> str:
 
 
 def _names(backbones: Sequence[str]) -> str:
-    """Names alone, as :func:`harness.execution.estimate.backbones_of` joins them; the index has weights as well."""
+    """Names of backbones without their weights, joined as by :func:`harness.execution.estimate.backbones_of`."""
     return " + ".join(name.partition(" (")[0] for name in backbones if name)

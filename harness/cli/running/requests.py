@@ -4,38 +4,32 @@ to tables.
 
 from __future__ import annotations
 
+import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.axes import texts
+from harness.api.how_to_run import RUNNING_OPTIONS
+from harness.api.progress import PlainListener, make_listener
+from harness.api.stopping import Handler, Stops, signals_taken
 from harness.cli.json_output import print_json
-from harness.cli.options import JSON, OUTPUT, RESULTS, RUNNING, results_option
-from harness.cli.outlets import bars_shown
+from harness.cli.options import JSON, OUTPUT, RESULTS, RUNNING, declared, results_option
 from harness.cli.running.planned import show_plan
-from harness.cli.running.progress import PlainListener, make_listener
-from harness.cli.running.stopping import Stops, stop_signals
-from harness.errors import HarnessError, UnsavedError
-from harness.plugin.metric_ids import declared_metric
-from harness.plugin.parameters import read_values
-from harness.quantities import check_whole, seconds_of, size_of
+from harness.errors import UnsavedError
+from harness.records.store import RunStore
+from harness.runtime.outlets import bars_shown
 from harness.text import counted
 
 if TYPE_CHECKING:
-    from harness.api.running import HowToRun, Prepared
-    from harness.execution import Executor
+    from harness.api.running import Prepared
     from harness.execution.sweep import Result
     from harness.execution.sweep_state import SweepState
-    from harness.plugin.loading import Registry
-
-MOST_WORKERS = 100_000
-"""More is a slip of the keyboard."""
 
 
 def running_options(executor: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -45,25 +39,7 @@ def running_options(executor: str) -> Callable[[Callable[..., Any]], Callable[..
         executor: The default executor of the verb.
     """
     options = [
-        RUNNING("--device", default="auto", show_default=True, metavar="NAME", help="auto, cpu, cuda, cuda:1, mps."),
-        RUNNING("--threads", type=int, metavar="N", help="Threads of each cell.  [default: 1]"),
-        RUNNING("--deterministic", is_flag=True,
-                help="Deterministic algorithms only, and an error where there is none."),
-        RUNNING("--executor", default=executor, show_default=True, metavar="NAME",
-                help="What runs the cells, as `harness list executors` shows."),
-        RUNNING("--executor-option", "executor_options", multiple=True, metavar="KEY=VALUE",
-                help="Parameter of the executor, as `harness info NAME` shows."),
-        RUNNING("--workers", type=int, metavar="N", help="Cells at a time.  [default: what the machine has room for]"),
-        RUNNING("--cells-per-gpu", type=int, default=1, show_default=True, metavar="N",
-                help="Cells that share one GPU."),
-        RUNNING("--tracker", "trackers", multiple=True, metavar="NAME[:KEY=VALUE,...]",
-                help="Tell a tracker of the runs, as `harness list trackers` shows; repeat for several."),
-        RUNNING("--timeout", metavar="TIME", help="Longest time of a cell: 90, 15m, 2h."),
-        RUNNING("--memory-limit", metavar="SIZE", help="Most memory of a cell's process: 800MB, 4GB."),
-        RUNNING("--overwrite", default="failed", show_default=True, metavar="WHAT",
-                help="Cells with a record that run again: never, failed, always."),
-        RUNNING("--since", default="", metavar="TIME",
-                help="With --overwrite always: records finished later stand (for going on after a stop)."),
+        *(declared(replace(one, default=executor) if one.name == "executor" else one) for one in RUNNING_OPTIONS),
         RUNNING("--dry-run", is_flag=True, help="Show the cells, what is done already and how long the rest takes."),
         RESULTS,
         OUTPUT("--metric", "metrics", multiple=True, metavar="ID",
@@ -79,66 +55,9 @@ def running_options(executor: str) -> Callable[[Callable[..., Any]], Callable[..
     return add
 
 
-def metric_ids_of(registry: Registry, said: Sequence[str], default: Sequence[str] = ("map",)) -> list[str]:
-    """The metrics that ``--metric`` names.
-
-    Raises:
-        HarnessError: One is unknown; near ids are suggested.
-    """
-    ids = texts(said) or list(default)
-    for metric_id in ids:
-        declared_metric(registry, metric_id)
-    return ids
-
-
-def how_to_run(
-    registry: Registry,
-    options: dict[str, Any],
-    metric_ids: Sequence[str],
-    *,
-    threads: int | None = None,
-    deterministic: bool = False,
-) -> HowToRun:
-    """How the options say that cells are run.
-
-    Args:
-        registry: What is registered.
-        options: Values of :func:`running_options` by name.
-        metric_ids: Metrics of the final tables.
-        threads: Threads of a cell where ``--threads`` does not say it; None for 1.
-        deterministic: As if ``--deterministic`` were said.
-
-    Raises:
-        HarnessError: A value has no meaning, or the executor cannot be had.
-    """
-    from harness.api.running import HowToRun
-    from harness.execution import Session
-    from harness.execution.cells_to_run import Standing
-    from harness.execution.sweep import carried_environment
-    from harness.runtime.settings import MOST_THREADS, RunSettings
-
-    standing = Standing(options["overwrite"], options["since"]).checked()
-    settings = RunSettings(
-        device=options["device"],
-        threads=next(number for number in (options["threads"], threads, 1) if number is not None),
-        deterministic=options["deterministic"] or deterministic,
-        trackers=options["trackers"],
-    )
-    check_whole("--threads", settings.threads, 1, MOST_THREADS)
-    check_whole("--workers", options["workers"], 1, MOST_WORKERS)
-    check_whole("--cells-per-gpu", options["cells_per_gpu"], 1, MOST_WORKERS)
-    session = Session(
-        folder=Path(),  # not chosen yet
-        workers=options["workers"],
-        threads=settings.threads,
-        device=settings.device,
-        cells_per_gpu=options["cells_per_gpu"],
-        timeout=None if options["timeout"] is None else seconds_of(options["timeout"], "--timeout"),
-        memory_limit=None if options["memory_limit"] is None else size_of(options["memory_limit"], "--memory-limit"),
-        environment=carried_environment(),
-    )
-    executor = make_executor(registry, options["executor"], options["executor_options"])
-    return HowToRun(settings, standing, executor, options["executor"], session, options["results"], tuple(metric_ids))
+def running_of(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Of the values of a command's options those that say how cells are run, by name of the option."""
+    return {one.name: options[one.field] for one in RUNNING_OPTIONS}
 
 
 def run_or_show(ctx: click.Context, prepared: Prepared, options: dict[str, Any]) -> None:
@@ -152,6 +71,8 @@ def run_or_show(ctx: click.Context, prepared: Prepared, options: dict[str, Any])
     Raises:
         HarnessError: A mistake of the user, or a record that cannot be saved.
     """
+    for note in prepared.notes:
+        click.echo(f"note: {note}", err=True)
     if options["dry_run"]:
         show_plan(prepared.sweep(), options["as_json"])
         return
@@ -179,32 +100,14 @@ def run_or_show(ctx: click.Context, prepared: Prepared, options: dict[str, Any])
 @contextmanager
 def _listening(prepared: Prepared, stops: Stops, state: SweepState | None) -> Iterator[PlainListener]:
     """Progress is shown; the first Ctrl-C lets running cells finish, the second ends them."""
-    with stop_signals(stops), make_listener(state, len(prepared.jobs), prepared.how.in_process) as listener:
+    handlers: dict[int, Handler] = {signal.SIGINT: stops.on_interrupt, signal.SIGTERM: stops.at_once}
+    with signals_taken(handlers), make_listener(state, len(prepared.jobs), prepared.how.in_process) as listener:
         stops.say = listener.say
         listener.elsewhere = results_option(prepared.how.results)
         yield listener
 
 
-def make_executor(registry: Registry, name: str, options: Sequence[str]) -> Executor:
-    """The executor asked for.
-
-    Raises:
-        HarnessError: Unknown name or parameter, a value that cannot be read, or an engine that is not installed.
-    """
-    declaration = registry.get("executor", name)
-    values = {}
-    for entry in options:
-        key, equals, text = entry.partition("=")
-        if not equals or not key:
-            raise HarnessError(f"--executor-option {entry}: expected KEY=VALUE.")
-        values[key] = text
-    executor: Executor = declaration.load()(**read_values(declaration.parameters, values, f"executor {name}"))
-    return executor
-
-
 def _print_records(prepared: Prepared) -> None:
-    from harness.records.store import RunStore
-
     store = RunStore(prepared.how.results)
     records = (store.find(*job.cell.place) for job in prepared.jobs)
     print_json([stored.record.to_json() for stored in records if stored is not None])

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import click
 
-from harness.cells.applicability import only_what_applies
-from harness.cli.options import METHOD, GroupedCommand, cell_options, requests_of
-from harness.cli.running.requests import how_to_run, metric_ids_of, run_or_show, running_options
-from harness.plugin.loading import load_registry
+from harness.cells import axes
+from harness.cli.options import METHOD, GroupedCommand, cell_options, given_of
+from harness.cli.running.requests import run_or_show, running_of, running_options
 
 
 @click.command(cls=GroupedCommand)
@@ -28,28 +28,11 @@ def command(ctx: click.Context, /, **options: Any) -> None:
     Options marked [axis] repeat or take comma lists; the grid of all their values is run cell by cell. Finished cells
     are not run again.
     """
-    from harness.api.running import prepare
-    from harness.records import repeat
-    from harness.records.store import RunStore
+    from harness.api.running import prepare_run
 
-    repeated = RunStore(options["results"]).lookup(options["from_run"]).record if options["from_run"] else None
-    base = None if repeated is None else repeat.request_of_record(repeated)
-    plugins = (*options["plugins"], *(base.plugins if base else ()))
-    registry = load_registry(tuple(dict.fromkeys(plugins)))
-    metric_ids = metric_ids_of(registry, options["metrics"])
-    asked = requests_of(options, base)
-    requests = only_what_applies(registry, asked)
-    how = how_to_run(
-        registry,
-        options,
-        metric_ids,
-        threads=None if repeated is None else repeat.threads_of_record(repeated),
-        deterministic=repeated is not None and repeat.deterministic_in(repeated),
-    )
-    prepared = prepare(registry, requests, how, name="run")
-    if repeated is not None and repeat.nothing_replaced(asked, base):
-        for job in prepared.jobs:
-            changed = repeat.changed_since(repeated, job.cell.hash, job.cell.identity)
-            if changed:
-                click.echo(f"note: {changed}", err=True)
+    prepared = prepare_run(
+        given_of(options), axes.settings(options["settings"]), running_of(options), plugins=options["plugins"],
+        results=options["results"], metrics=axes.texts(options["metrics"]), repeated=options["from_run"],
+        words=sys.argv,
+    )  # fmt: skip
     run_or_show(ctx, prepared, options)

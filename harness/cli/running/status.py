@@ -13,14 +13,15 @@ import click
 
 from harness.cli.json_output import print_json
 from harness.cli.options import JSON, RESULTS, results_option
-from harness.cli.outlets import console, shown
+from harness.cli.rows import aligned
 from harness.errors import HarnessError
 from harness.quantities import spoken_time
+from harness.records.index import End, ends_of
+from harness.runtime.outlets import console, shown
 from harness.text import counted
 
 if TYPE_CHECKING:
     from harness.execution.sweep_state import Invocation, SweepState
-    from harness.records.index import End
 
 SHOWN_FAILURES = 10
 WATCH_SECONDS = 2.0
@@ -62,7 +63,6 @@ def sweep_facts(state: SweepState, results: Path) -> dict[str, Any]:
         HarnessError: Its list of cells cannot be read.
     """
     from harness.execution.sweep_state import told_of_fatal
-    from harness.records.index import ends_of
 
     cells = state.cells()
     ends = ends_of(results, [(cell.method, cell.dataset, cell.hash) for cell in cells])
@@ -108,7 +108,7 @@ def _ended_since(ends: dict[str, End], began: float) -> int:
 
 
 def _state(ends: dict[str, End], invocations: list[Invocation], left: int) -> str:
-    """ "running", "finished", "stopped", "killed" or "failed"."""
+    """The state of a sweep: "running", "finished", "stopped", "killed", "failed" or "planned"."""
     if any(invocation.state == "running" for invocation in invocations):
         return "running"
     last = invocations[-1] if invocations else None
@@ -119,7 +119,7 @@ def _state(ends: dict[str, End], invocations: list[Invocation], left: int) -> st
 
 
 def _seconds_left(ends: dict[str, End], invocations: list[Invocation], left: int) -> float | None:
-    """By the rate since the commands that run now began; None where nothing runs or nothing ended yet."""
+    """Seconds until the sweep ends, at the rate so far; None where no command runs or no cell has ended."""
     running = [one for one in invocations if one.state == "running"]
     if not running:
         return None
@@ -135,7 +135,7 @@ def _command(invocations: list[Invocation]) -> str:
     """The last command, which goes on with the sweep where it stopped; what it finished is not run again."""
     from harness.execution.sweep_state import resume_command
 
-    if not invocations:
+    if not invocations or not invocations[-1].argv:  # there is none, or it came from Python
         return ""
     last = invocations[-1]
     return resume_command(last.argv, datetime.fromtimestamp(last.started, UTC))
@@ -143,8 +143,6 @@ def _command(invocations: list[Invocation]) -> str:
 
 def described(facts: dict[str, Any]) -> str:
     """The facts of a sweep for people, several lines."""
-    from tabulate import tabulate
-
     counts = facts["counts"]
     parts = [f"{number} {status}" for status, number in counts.items() if number]
     lines = [f"{facts['sweep']}: {facts['state']}, {counted(facts['cells'], 'cell')}: {', '.join(parts)}"]
@@ -159,7 +157,7 @@ def described(facts: dict[str, Any]) -> str:
             ]
             for one in facts["running"]
         ]  # fmt: skip
-        lines += ["", tabulate(rows, headers=["worker", "cell", "phase", "loss", "time"], disable_numparse=True)]
+        lines += ["", aligned(rows, headers=["worker", "cell", "phase", "loss", "time"])]
     for failure in facts["failures"][:SHOWN_FAILURES]:
         lines += ["", f"{failure['status']}: {failure['cell']} ({failure['hash']})", f"  {failure['error']}"]
     more = len(facts["failures"]) - SHOWN_FAILURES
@@ -190,8 +188,6 @@ def _watch(state: SweepState, results: Path) -> None:
 
 
 def _list(states: list[SweepState], results: Path, as_json: bool) -> None:
-    from tabulate import tabulate
-
     rows = []
     for state in states:
         facts = sweep_facts(state, results)
@@ -204,4 +200,4 @@ def _list(states: list[SweepState], results: Path, as_json: bool) -> None:
         print_json(rows)
         return
     shown = [[row["sweep"], row["state"], row["cells"], row["counts"].get("ok", 0), row["started"]] for row in rows]
-    click.echo(tabulate(shown, headers=["sweep", "state", "cells", "ok", "worked on last"], disable_numparse=True))
+    click.echo(aligned(shown, headers=["sweep", "state", "cells", "ok", "worked on last"]))

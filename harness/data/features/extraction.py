@@ -293,7 +293,7 @@ def _encode(
         return arrays
 
     about = {"dataset": dataset, "modality": choice.encodes, "weights": choice.weights}
-    # What is downloaded meanwhile has its revision only then.
+    # The revision of weights that are downloaded meanwhile is known only afterwards.
     arrays, _ = filled_arrays(key(), compute, about, key_afterwards=key)
     return arrays
 

@@ -63,7 +63,7 @@ class DataSource:
 
     @property
     def data(self) -> RawDataset | FeatureTable:
-        """Raw data or ready features, whichever there is."""
+        """The ready features, or else the raw data."""
         data = self.ready if self.ready is not None else self.raw
         assert data is not None
         return data
@@ -79,12 +79,12 @@ class DataSource:
 
     @property
     def brings_noise(self) -> bool:
-        """The data themselves say that some pairs are wrong."""
+        """Whether the data say that some pairs are wrong."""
         return self.data.wrong is not None and bool(self.data.wrong.any())
 
     @property
     def shared_space(self) -> bool:
-        """Both backbones name the same shared space, with the same model and weights; or ready features say so."""
+        """Whether both backbones name one shared space, with one model and its weights, or ready features say so."""
         if self.ready is not None:
             return self.ready.shared_space
         if self.image is None or self.text is None:

@@ -94,7 +94,7 @@ def check(
         names = " or ".join(names_of_folder(layout))
         text = f"the folder {names} is missing below {root}; it holds {wanted(card)}"
         return [Finding("missing", own_folder(root, card.layout.folder), text)]
-    findings = [] if card.layout.folder == "." else missing(card, folder)  # its reader says what a table may be called
+    findings = [] if card.layout.folder == "." else missing(card, folder)  # a table may have any name
     findings += _of_sources(card, folder, watch)
     said = {str(finding.path) for finding in findings}
     for finding in _of_reader(registry, card, root, folder, deep, watch, bool(findings)):
@@ -106,7 +106,7 @@ def check(
 def missing(card: DatasetCard, folder: Path) -> list[Finding]:
     """Files and folders of the card that are not there, or are too few.
 
-    Of a set that comes in several layouts the one counts of which most is there, the first on its card of equal ones.
+    Of several layouts only the one counts of which most is there; of equal ones the first on the card.
     """
     assert card.layout is not None
     expected = card.layout.files or _derived(card)

@@ -79,7 +79,7 @@ def plan(card: DatasetCard, root: Path, *, again: bool = False) -> list[Step]:
     Args:
         card: The card.
         root: The data root.
-        again: What was fetched before does not count as there.
+        again: Fetch what was fetched before, too.
 
     Returns:
         A step for each source of the card.
@@ -132,7 +132,7 @@ def fetch(
         patience: How long to wait for servers.
         limits: Of archives.
         watch: Progress.
-        again: Also what was fetched before.
+        again: As for :func:`plan`.
 
     Returns:
         The steps; those "by hand" are left to the user.

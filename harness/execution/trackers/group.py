@@ -39,7 +39,7 @@ PATIENCE_SECONDS = 20.0
 """At the end a tracker may take its time as long as it gets on; after this long without a sign it is stopped."""
 
 MOST_PENDING_BYTES = 64 * 2**20
-"""News that wait for a slow tracker; beyond that it is given up."""
+"""Limit of the events that wait for a slow tracker; a tracker that lets more wait is given up."""
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ class Trackers:
 
 
 class _Process:
-    """One tracker's process, from this side."""
+    """The process of one tracker: writes events to it and reads its answers."""
 
     def __init__(self, choice: TrackerChoice, plugins: Sequence[Path], note: Callable[[str], None]) -> None:
         self.name = choice.name
@@ -178,12 +178,12 @@ class _Process:
             self._give_up("it does not keep up with the runs, and hears no more of them")
 
     def end_of_news(self) -> None:
-        """Begin the end; :meth:`wait` completes it."""
+        """Tell the process that no event follows; :meth:`wait` waits for its end."""
         self._write()
         self._close_when_empty()
 
     def wait(self) -> None:
-        """Until the process has ended, or gives no sign for too long."""
+        """Wait until the process has ended; one that gives no sign for too long is stopped."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not self._given_up and self._process.poll() is None and time.monotonic() < deadline:
             writing = [self._to] if self._pending else []

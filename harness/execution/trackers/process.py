@@ -35,7 +35,7 @@ def main() -> None:
             answers.write(" ".join(sentence.split()) + "\n")
 
     def guarded(function: Callable[[], Any]) -> Any:
-        """Call; after an error the tracker is not called again."""
+        """Call a method of the tracker; after an error the tracker is not called again."""
         nonlocal tracker
         try:
             return function()

@@ -14,7 +14,7 @@ from harness.report.statistics.selection import PLACE, Selection, told
 from harness.text import counted
 
 CONDITION = (*PLACE, "direction")
-"""What sets two scores of one row apart."""
+"""The facts in which two scores of one row can differ."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def check_names(names: Sequence[str], option: str) -> None:
     """Names of conditions as users write them.
 
     Raises:
-        HarnessError: One is none.
+        HarnessError: A name is no condition.
     """
     for name in names:
         if name not in CONDITION:

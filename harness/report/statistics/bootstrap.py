@@ -72,8 +72,8 @@ def interval(
     Args:
         samples: One for each data seed.
         shared: All data seeds have the same queries in the same blocks, so a resample draws blocks once for all.
-        resamples: How many.
-        seed: Of the draws.
+        resamples: Number of resamples.
+        seed: Seed of the draws.
 
     Returns:
         The ends; None where there is one run without values per query, so that nothing can be drawn again.
@@ -97,8 +97,8 @@ def resampled_means(
     Args:
         samples: One for each data seed.
         shared: As for :func:`interval`.
-        resamples: How many.
-        seed: Of the draws.
+        resamples: Number of resamples.
+        seed: Seed of the draws.
 
     Returns:
         (resamples,) means.
@@ -120,7 +120,7 @@ def draw(random: np.random.Generator, shapes: Sequence[tuple[int, int]], n: int,
     Args:
         random: The random numbers.
         shapes: Training seeds and blocks of each data seed.
-        n: How many.
+        n: Number of resamples.
         shared: Draw blocks once for all data seeds of a resample.
 
     Returns:

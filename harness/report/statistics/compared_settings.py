@@ -30,7 +30,7 @@ class Line:
 
     Attributes:
         setting: Column of :data:`harness.report.statistics.selection.PLACE`, "direction" and "metric" to value.
-        comparison: What was found there.
+        comparison: The comparison of the two rows there.
         holm_queries, holm_seeds: The p-values corrected over all lines, each test a family of its own.
     """
 
@@ -57,8 +57,8 @@ def compared_settings(
         a, b: Names of rows.
         runs: The folder ``RESULTS/runs``, or None.
         by: Names to sort the lines by; nothing is ever averaged over a setting.
-        resamples: Of the bootstrap.
-        seed: Of all draws.
+        resamples: Resamples of the bootstrap.
+        seed: Seed of all draws.
 
     Returns:
         Lines with Holm-corrected p-values, and sentences about what was left out or must be known.
@@ -116,15 +116,15 @@ def gathered_notes(lines: Sequence[Line], names: Sequence[str]) -> list[str]:
     for number, line in enumerate(lines):
         for note in line.comparison.notes:
             about.setdefault(note, []).append(number)
-    found = []
+    sentences = []
     for note, numbers in about.items():
         if len(numbers) == len(lines):
-            found.append(note)
+            sentences.append(note)
         else:
             places = [_where(lines[number], names) for number in numbers]
             shown = "; ".join(places[:4]) + ("" if len(places) <= 4 else f"; and {len(places) - 4} more lines")
-            found.append(f"{shown}: {note}")
-    return found
+            sentences.append(f"{shown}: {note}")
+    return sentences
 
 
 def _where(line: Line, names: Sequence[str]) -> str:

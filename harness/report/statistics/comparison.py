@@ -40,7 +40,7 @@ OF_THIS_ONE = "interval and test say nothing about other splits and noise draws"
 
 @dataclass(frozen=True)
 class Comparison:
-    """What :func:`compare_rows` found; all values in the unit of the metric.
+    """The result of :func:`compare_rows`; all values in the unit of the metric.
 
     Attributes:
         mean_a, mean_b: Means over the paired runs, each data seed weighing the same.
@@ -92,8 +92,8 @@ def compare_rows(
         column: "i2t/map", ...
         runs: The folder ``RESULTS/runs``; None where there are no arrays: then everything goes by seeds alone.
         tests: Which of "queries" and "seeds".
-        resamples: Of the bootstrap.
-        seed: Of the resamples and of the drawn sign flips.
+        resamples: Resamples of the bootstrap.
+        seed: Seed of the resamples and of the drawn sign flips.
 
     Returns:
         The comparison.
@@ -143,10 +143,10 @@ def compare_rows(
 
 
 def _check_one_setting(a: pd.DataFrame, b: pd.DataFrame) -> None:
-    """Everything but the rows is equal on both sides.
+    """Refuse records that differ in more than the row.
 
     Raises:
-        HarnessError: It is not; comparing would say something about the difference of settings.
+        HarnessError: They do; a comparison would be one of settings, not of rows.
     """
     for name in (*SETTING, "noise"):
         if name == "precision" or name not in a or name not in b:
@@ -184,7 +184,7 @@ def _mean(groups: Mapping[Any, Sequence[Seeds]], values: Mapping[Seeds, float]) 
 
 
 def _seed_notes(groups: Mapping[Any, Sequence[Seeds]], unpaired: int, n_seeds: int) -> list[str]:
-    """What the numbers of seeds mean for interval and test over seeds."""
+    """Remarks on intervals and tests over few or unpaired seeds."""
     notes = []
     if unpaired:
         notes.append(f"left out: {counted(unpaired, 'run')} without a partner of the same data seed and seed.")

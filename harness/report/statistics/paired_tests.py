@@ -57,7 +57,7 @@ def sign_flip(differences: Floats, *, flips: int = FLIPS, seed: int = 0) -> Sign
     Args:
         differences: (n,) what each unit contributes to the total.
         flips: Patterns to draw where there are more than :data:`EXACT_UNITS` units.
-        seed: Of the drawn patterns.
+        seed: Seed of the drawn patterns.
 
     Returns:
         The test; p = 1 for no units. Drawn patterns give (1 + as extreme) / (1 + drawn), which never claims more than

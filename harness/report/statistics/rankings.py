@@ -30,7 +30,7 @@ FEW_BLOCKS = 10
 
 @dataclass(frozen=True)
 class Ranking:
-    """What :func:`ranking` found.
+    """The result of :func:`ranking`.
 
     Attributes:
         rows: Names, best average rank first.

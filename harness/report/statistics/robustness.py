@@ -21,7 +21,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Robustness:
-    """What :func:`robustness` found; values in the unit of the metric unless said otherwise.
+    """The result of :func:`robustness`; values in the unit of the metric unless said otherwise.
 
     Attributes:
         rates: Noise rates at which all counted seeds have a run, ascending.
@@ -62,8 +62,8 @@ def robustness(
         rows: Records, see :func:`harness.report.load_records`.
         column: "i2t/map", ...
         runs: The folder ``RESULTS/runs``; None where there are no arrays: then intervals go by seeds alone.
-        resamples: Of the bootstrap.
-        seed: Of the resamples.
+        resamples: Resamples of the bootstrap.
+        seed: Seed of the resamples.
 
     Returns:
         The summary.
@@ -75,13 +75,13 @@ def robustness(
     for one in records_of(rows, column):
         if one.get("noise") is not None and not math.isnan(one["noise"]):
             records.setdefault(float(one["noise"]), []).append(one)
-    by_rate = {rate: found for rate in sorted(records) if (found := runs_by_seed(records[rate], column, runs))}
+    by_rate = {rate: by_seed for rate in sorted(records) if (by_seed := runs_by_seed(records[rate], column, runs))}
     rates = tuple(by_rate)
     if not rates:
         return Robustness((), (), **_NOTHING, n_pairs=0, notes=(f"no run with {column} and a noise rate.",))
-    everywhere = [seeds for seeds in by_rate[rates[0]] if all(seeds in found for found in by_rate.values())]
+    everywhere = [seeds for seeds in by_rate[rates[0]] if all(seeds in by_seed for by_seed in by_rate.values())]
     notes = []
-    left_out = sum(len(found) - len(everywhere) for found in by_rate.values())
+    left_out = sum(len(by_seed) - len(everywhere) for by_seed in by_rate.values())
     if left_out:
         notes.append(f"left out: {counted(left_out, 'run')} of seeds that lack one of the rates {_shown(rates)}.")
     if not everywhere:
@@ -120,7 +120,7 @@ class _Curve:
         resamples: int,
         seed: int,
     ) -> None:
-        self._runs = {seeds: [found[seeds] for found in by_rate.values()] for seeds in everywhere}
+        self._runs = {seeds: [by_seed[seeds] for by_seed in by_rate.values()] for seeds in everywhere}
         self._column, self._resamples, self._seed = column, resamples, seed
         self.notes: tuple[str, ...] = ()
 
@@ -143,7 +143,7 @@ class _Curve:
 
 
 def _drops(curve: _Curve, rates: Sequence[float]) -> dict[str, float | None]:
-    """What is lost between the first rate and the last, absolute and as a share."""
+    """The loss of the mean between the first rate and the last, absolute and as a share."""
     first, drawn_first = curve.quantity(_one(rates, 0))
     drop, drawn = curve.quantity(_one(rates, 0) - _one(rates, -1))
     low, high = _ends(drawn)
@@ -172,8 +172,8 @@ def different_rates(rows: Mapping[str, Robustness]) -> str | None:
         A sentence, or None.
     """
     by_rates: dict[tuple[float, ...], list[str]] = {}
-    for name, found in rows.items():
-        by_rates.setdefault(found.rates, []).append(name)
+    for name, summary in rows.items():
+        by_rates.setdefault(summary.rates, []).append(name)
     if len(by_rates) < 2:
         return None
     shown = "; ".join(f"{', '.join(names)}: {_shown(rates)}" for rates, names in by_rates.items())

@@ -23,7 +23,7 @@ Seeds = tuple[Any, Any]
 """Data seed and training seed; None where a record has none."""
 
 CONTRADICTION = 1e-6
-"""Further apart may the recorded value and the mean of the stored values per query not be."""
+"""Largest difference between a recorded value and the mean of its stored values per query."""
 
 FROM_CODES = (
     "older records do not say which queries have the same caption: those whose caption codes are equal "
@@ -34,7 +34,7 @@ ALONE = "nothing says which queries have the same caption: each counts as an obs
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """A finished run, as statistics see it.
+    """The parts of a finished run that statistics use.
 
     Attributes:
         hash: Its hash.
@@ -51,7 +51,7 @@ class FinishedRun:
 
 @dataclass(frozen=True)
 class Term:
-    """What a run's value counts: 1 for one side of a difference, -1 for the other."""
+    """A run and the weight of its value: 1 for one side of a difference, -1 for the other."""
 
     weight: float
     run: FinishedRun
@@ -59,7 +59,7 @@ class Term:
 
 @dataclass(frozen=True)
 class Samples:
-    """What a bootstrap and the tests take.
+    """The input of the bootstrap and of the tests.
 
     Attributes:
         data: Values of each data seed.
@@ -67,7 +67,7 @@ class Samples:
         blocks: For each data seed, (n_queries,) the block of each.
         shared: All data seeds have the same queries in the same blocks.
         per_query: Values are per query; otherwise each run is one number.
-        notes: Sentences about what was found.
+        notes: Remarks on the runs.
     """
 
     data: list[BlockSums]

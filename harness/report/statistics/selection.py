@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,7 +69,11 @@ class Selection:
 
 
 def select(
-    results: Path, metrics: Sequence[str], where: str | None = None, directions: Sequence[str] = DIRECTIONS[:2]
+    results: Path,
+    metrics: Sequence[str],
+    where: str | None = None,
+    directions: Sequence[str] = DIRECTIONS[:2],
+    hashes: Collection[str] | None = None,
 ) -> Selection:
     """Read the records that statistics are about.
 
@@ -78,6 +82,7 @@ def select(
         metrics: Metric ids, or whole columns such as "detector/auroc".
         where: As ``--where`` of ``harness results``.
         directions: Directions of metrics that have some.
+        hashes: Only these runs; None for all.
 
     Returns:
         The records.
@@ -103,8 +108,11 @@ def select(
         sql, values = ("", []) if where is None else condition(where, index.columns)
         names = [*FACTS, "folder", "noise_plan", *(name for of_one in chosen.values() for name in of_one.values())]
         frame = pd.DataFrame(index.read(list(dict.fromkeys(names)), sql, values))
+    if hashes is not None:
+        frame = frame[frame["hash"].isin(set(hashes))]
     if frame.empty:
-        raise HarnessError(f"no record in {results}/runs fulfils --where {where!r}.")
+        what = "is among these runs" if where is None else f"fulfils --where {where!r}"
+        raise HarnessError(f"no record in {results}/runs {what}.")
     selection = Selection(frame, chosen)
     runs, notes = selection.counting()
     if runs.empty:

@@ -17,7 +17,7 @@ class Axis:
     """One fact that can be a row, a column or a table of its own.
 
     Attributes:
-        name: As users write it.
+        name: Name as users write it.
         column: The column of the records that holds it; empty for metric and direction, which are no facts of a run.
         competes: Whether its values are candidates for the best; otherwise they are conditions, and the best is
             sought under each one.
@@ -68,7 +68,7 @@ def axes_of(text: Iterable[str], option: str) -> tuple[str, ...]:
 
 
 def bare(axis: str, value: Any) -> str:
-    """A value where the name of its axis stands beside it."""
+    """A value as text, for places where the name of its axis stands beside it."""
     if value is None:
         return {"noise": "as given", "validation": "no", "limit": "none"}.get(axis, "-")
     if isinstance(value, bool):
@@ -81,7 +81,7 @@ def bare(axis: str, value: Any) -> str:
 
 
 def told(axis: str, value: Any) -> str:
-    """A value where it stands alone, as in the header of a column."""
+    """A value as text, for places where it stands alone, as in the header of a column."""
     if axis == "bits" and value is not None:
         return counted(int(value), "bit")
     if axis in ("noise", "direction", "metric", "method", "row", "dataset", "hasher"):

@@ -35,7 +35,7 @@ def annotate(
 
     Args:
         pivoted: Tables and runs.
-        sentences: Of contradictions; a table gets those that speak of it.
+        sentences: Sentences about contradictions; a table gets those about its runs.
         why_not: Says of the values of a cell that no run has fallen into why it cannot be run; "" where it can.
     """
     columns = _Facts(pivoted)
@@ -73,7 +73,7 @@ class _Facts:
 
 
 def _setting(table: Table, columns: Columns) -> dict[str, Any]:
-    """Settings that are equal in all cells of a table."""
+    """The settings that are equal in all cells of a table, with their values."""
     shared: dict[str, Any] = {}
     records = _records(table)
     for fact in SETTING:
@@ -90,14 +90,14 @@ def _records(table: Table) -> list[int]:
 
 
 def name_of(table: Table, row: Key) -> str:
-    """What competes in a row; all of its values where nothing does."""
+    """The name of a row: its method and parts; all of its values where it has none of them."""
     labels = list(zip(table.row_axes, table.row_label(row), strict=True))
     competing = [label for axis, label in labels if axis in AXES and AXES[axis].competes and label != "-"]
     return " / ".join(competing or [label for _, label in labels])
 
 
 def _grants(table: Table, columns: Columns, remarks: Remarks) -> None:
-    """What methods were told that others were not; an oracle is named, and never the best."""
+    """Remarks on methods that were given more than others; one that was given the noise mask is never marked best."""
     sentences: dict[str, None] = {}
     for row in table.rows:
         by_grant: dict[str, list[Key]] = {}
@@ -122,7 +122,7 @@ def _grants(table: Table, columns: Columns, remarks: Remarks) -> None:
 
 
 def _seeds(table: Table, others: Mapping[Place, list[int]], columns: Columns, remarks: Remarks) -> None:
-    """Cells with fewer or other seeds than the cells with most."""
+    """Remarks on cells with fewer or other seeds than the cells with most."""
     axes = {*table.row_axes, *table.column_axes}
     if "seed" in axes:
         return
@@ -163,7 +163,7 @@ def _spans(seeds: Iterable[tuple[Any, Any]]) -> str:
 
 
 def _differing_settings(table: Table, columns: Columns, remarks: Remarks) -> None:
-    """Settings that go with an axis: the trusted share of each data set, where data sets stand side by side."""
+    """Remarks on settings that differ along an axis, such as the trusted share of data sets side by side."""
     shown = {*table.row_axes, *table.column_axes, *table.by}
     for fact in SETTING:
         if fact in shown or fact == "data":
@@ -197,7 +197,7 @@ def _realised_noise(table: Table, columns: Columns, remarks: Remarks) -> None:
 
 
 def _of_runs(table: Table, columns: Columns, remarks: Remarks) -> None:
-    """Hard selection of pairs, and precision that was not a choice."""
+    """Remarks on hashers that cannot weigh pairs, and on methods whose only precision is fp32."""
     for place, cell in table.cells.items():
         if cell.mean is None:
             continue
@@ -226,7 +226,7 @@ def _left_out(table: Table, others: Mapping[Place, list[int]], columns: Columns,
 
 
 def _bases(table: Table, columns: Columns, remarks: Remarks) -> None:
-    """What numbers rest on besides seeds: the machine of times and memory, the noise rates of a curve."""
+    """Remarks on the machine of times and memory, and on the noise rates of a curve."""
     for cell in table.cells.values():
         if cell.measure.of_machine and cell.n:
             machines = {
@@ -244,7 +244,7 @@ def _bases(table: Table, columns: Columns, remarks: Remarks) -> None:
 
 
 def _noise_plans(table: Table, columns: Columns, remarks: Remarks) -> None:
-    """Rows that were trained on different wrong captions are not paired."""
+    """Remark on rows whose noise plans differ, so that their values are not paired."""
     plans: dict[tuple[Any, ...], set[Any]] = {}
     plan = columns["noise_plan"]
     settings = [columns[fact] for fact in ("data", "plan", *OF_DATA)]

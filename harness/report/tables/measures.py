@@ -26,7 +26,7 @@ class Measure:
     """One number of a run, or one for each direction.
 
     Attributes:
-        name: As users write it: ``map@20``, ``detector/auroc``, ``timings/training``.
+        name: Name as users write it: ``map@20``, ``detector/auroc``, ``timings/training``.
         columns: Direction to column of the frame; the direction is None where there is none.
         higher_is_better: None where neither is.
         of_machine: Whether it depends on the machine.
@@ -56,7 +56,7 @@ class Measure:
         return next(iter(self.columns)) or "" if len(self.columns) == 1 else ""
 
     def text(self, value: float) -> str:
-        """A value as printed."""
+        """A value as the table prints it."""
         number = value / self.scale
         if self.decimals is not None:
             return f"{number:.{self.decimals}f}"
@@ -72,7 +72,7 @@ def measure_of(name: str, columns: Iterable[str], directions: Sequence[str] = DI
         name: A metric id, a short name of a detector's score, or a column: ``i2t/map`` for one direction alone,
             ``detector/auroc``, ``cost/cpu_seconds``, ``timings/training``.
         columns: Columns of numbers that the records have.
-        directions: Of a metric id.
+        directions: Directions that a metric id stands for.
 
     Raises:
         HarnessError: A name with a slash is no column of the records.

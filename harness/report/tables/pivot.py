@@ -50,13 +50,13 @@ class TableLayout:
 
     @property
     def axes(self) -> tuple[str, ...]:
-        """All of them: tables, rows, columns."""
+        """All axes: those of tables, rows and columns."""
         return (*self.by, *self.rows, *self.columns)
 
 
 @dataclass
 class _Bucket:
-    """What falls into one cell: the runs with their values, and the runs without."""
+    """The runs of one cell: those with a value, and those without."""
 
     measure: Measure
     column: str
@@ -67,7 +67,7 @@ class _Bucket:
 
 @dataclass
 class Pivoted:
-    """Tables, and what they were made of.
+    """Tables, and the runs that they were made of.
 
     Attributes:
         tables: In order.
@@ -188,7 +188,7 @@ def _guard(runs: _Runs, layout: TableLayout, buckets: dict[Key, dict[tuple[Key, 
     """Refuse cells that would average over something else than seeds.
 
     Raises:
-        HarnessError: One would.
+        HarnessError: A cell would.
     """
     directions: dict[str, list[str]] = {}
     for measure in layout.measures:

@@ -19,11 +19,11 @@ class Preset:
 
     Attributes:
         summary: What it shows, in a line.
-        metrics: Shown; empty for the ones that the user names, or ``map``.
+        metrics: Metrics that are shown; empty for the ones that the user names, or ``map``.
         rows, columns, by: Axes.
         where: A condition on the records.
         significance: Which tests mark the best.
-        subject: For the title.
+        subject: Subject of the titles.
         curve: Whether cells summarise noise curves.
         drop_empty: Leave out rows and columns without any value.
         published_order: Rows that the published tables name come first, in their order.
@@ -43,7 +43,7 @@ class Preset:
 
     @property
     def axes(self) -> tuple[str, ...]:
-        """All of them."""
+        """All axes of the layout."""
         return (*self.rows, *self.columns, *self.by)
 
 

@@ -93,7 +93,7 @@ class _Beside:
         self._fitting = [number for number in self._numbers if number.metric in measures and self._common_holds(number)]
 
     def done(self) -> bool:
-        """Change the table; whether there is anything published for it."""
+        """Put the numbers into the table; False where none belongs to it."""
         chosen = self._chosen()
         if not chosen:
             return False
@@ -136,7 +136,7 @@ class _Beside:
         return numbers
 
     def _facts(self, place: Place) -> dict[str, Any]:
-        """What holds for a cell: what its runs say, what all runs of the table say, and its place."""
+        """The facts of a cell: of its runs (of the whole table where it has none), and of its row and column."""
         table = self._table
         cell = table.cells.get(place)
         facts = dict(self._common)
@@ -153,7 +153,7 @@ class _Beside:
         return facts
 
     def _differences(self, number: PublishedNumber, facts: Facts) -> list[str]:
-        """What is not equal, a phrase each; nothing means that the two numbers are comparable."""
+        """A phrase for each difference of the settings; none where the two numbers are comparable."""
         clean = not number.noise and not facts.get("noise")
         pairs = [
             ("metric", number.metric, facts.get("metric", number.metric)),
@@ -304,7 +304,7 @@ class _Beside:
 
 
 def _difference(ours: TableCell, published: TableCell) -> TableCell:
-    """Ours less the published number."""
+    """Our number minus the published one."""
     cell = TableCell(ours.measure, ranked=False, printed="-", grey=published.grey)
     if ours.mean is None or published.mean is None:
         return replace(cell, grey=False)
@@ -313,7 +313,7 @@ def _difference(ours: TableCell, published: TableCell) -> TableCell:
 
 
 def _our_name(number: PublishedNumber) -> str:
-    """What the row would be called here, also where its method is not registered or there is none."""
+    """The name that our table would give the row, also where its method is not registered or unknown."""
     preset = "" if number.preset == DEFAULT_PRESET else f" [preset={number.preset}]"
     return number.row or (f"{number.corresponds_to}{preset}" if number.corresponds_to else number.method)
 

@@ -86,7 +86,7 @@ def mark_significance(tables: Sequence[Table], frame: pd.DataFrame, runs: Path, 
         tables: Ranked tables.
         frame: Their runs.
         runs: The folder ``RESULTS/runs``.
-        tests: Of "seeds" and "queries".
+        tests: Any of "seeds" and "queries".
     """
     from harness.report.statistics import compare_rows, holm
 

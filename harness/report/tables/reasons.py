@@ -52,8 +52,8 @@ def explain_missing(
     Args:
         table: The table.
         others: Cell to the runs that should have filled it and did not.
-        columns: Of the runs.
-        remarks: Take the marks.
+        columns: Columns of the runs.
+        remarks: Gets the reasons, and sets the marks.
         why_not: Says of the values of a cell that no run has fallen into why it cannot be run; "" where it can.
     """
     for place, cell in table.cells.items():
@@ -92,7 +92,7 @@ def _reason(
 
 
 def _without_value(cell: TableCell, columns: Columns) -> str:
-    """Why finished runs have no such number."""
+    """The reason why the finished runs of a cell have no value."""
     group = next(iter(cell.measure.columns.values())).partition("/")[0]
     known = {columns["detector_reason"][i] for i in cell.without if group == "detector"} - {None, ""}
     if len(known) == 1:

@@ -37,15 +37,15 @@ class Remarks:
             self._cells_only.add(text)
 
     def about_table(self, text: str) -> None:
-        """A sentence about the table."""
+        """Add a note about the whole table."""
         self._general.append(text)
 
     def marked(self, mark: str, text: str) -> None:
-        """A note whose mark the caller has set."""
+        """Add a note whose mark the caller has put into the table."""
         self._first.append(Note(mark, text))
 
     def finished(self) -> list[Note]:
-        """Set the marks of the table, and give its notes."""
+        """Set the marks of the table; returns its notes."""
         table = self._table
         valued = {place for place, cell in table.cells.items() if cell.mean is not None}
         marked: list[Note] = []

@@ -30,7 +30,7 @@ _DEFAULT = Preset("", ("method",), ("direction", "noise"), ("dataset",))
 
 @dataclass(frozen=True)
 class Answer:
-    """Tables, and what must be said of them besides.
+    """Tables, and remarks on them.
 
     Attributes:
         tables: In order.
@@ -43,14 +43,14 @@ class Answer:
 
 @dataclass(frozen=True)
 class TableRequest:
-    """Options of ``harness table`` after checks.
+    """The checked options of ``harness table``.
 
     Attributes:
-        metrics: As written.
+        metrics: Metrics as the user wrote them.
         rows, columns, by: Axes.
         where: Condition on the records, or None.
         significance: A key of :data:`TESTS`.
-        preset: Its other properties.
+        preset: The preset, for its other properties.
         asked: Whether significance was asked for, as opposed to being the preset's.
     """
 
@@ -142,7 +142,7 @@ class TableRequest:
             frame: Records with the columns of :meth:`columns`.
             known: Columns of numbers that there are.
             results: The results folder.
-            why_not: Of :func:`harness.report.tables.reasons.refusals`.
+            why_not: The function of :func:`harness.report.tables.reasons.refusals`.
             shows_ranks: Whether the format can show which cell is best, and so marks of significance.
             published: Numbers of papers; the preset ``paper`` has its rows in their order.
             beside: Whether they are shown beside ours.

@@ -35,8 +35,8 @@ class TableCell:
         ranked: False for an oracle, which is never the best.
         basis: What the number rests on, where that is not seeds alone: the machine of a time, the noise rates of a
             curve. Numbers with different bases are not ranked.
-        remarks: What else must be said of it.
-        marks: Of footnotes.
+        remarks: Further sentences about it, for footnotes.
+        marks: Marks of its footnotes.
         significance: Marks of the tests that tell it from the runner-up.
         printed: Text in the place of mean and deviation, where a number stands as somebody else printed it.
         grey: It is not comparable with the numbers around it.
@@ -79,7 +79,7 @@ class TableCell:
 
 @dataclass(frozen=True)
 class Markup:
-    """How a language says it; ``%s`` in the templates stands for the text.
+    """How a language marks up a text; ``%s`` in the templates stands for the text.
 
     Attributes:
         escape: Plain text to text that the language shows as it is.
@@ -126,8 +126,8 @@ class Table:
         cells: By row and column; every pair is there.
         row_marks, column_marks: Marks of footnotes about whole rows and columns.
         notes: Footnotes, in the order of their marks.
-        measures: By name.
-        subject: What it is about, where that is not the names of its measures.
+        measures: Name to measure.
+        subject: What the title names in the place of the measures; empty for their names.
     """
 
     title: str
@@ -186,7 +186,7 @@ class Table:
             self.notes.append(Note("", f"left out, without any value: {', '.join(names)}"))
 
     def legend(self, ranks: str) -> list[str]:
-        """What its numbers are, in a sentence or two to be printed below it.
+        """One or two sentences below the table that say what its numbers are.
 
         Args:
             ranks: How best and runner-up look; empty where they are not shown.

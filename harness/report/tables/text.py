@@ -17,11 +17,11 @@ from harness.text import one_line
 
 @dataclass(frozen=True)
 class Style:
-    """How one format writes things.
+    """How one format writes a table.
 
     Attributes:
         tabulate: Name of the format in tabulate.
-        escape: What makes a name harmless.
+        escape: Escapes the signs of a name that the format would take for its own.
         mark: Writes a mark after a text.
         best, second: Write the best and the runner-up.
         has_runs: Whether rows end with the number of runs.

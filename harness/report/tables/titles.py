@@ -29,7 +29,7 @@ def give_titles(tables: Sequence[Table], settings: Sequence[Mapping[str, Any]]) 
 
 
 def columns_told(table: Table) -> str:
-    """What bare numbers in the header are, where nothing beside them says it."""
+    """The names of the columns, for a title whose table has bare numbers in its header."""
     return "noise rate" if table.column_axes == ("noise",) else ""
 
 
@@ -54,7 +54,7 @@ def _name(measure: Measure, told_by_axis: bool) -> str:
 
 
 def _settings(setting: Mapping[str, Any]) -> list[str]:
-    """What is not as usual; keys that are not there differ within the table and are told in footnotes."""
+    """The settings that are not the usual ones, as phrases; those that differ within the table are missing."""
     parts = []
     if setting.get("bits") is not None:
         parts.append(counted(int(setting["bits"]), "bit"))

@@ -93,7 +93,7 @@ def features(folder, image=None, run=RUN, captions=None, text=None):
     """Features, and which modalities were computed."""
     with uses_noted() as uses:
         table = extract(raw_of(folder, captions), TRAINING, image or choice(Mean), text or choice(Length, "text"), run)
-    return table, {use.about["modality"] for use in uses if not use.found}
+    return table, {use.about["modality"] for use in uses if not use.hit}
 
 
 def test_the_second_time_nothing_is_computed(folder):
@@ -280,7 +280,7 @@ def test_features_without_broken_images_are_others(folder):
     assert "3.bmp" in note
     with uses_noted() as uses:
         table = extract(raw, TRAINING, choice(Mean), choice(Length, "text"), RUN)
-    assert [use.found for use in uses] == [False, False]
+    assert [use.hit for use in uses] == [False, False]
     assert len(table.image) == len(table.text) == N - 1
 
 
@@ -289,7 +289,7 @@ def test_captions_that_a_protocol_edited_are_kept_on_their_own(folder):
     for captions, found in ((["a"], False), (["b"], False), (["a"], True)):
         with uses_noted() as uses:
             encoded = encode_captions(raw_of(folder), TRAINING, choice(Length, "text"), captions, RUN)
-        assert [use.found for use in uses] == [found]
+        assert [use.hit for use in uses] == [found]
         assert encoded.tolist() == [[1, ord(captions[0])]]
     assert features(folder)[1] == set()
 
@@ -309,7 +309,7 @@ def test_other_training_images_are_seen_by_backbones_that_are_fitted(folder):
         for training in (TRAINING, TRAINING + 1):
             with uses_noted() as uses:
                 extract(raw_of(folder), training, image, choice(Length, "text"), RUN)
-        assert {use.about["modality"] for use in uses if not use.found} == computed
+        assert {use.about["modality"] for use in uses if not use.hit} == computed
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Outlet:
-    """A text stream that lets through what is printable.
+    """A text stream that replaces what is not printable.
 
     Args:
         stream: Where the text goes.
@@ -61,12 +61,12 @@ class Outlet:
         return len(text)
 
     def writelines(self, lines: Iterable[str]) -> None:
-        """As :meth:`write`, for each of several."""
+        """Write each of several texts."""
         for line in lines:
             self.write(line)
 
     def flush(self) -> None:
-        """As :meth:`write`."""
+        """Flush the stream, unless it has failed before."""
         self._told(self.stream.flush)
 
     def _told(self, act: Callable[[], object]) -> None:
@@ -84,7 +84,7 @@ class Outlet:
             raise HarnessError(f"standard output cannot be written: {said}.") from self.failure
 
     def _give_up(self) -> None:
-        """What is still in the buffer goes nowhere; at the end the interpreter would complain of it."""
+        """Drop what is still in the buffer, which the interpreter could not write at its end."""
         with suppress(OSError, ValueError):
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, self.stream.fileno())
@@ -93,7 +93,7 @@ class Outlet:
 
 @contextmanager
 def outlets() -> Iterator[None]:
-    """Standard output and standard error are outlets meanwhile."""
+    """A context in which standard output and standard error are outlets."""
     before = sys.stdout, sys.stderr
     sys.stdout, sys.stderr = Outlet(sys.stdout, needed=True), Outlet(sys.stderr, needed=False)  # type: ignore[assignment]
     try:
@@ -148,15 +148,16 @@ def shown(display: Any) -> Iterator[None]:
 
 
 @contextmanager
-def bars_shown(unit: str) -> Iterator[Callable[[str, int, int | None], None]]:
+def bars_shown(unit: str, *, quiet: bool = False) -> Iterator[Callable[[str, int, int | None], None]]:
     """A progress bar for work that is no run, on a terminal; elsewhere nothing.
 
     Yields a function that takes what is done, how much is done, and of how much (None where nobody knows).
 
     Args:
         unit: "bytes", or "items".
+        quiet: Nothing on a terminal either.
     """
-    if not sys.stderr.isatty():
+    if quiet or not sys.stderr.isatty():
         yield lambda what, done, total: None
         return
     from rich import progress

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.outlets import console, shown
 from harness.quantities import spoken_time
+from harness.runtime.outlets import console, shown
 from harness.text import counted
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class PlainListener:
         self._last = 0.0
         self._phase = ""
         self.elsewhere = ""
+        self.remark: Callable[[str, str], None] = lambda kind, text: self.say(f"{kind}: {text}")
 
     def say(self, text: str) -> None:
         """One line on standard error."""
@@ -46,12 +48,12 @@ class PlainListener:
     def grid_started(self, jobs: Sequence[Job], refused: Sequence[Refusal]) -> None:
         """Name what will not run, and what the user should know."""
         for refusal in refused:
-            self.say(f"refused: {refusal.reason}")
+            self.remark("refused", refusal.reason)
         for note in dict.fromkeys(note for job in jobs for note in job.notes):
-            self.say(f"note: {note}")
+            self.remark("note", note)
 
     def pending(self, number: int) -> None:
-        """Nothing: the lines of the cells say it."""
+        """Show nothing; each cell has a line that gives its number."""
 
     def cell_started(self, number: int, total: int, job: Job) -> None:
         """Name the cell."""
@@ -59,7 +61,7 @@ class PlainListener:
         self._phase = ""
 
     def progressed(self, progress: Progress) -> None:
-        """A line at the end of a phase, and every few seconds."""
+        """Print a line at the end of a phase, and every few seconds in between."""
         now = time.monotonic()
         finished = progress.epoch >= progress.epochs
         if progress.phase != self._phase:
@@ -71,19 +73,19 @@ class PlainListener:
 
     def noted(self, note: str) -> None:
         """A remark, on a line of its own."""
-        self.say(f"note: {note}")
+        self.remark("note", note)
 
     def cell_kept(self, job: Job, end: End) -> None:
-        """A line that says so."""
+        """Print that the cell keeps its record."""
         self.say(f"kept: {job.cell.title}: {f'{end.status}: {end.error}' if end.error else 'finished before'}")
 
     def cell_finished(self, job: Job, record: RunRecord) -> None:
-        """The result in one line, or the error with the command that repeats the cell."""
+        """Print the result in one line, or the error and the command that repeats the cell."""
         self.say(f"  {outcome_line(record, self.elsewhere)}")
 
 
 def outcome_line(record: RunRecord, elsewhere: str = "") -> str:
-    """What became of a cell, in one line; ``elsewhere`` is :func:`harness.cli.options.results_option`."""
+    """How a cell ended, in one line; ``elsewhere`` is :func:`harness.cli.options.results_option`."""
     if record.error is not None:
         return f"{record.status}: {record.error.message}\n  repeat with: {record.command}{elsewhere}"
     figures = [
@@ -128,13 +130,13 @@ class BarListener(PlainListener):
         self._bars.update(self._task, completed=progress.epoch, total=progress.epochs, loss=loss)
 
     def cell_kept(self, job: Job, end: End) -> None:
-        """Say it and move the bar of the grid."""
+        """Print that the cell keeps its record, and move the bar of the grid."""
         super().cell_kept(job, end)
         if self._grid is not None:
             self._bars.advance(self._grid)
 
     def cell_finished(self, job: Job, record: RunRecord) -> None:
-        """Say the result and move the bar of the grid."""
+        """Print the result and move the bar of the grid."""
         self._drop()
         super().cell_finished(job, record)
         if self._grid is not None:
@@ -154,23 +156,23 @@ class LineListener(PlainListener):
         self._total, self._ended, self._kept = total, 0, 0
 
     def cell_started(self, number: int, total: int, job: Job) -> None:
-        """Nothing: the line comes when the cell has ended."""
+        """Print nothing; a cell gets its line when it has ended."""
 
     def progressed(self, progress: Progress) -> None:
-        """Nothing."""
+        """Print nothing; a cell gets its line when it has ended."""
 
     def cell_kept(self, job: Job, end: End) -> None:
-        """Counted; thousands of lines would say nothing new."""
+        """Count the cell; it gets no line, as there may be thousands."""
         self._ended += 1
         self._kept += 1
 
     def pending(self, number: int) -> None:
-        """How many cells were kept, and how many run."""
+        """Print how many cells were kept, and how many run."""
         if self._kept:
             self.say(f"{counted(self._kept, 'cell')} kept, {number} to run")
 
     def cell_finished(self, job: Job, record: RunRecord) -> None:
-        """The cell and what became of it."""
+        """Print the cell and how it ended."""
         self._ended += 1
         self.say(f"[{self._ended}/{self._total}] {job.cell.title}: {outcome_line(record, self.elsewhere)}")
 
@@ -199,7 +201,7 @@ class Counts:
 
     @property
     def seconds_left(self) -> float | None:
-        """By the rate so far; None before the first cell has ended."""
+        """Seconds that the rest takes at the rate so far; None before the first cell has ended."""
         done = self.ok + self.failed
         if not done:
             return None
@@ -218,7 +220,7 @@ class Counts:
 
 
 class TableListener(PlainListener):
-    """Draws the workers' own files, the same that ``harness status`` reads; ended cells scroll by above."""
+    """Draws a table from the files of the workers, as ``harness status`` does; ended cells get a line above it."""
 
     def __init__(self, state: SweepState, total: int) -> None:
         super().__init__()
@@ -234,22 +236,22 @@ class TableListener(PlainListener):
             self.live.console.print(text)
 
     def grid_started(self, jobs: Sequence[Job], refused: Sequence[Refusal]) -> None:
-        """As in a log."""
+        """Print what will not run and what the user should know, and start the clock."""
         super().grid_started(jobs, refused)
         self.counts.began = time.time()
 
     def cell_started(self, number: int, total: int, job: Job) -> None:
-        """Nothing: the table shows it."""
+        """Print nothing; the table shows it."""
 
     def progressed(self, progress: Progress) -> None:
-        """Nothing: the table shows it."""
+        """Print nothing; the table shows it."""
 
     def cell_kept(self, job: Job, end: End) -> None:
-        """Count it."""
+        """Count the cell; it gets no line."""
         self.counts.kept += 1
 
     def cell_finished(self, job: Job, record: RunRecord) -> None:
-        """Count it, and say what became of it."""
+        """Count the cell, and print how it ended."""
         if record.status == "ok":
             self.counts.ok += 1
         else:
@@ -304,17 +306,33 @@ def table_shown(listener: TableListener) -> Iterator[None]:
             listener.live = None
 
 
+class SilentListener(PlainListener):
+    """Shows nothing; remarks go where :attr:`PlainListener.remark` says."""
+
+    def say(self, text: str) -> None:
+        """Dropped."""
+
+
+def in_notebook() -> bool:
+    """Whether this is the kernel of a notebook that can show rich's displays."""
+    if "IPython" not in sys.modules or importlib.util.find_spec("ipywidgets") is None:
+        return False
+    from rich.console import Console
+
+    return Console().is_jupyter
+
+
 @contextmanager
 def make_listener(state: SweepState | None, total: int, in_process: bool) -> Iterator[PlainListener]:
-    """On a terminal a table of workers for sweeps, bars for cells that run in this process; lines elsewhere.
+    """On a terminal and in a notebook a table of workers for sweeps, bars for cells that run in this process; lines
+    elsewhere.
 
     Args:
         state: The state of a sweep, or None for a single cell.
         total: Cells.
         in_process: Cells run one by one in this process.
     """
-    terminal = sys.stderr.isatty()
-    if not terminal:
+    if not (sys.stderr.isatty() or in_notebook()):
         yield PlainListener() if in_process else LineListener(total)
         return
     if not in_process and state is not None:

@@ -1,10 +1,12 @@
-"""Ctrl-C: the first lets running cells finish, the second ends them."""
+"""Ctrl-C: at the command line the first lets running cells finish and the second ends them; in Python the first ends
+them, as people expect of a notebook.
+"""
 
 from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import FrameType
@@ -12,7 +14,7 @@ from types import FrameType
 
 @dataclass
 class Stops:
-    """What the user asked for so far.
+    """How often the user has asked to stop, and what follows from it.
 
     Attributes:
         in_process: Cells run in this very process: ending them takes an exception.
@@ -25,24 +27,24 @@ class Stops:
     asked: int = 0
 
     def level(self) -> int:
-        """For :attr:`harness.execution.Session.stopping`."""
+        """How far to stop, as :attr:`harness.execution.Session.stopping` gives it."""
         return self.asked
 
     def on_interrupt(self, number: int, frame: FrameType | None) -> None:
-        """Ctrl-C."""
+        """Handle Ctrl-C."""
         self.asked += 1
         if self.asked == 1:
             self._tell("Stopping: running cells finish, nothing new begins. Ctrl-C again ends them now.")
         else:
             self._now()
 
-    def on_terminate(self, number: int, frame: FrameType | None) -> None:
-        """SIGTERM: a system that shuts down, or a scheduler, which will not wait."""
+    def at_once(self, number: int, frame: FrameType | None) -> None:
+        """SIGTERM, from a system that shuts down or a scheduler, which will not wait; in Python Ctrl-C."""
         self.asked = max(self.asked, 2)
         self._now()
 
     def _tell(self, text: str) -> None:
-        """A handler may interrupt the very output that it wants to use, or the terminal may be gone."""
+        """Show a line, unless the signal came amid other output, or the terminal is gone."""
         with suppress(RuntimeError, OSError):
             self.say(text)
 
@@ -53,20 +55,20 @@ class Stops:
             raise KeyboardInterrupt
 
 
+Handler = Callable[[int, FrameType | None], None]
+
+
 @contextmanager
-def stop_signals(stops: Stops) -> Iterator[None]:
-    """Take Ctrl-C and SIGTERM meanwhile; outside the main thread nothing can be taken.
+def signals_taken(handlers: Mapping[int, Handler]) -> Iterator[None]:
+    """Have handlers take signals meanwhile; outside the main thread nothing can be taken.
 
     Args:
-        stops: What hears of them.
+        handlers: Signal to what takes it.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {
-        number: signal.signal(number, handler)
-        for number, handler in ((signal.SIGINT, stops.on_interrupt), (signal.SIGTERM, stops.on_terminate))
-    }
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         yield
     finally:

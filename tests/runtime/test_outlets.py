@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 from rich.text import Text
 
-from harness.cli.outlets import Outlet, console, outlets, shown
 from harness.errors import HarnessError
+from harness.runtime.outlets import Outlet, console, outlets, shown
 
 SCRIPT = Path(sys.executable).with_name("harness")
 HOSTILE = "x\x1b]0;title\x07\x1b[8mhidden\r\x9b2J\u202e†"
@@ -146,7 +146,7 @@ def test_rich_keeps_its_own_control_characters_and_passes_none_of_others(screen,
 
 
 def test_a_heading_is_bold_on_a_terminal_and_plain_elsewhere(screen, monkeypatch, capsys):
-    from harness.cli.outlets import heading
+    from harness.runtime.outlets import heading
 
     with outlets():
         heading(HOSTILE)
