@@ -232,12 +232,13 @@ def _method(cls: type, name: str) -> bool:
 
 
 def _arguments(cls: type, name: str) -> list[str]:
-    """Names of the arguments that a method is given beside ``self``."""
+    """Names of the arguments that a method must be given beside ``self``."""
     function = function_behind(_static(cls, name))
     if function is None:
         return []
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    return [argument.name for argument in inspect.signature(function).parameters.values() if argument.kind in kinds][1:]
+    given = [argument for argument in inspect.signature(function).parameters.values() if argument.kind in kinds]
+    return [argument.name for argument in given[1:] if argument.default is argument.empty]
 
 
 def _is_said(cls: type, fact: str) -> bool:

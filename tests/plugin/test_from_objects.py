@@ -138,7 +138,7 @@ def test_detectors_and_objectives_are_told_by_their_methods(notebook):
     notebook.run("""
         from harness import Need
         class Look:
-            def fit(self, pairs, run): pass
+            def fit(self, pairs, run, twice=False): pass
         class Watch(Look):
             def observe(self, evidence, run): pass
         class Choose(Look):
