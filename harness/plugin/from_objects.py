@@ -21,7 +21,6 @@ from harness.files.paths import plain_name
 from harness.files.whole import read_text_file, write_whole
 from harness.plugin.definitions import function_behind, words_for
 from harness.plugin.importable import own_import
-from harness.plugin.interfaces import Need
 from harness.plugin.loading import ENTRY_POINT_GROUP
 from harness.plugin.self_contained import self_contained
 from harness.text import shown
@@ -243,7 +242,8 @@ def _arguments(cls: type, name: str) -> list[str]:
 
 def _is_said(cls: type, fact: str) -> bool:
     """Whether a class attribute says a fact; a method or property of that name does not."""
-    return isinstance(_static(cls, fact), Need | tuple | list | bool | str)
+    held = _static(cls, fact)
+    return held is not None and not callable(held) and not hasattr(type(held), "__get__")
 
 
 def _name(cls: type) -> str:
