@@ -61,7 +61,6 @@ __all__ = [
     "__version__",
     "hookimpl",
     "info",
-    "list",
     "load",
     "run",
     "sweep",
