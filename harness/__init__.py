@@ -14,7 +14,7 @@ from harness.version import HARNESS_API, __version__
 
 if TYPE_CHECKING:
     from harness.api.catalogue import info
-    from harness.api.catalogue import list_registered as list
+    from harness.api.catalogue import list_registered as list  # noqa: F401 - a star import must not hide the built-in
     from harness.api.runs import RecordedRun, Runs
     from harness.api.studies import load, run, sweep
     from harness.errors import HarnessError
