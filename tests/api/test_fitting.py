@@ -360,6 +360,6 @@ def test_a_class_of_the_session_needs_no_file(pairs, tmp_path, monkeypatch):
     with pytest.raises(HarnessError) as mistake:
         fit("without-text", **pairs, plugins=[WithoutText])
     assert str(mistake.value) == (
-        "class WithoutText has no encode_text: a hasher needs encode_text(self, text), which takes (m, d_text) features "
-        "and returns (m, n_bits) real numbers; a bit is 1 where the number is above 0."
+        "class WithoutText has no encode_text: a hasher needs encode_text(self, text), which takes (m, d_text) "
+        "features and returns (m, n_bits) real numbers; a bit is 1 where the number is above 0."
     )
