@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from harness.api.comparisons import Compared
+    from harness.api.plots import Plot
     from harness.api.tables import Tables
     from harness.records.schema import RunRecord
 
@@ -303,6 +304,24 @@ class Runs(Sequence[RecordedRun]):
             self.results, a, b, _texts(metrics), hashes=self.hashes, where=where, directions=_texts(directions),
             by=_texts(by), resamples=resamples, random_seed=random_seed,
         )  # fmt: skip
+
+    def plot(self, kind: str, output: str | Path | None = None, *, where: str | None = None, **options: Any) -> Plot:
+        """A figure, as ``harness plot`` draws it (docs/figures.md).
+
+        Args:
+            kind: noise-curve, trust, training, codes, ...
+            output: The file to write: svg, pdf or png; None for none.
+            where: Only runs for which this holds.
+            **options: Those of the kind, as ``metric="map@20"`` or ``published=True``, and ``caption=False``.
+
+        Raises:
+            HarnessError: As ``harness plot``.
+        """
+        from harness.api.plots import plot
+
+        given: dict[str, Any] = {name: _texts(value) if name == "blocks" else value for name, value in options.items()}
+        path = None if output is None else Path(output)
+        return plot(self.results, kind, path, hashes=self.hashes, where=where, **given)
 
     def __str__(self) -> str:
         return self._shown(str, "\n")

@@ -125,7 +125,7 @@ def tables_of(
         known = list(index.columns)
         frame = chosen_records(index, results, request.where, datasets, methods, hashes, request.columns(known))
     numbers, problems = _published(registry, request, published)
-    remarks = [*_left_out(frame, elsewhere), *problems]
+    remarks = [*left_out(frame, elsewhere), *problems]
     for remark in remarks:
         note(remark)
     made = request.tables(
@@ -183,8 +183,8 @@ def _published(registry: Registry, request: TableRequest, asked: bool) -> tuple[
     return numbers, [f"left out: {problem}" for problem in problems if asked]
 
 
-def _left_out(frame: pd.DataFrame, elsewhere: str) -> list[str]:
-    """What tables never show."""
+def left_out(frame: pd.DataFrame, elsewhere: str) -> list[str]:
+    """What tables and figures never show, in sentences; ``elsewhere`` as of :func:`tables_of`."""
     invalid, limited = int((frame["status"] == "invalid").sum()), int(frame["limit"].notna().sum())
     failed = int((frame["status"] != "ok").sum()) - invalid
     said = []

@@ -80,9 +80,9 @@ def command(
         raise unknown_name("value of --post-hoc", post_hoc, POST_HOC)
     chosen = checked_directions(texts(directions))
     if figure is not None:
-        from harness.report.critical_difference import check_figure
+        from harness.report.figures.sheet import check_figure
 
-        check_figure(figure)
+        check_figure(figure, "--figure")
     selection = select(results, [metric], where, chosen)
     named = list(dict.fromkeys(row_named(selection.frame, name, results) for name in rows))
     parts, notes = block_scores(selection, metric, texts(blocks) or ["dataset"], texts(by), named)
@@ -94,9 +94,10 @@ def command(
     rankings = [ranking(part.scores, higher_is_better=higher, post_hoc=post_hoc, alpha=alpha) for part in parts]
     _print(metric, parts, rankings, notes, style)
     if figure is not None:
-        from harness.report.critical_difference import critical_difference_diagram
+        from harness.report.figures.ranks import critical_difference_diagram
+        from harness.report.figures.sheet import write_figure
 
-        critical_difference_diagram(rankings[0], figure)
+        write_figure(critical_difference_diagram(rankings[0]), figure, "--figure")
         click.echo(f"figure: {figure}", err=True)
 
 

@@ -153,7 +153,7 @@ class TableRequest:
         layout = replace(self.layout(known), row_order=self._row_order(frame, published))
         made = build(frame, layout, drop_empty=self.preset.drop_empty, why_not=why_not)
         if not made.tables:
-            raise HarnessError(self._nothing(frame, known, results))
+            raise HarnessError(self.nothing(frame, known, results))
         remarks = []
         if made.splitting:
             shown = "; ".join(
@@ -194,7 +194,8 @@ class TableRequest:
         its = [one for one in published if one.metric in self.metrics and one.dataset in datasets]
         return tuple(dict.fromkeys(name for one in its for name in (one.row, one.corresponds_to) if name))
 
-    def _nothing(self, frame: pd.DataFrame, known: Sequence[str], results: Path) -> str:
+    def nothing(self, frame: pd.DataFrame, known: Sequence[str], results: Path) -> str:
+        """Why these records give no table, in a sentence."""
         finished = frame[frame["status"] == "ok"]
         names = ", ".join(self.metrics)
         if finished.empty:

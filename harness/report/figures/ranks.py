@@ -1,80 +1,78 @@
 """Critical-difference diagram: average ranks on an axis, and bars over rows that are not shown to differ.
 
-After J. Demsar, JMLR 7 (2006), figure 1. Needs matplotlib (the extra ``figures``), imported when it is drawn.
+After J. Demsar, JMLR 7 (2006), figure 1.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from harness.errors import HarnessError, unknown_name
-from harness.files.whole import write_whole
+from harness.errors import unknown_name
+from harness.report.figures.sheet import Drawn, Ruler, name_shown, styled
+from harness.report.frame import LOWER_IS_BETTER
+from harness.report.statistics.block_scores import block_scores
+from harness.report.statistics.rankings import ALPHA, POST_HOC, ranking
+from harness.report.statistics.selection import select
 
 if TYPE_CHECKING:
-    from harness.report.statistics.rankings import Ranking
+    from matplotlib.figure import Figure
 
-FORMATS = (".svg", ".pdf", ".png")
+    from harness.report.figures.source import Source
+    from harness.report.statistics.rankings import Ranking
 
 _INCH_PER_RANK, _AXIS = 0.62, (2.6, 4.6)
 _LINE, _BAR, _PAD = 0.2, 0.085, 0.08
 """Inches: between two names, between two bars, around everything."""
 
-_STYLE = {
-    "font.family": "serif",
-    "font.serif": ["STIXGeneral", "DejaVu Serif"],
-    "mathtext.fontset": "stix",
-    "font.size": 9,
-    "svg.fonttype": "path",  # the same in every browser, whatever fonts it has
-    "svg.hashsalt": "harness",  # the same ranking gives the same bytes
-    "pdf.fonttype": 42,
-}
 
+def draw(
+    source: Source, metric: str = "map", blocks: Sequence[str] = ("dataset",), post_hoc: str = "nemenyi",
+    alpha: float = ALPHA,
+) -> Drawn:  # fmt: skip
+    """Rank all rows of the records and draw the diagram.
 
-def check_figure(path: Path) -> None:
-    """Whether a figure can be written there, before anything is computed.
+    Args:
+        source: The records.
+        metric: The metric.
+        blocks: What a block is.
+        post_hoc: Which rows differ: a key of :data:`harness.report.statistics.rankings.POST_HOC`.
+        alpha: Level of that test.
 
     Raises:
-        HarnessError: The ending is none of :data:`FORMATS`, the folder is missing, or matplotlib is.
+        HarnessError: As ``harness rank``.
     """
-    if path.suffix.lower() not in FORMATS:
-        raise unknown_name("ending of --figure", path.suffix or path.name, FORMATS)
-    if not path.absolute().parent.is_dir():
-        raise HarnessError(f"--figure {path}: there is no folder {path.parent}.")
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError:
-        raise HarnessError("--figure needs matplotlib: pip install 'noisy-hashing-harness[figures]'.") from None
+    if post_hoc not in POST_HOC:
+        raise unknown_name("value of --post-hoc", post_hoc, POST_HOC)
+    selection = select(source.results, [metric], hashes=set(source.read(())["hash"]))
+    parts, notes = block_scores(selection, metric, blocks)
+    higher = not set(selection.columns[metric].values()) & set(LOWER_IS_BETTER)
+    ranked = ranking(parts[0].scores, higher_is_better=higher, post_hoc=post_hoc, alpha=alpha)
+    source.remarks += [*notes, *parts[0].notes, *ranked.notes]
+    figure = critical_difference_diagram(ranked, source.shows_caption)
+    return Drawn(figure, f"{_caption(ranked)}. Ranks by {metric}.", tuple(source.remarks))
 
 
-def critical_difference_diagram(ranking: Ranking, path: Path) -> None:
-    """Draw the diagram.
+def critical_difference_diagram(ranking: Ranking, shows_caption: bool = True) -> Figure:
+    """Draw the diagram; :func:`harness.report.figures.sheet.write_figure` writes it.
 
     Args:
         ranking: The ranking.
-        path: The file to write; its ending says in which format.
-
-    Raises:
-        HarnessError: As :func:`check_figure`, or the file cannot be written.
+        shows_caption: Whether a line below says what it shows.
     """
-    check_figure(path)
-    import matplotlib
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    with matplotlib.rc_context(_STYLE):
+    with styled():
         figure = Figure(dpi=200)
-        _draw(figure, FigureCanvasAgg(figure).get_renderer(), ranking)
-        ending = path.suffix.lower()
-        dated = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}, ".png": {}}[ending]
-        write_whole(path, "--figure", lambda opened: figure.savefig(opened, format=ending[1:], metadata=dated))
+        _draw(figure, Ruler(figure), ranking, shows_caption)
+    return figure
 
 
-def _draw(figure: Any, renderer: Any, ranking: Ranking) -> None:
+def _draw(figure: Figure, ruler: Ruler, ranking: Ranking, shows_caption: bool) -> None:
     n = len(ranking.rows)
     half = -(-n // 2)
-    labels = [f"{name}  {rank:.2f}" for name, rank in zip(ranking.rows, ranking.average_ranks, strict=True)]
-    widths = [_width(figure, renderer, label) for label in labels]
+    names = [name_shown(name) for name in ranking.rows]
+    widths = [ruler.width(f"{name}  {rank:.2f}", 9) for name, rank in zip(names, ranking.average_ranks, strict=True)]
     left, right = max(widths[:half]) + 0.3, max(widths[half:]) + 0.3
     across = min(max(_INCH_PER_RANK * (n - 1), _AXIS[0]), _AXIS[1])
     distance = ranking.critical_difference
@@ -82,13 +80,13 @@ def _draw(figure: Any, renderer: Any, ranking: Ranking) -> None:
     levels = _levels(ranking)
     bars = 0.1 + _BAR * (max(levels, default=-1) + 1)
     below = bars + _LINE * half
-    caption = _caption(ranking)
+    caption = _caption(ranking) if shows_caption else ""
     width, height = left + across + right + 2 * _PAD, above + below + 0.3 + 2 * _PAD
     told = "" if distance is None else f"CD = {distance:.2f}"
     if distance is not None:
-        beyond = left + across * distance / (n - 1) + 0.06 + _width(figure, renderer, told)
+        beyond = left + across * distance / (n - 1) + 0.06 + ruler.width(told, 9)
         width = max(width, beyond + 2 * _PAD)
-    width = max(width, _width(figure, renderer, caption, 7) + 2 * _PAD)
+    width = max(width, ruler.width(caption, 7) + 2 * _PAD)
     figure.set_size_inches(width, height)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_xlim(0, width)
@@ -99,7 +97,7 @@ def _draw(figure: Any, renderer: Any, ranking: Ranking) -> None:
     def at(rank: float) -> float:
         return start + across * (rank - 1) / (n - 1)
 
-    line = {"color": "black", "solid_capstyle": "butt"}
+    line: dict[str, Any] = {"color": "black", "solid_capstyle": "butt"}
     axes.plot([at(1), at(n)], [top, top], lw=0.9, **line)
     for rank in range(1, n + 1):
         axes.plot([at(rank)] * 2, [top, top + 0.08], lw=0.9, **line)
@@ -113,7 +111,7 @@ def _draw(figure: Any, renderer: Any, ranking: Ranking) -> None:
         for x in ends:
             axes.plot([x, x], [y - 0.035, y + 0.035], lw=0.9, **line)
         axes.text(ends[1] + 0.06, y, told, ha="left", va="center", fontsize=8)
-    for place, (name, rank) in enumerate(zip(ranking.rows, ranking.average_ranks, strict=True)):
+    for place, (name, rank) in enumerate(zip(names, ranking.average_ranks, strict=True)):
         on_left = place < half
         y = top - bars - _LINE * ((place if on_left else n - 1 - place) + 0.5)
         end = at(1) - 0.1 if on_left else at(n) + 0.1
@@ -145,11 +143,3 @@ def _caption(ranking: Ranking) -> str:
     test = "Nemenyi" if ranking.post_hoc == "nemenyi" else "Wilcoxon, Holm"
     blocks = f"{len(ranking.blocks)} block{'' if len(ranking.blocks) == 1 else 's'}"
     return f"Average rank over {blocks}; bars join what is not shown to differ ({test}, α = {ranking.alpha:g})"
-
-
-def _width(figure: Any, renderer: Any, text: str, size: float = 9) -> float:
-    """Width of a text in inches."""
-    shown = figure.text(0, 0, text, fontsize=size)
-    extent = shown.get_window_extent(renderer).width / figure.dpi
-    shown.remove()
-    return float(extent)
