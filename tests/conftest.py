@@ -57,8 +57,10 @@ def harness(capsys, monkeypatch, tmp_path):
         from harness.cli import main
 
         words = [str(argument) for argument in arguments]
-        verbs = ("run", "sweep", "status", "score", "show", "table", "compare", "rank", "evaluate", "results", "doctor")
-        if words and words[0] in verbs and words[:2] != ["results", "--help"] and "--results" not in words:
+        verbs = ("run", "sweep", "status", "score", "show", "table", "compare", "rank", "plot", "evaluate", "results",
+                 "doctor")  # fmt: skip
+        of_group = words[:1] in (["results"], ["plot"]) and words[1:2] in ([], ["--help"])
+        if words and words[0] in verbs and not of_group and "--results" not in words:
             words += ["--results", str(tmp_path / "results")]
         monkeypatch.setattr(sys, "argv", ["harness", *words])
         capsys.readouterr()

@@ -112,12 +112,13 @@ def _curves(
     for place, (at, direction) in enumerate(panels):
         table, axes = made.tables[at], sheet.panels[place]
         measure = next(iter(table.measures.values()))
-        for row in table.rows:
+        for number, row in enumerate(table.rows):
             points = _points(table, row, direction, scale)
             if any(scale.value(column[1]) is None and table.cells[row, column].n for column in table.columns):
                 left_out[row_label(table, row)] = None
             printed = AXIS in table.row_axes and row[-1] == PUBLISHED
-            look = looks.get(str(row[0]))
+            own = table.rows[number + 1] if printed else row  # a published row stands above ours
+            look = looks.get(str(own[0]))
             if not points or look is None or (AXIS in table.row_axes and row[-1] not in (PUBLISHED, "ours")):
                 continue
             if printed:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-
 import numpy as np
 import pandas as pd
 import pytest
 
-from harness.errors import HarnessError
-from harness.report.critical_difference import check_figure, critical_difference_diagram
+from harness.report.figures.ranks import critical_difference_diagram
+from harness.report.figures.sheet import write_figure
 from harness.report.statistics.rankings import ranking
 
 pytest.importorskip("matplotlib")
@@ -21,37 +19,25 @@ def found(n_rows=6, n_blocks=15, **options):
     return ranking(pd.DataFrame(scores, columns=[f"method-{at}" for at in range(n_rows)]), **options)
 
 
-@pytest.fixture
-def drawn(monkeypatch):
-    """Texts and lines of what is drawn: ``drawn(ranking, path)``."""
-    import matplotlib.figure
-
-    def draw(one, path):
-        kept = []
-        save = matplotlib.figure.Figure.savefig
-        monkeypatch.setattr(
-            matplotlib.figure.Figure, "savefig", lambda self, *a, **b: (kept.append(self), save(self, *a, **b))[1]
-        )
-        critical_difference_diagram(one, path)
-        (axes,) = kept[0].axes
-        lines = [(line.get_xdata(), line.get_ydata(), line.get_linewidth()) for line in axes.lines]
-        return [text.get_text() for text in axes.texts], lines
-
-    return draw
+def drawn(one):
+    """Texts and lines of what is drawn."""
+    (axes,) = critical_difference_diagram(one).axes
+    lines = [(line.get_xdata(), line.get_ydata(), line.get_linewidth()) for line in axes.lines]
+    return [text.get_text() for text in axes.texts], lines
 
 
 @pytest.mark.parametrize("ending", [".svg", ".pdf", ".png"])
 def test_file_is_of_the_kind_that_its_name_says(tmp_path, ending):
     path = tmp_path / f"ranks{ending}"
-    critical_difference_diagram(found(), path)
+    write_figure(critical_difference_diagram(found()), path, "-o")
     starts = {".svg": b"<?xml", ".pdf": b"%PDF", ".png": b"\x89PNG"}
     assert path.read_bytes().startswith(starts[ending])
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
 
 
-def test_names_ranks_bars_and_critical_difference_are_drawn(tmp_path, drawn):
+def test_names_ranks_bars_and_critical_difference_are_drawn():
     one = found()
-    texts, lines = drawn(one, tmp_path / "ranks.svg")
+    texts, lines = drawn(one)
     for name, rank in zip(one.rows, one.average_ranks, strict=True):
         assert any(name in text and f"{rank:.2f}" in text for text in texts)
     assert f"CD = {one.critical_difference:.2f}" in texts
@@ -68,49 +54,18 @@ def test_names_ranks_bars_and_critical_difference_are_drawn(tmp_path, drawn):
     assert len(at) == len(bars), "no bar lies upon another"
 
 
-def test_wilcoxon_has_no_critical_difference(tmp_path, drawn):
-    texts, _ = drawn(found(post_hoc="wilcoxon-holm"), tmp_path / "ranks.svg")
+def test_wilcoxon_has_no_critical_difference():
+    texts, _ = drawn(found(post_hoc="wilcoxon-holm"))
     assert not any(text.startswith("CD") for text in texts)
     assert any("Wilcoxon, Holm" in text for text in texts)
 
 
 @pytest.mark.parametrize(("n_rows", "n_blocks"), [(2, 4), (3, 1), (6, 2), (20, 4)])
-def test_every_text_lies_within_the_page(tmp_path, monkeypatch, n_rows, n_blocks):
-    from matplotlib.figure import Figure
-
-    kept = []
-    monkeypatch.setattr(Figure, "savefig", lambda self, path, **_: (kept.append(self), path.touch()))
-    one = found(n_rows=n_rows, n_blocks=n_blocks)
-    critical_difference_diagram(one, tmp_path / "ranks.png")
-    (figure,) = kept
+def test_every_text_lies_within_the_page(n_rows, n_blocks):
+    figure = critical_difference_diagram(found(n_rows=n_rows, n_blocks=n_blocks))
     texts = figure.axes[0].texts
     assert len(texts) >= n_rows
     for text in texts:
         extent = text.get_window_extent()
         assert 0 <= extent.x0 < extent.x1 <= figure.bbox.x1, text.get_text()
         assert 0 <= extent.y0 < extent.y1 <= figure.bbox.y1, text.get_text()
-
-
-def test_equal_rankings_make_equal_files(tmp_path):
-    for name in ("one.svg", "two.svg"):
-        critical_difference_diagram(found(), tmp_path / name)
-    assert (tmp_path / "one.svg").read_bytes() == (tmp_path / "two.svg").read_bytes()
-
-
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        ("ranks.jpg", "ending of --figure '.jpg'"),
-        ("ranks", "ending of --figure"),
-        ("no/ranks.svg", "there is no folder"),
-    ],
-)
-def test_places_that_cannot_be_written_are_refused_first(tmp_path, name, message):
-    with pytest.raises(HarnessError, match=message):
-        check_figure(tmp_path / name)
-
-
-def test_missing_matplotlib_is_one_sentence(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(HarnessError, match=r"needs matplotlib: pip install 'noisy-hashing-harness\[figures\]'"):
-        check_figure(tmp_path / "ranks.svg")
