@@ -285,7 +285,6 @@ class Sheet:
             )
         self.figure.set_size_inches(self._width, height)
         # The layout is found once: found again for another format, it would move by a hair, and so would the bytes.
-        for _ in range(2):  # labels of ticks change with the size of panels
-            self.figure.draw_without_rendering()
+        self.figure.draw_without_rendering()
         self.figure.set_layout_engine("none")
         return Drawn(self.figure, said, tuple(remarks))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from harness.report.figures.sheet import styled
+
 
 def points_of(axes: Any) -> dict[str, list[tuple[float, float]]]:
     """Colour of each line that has a marker to its points."""
@@ -18,7 +20,8 @@ def texts_outside(figure: Any) -> list[str]:
     """Texts that the page cuts."""
     from matplotlib.text import Text
 
-    figure.canvas.draw()
+    with styled():
+        figure.canvas.draw()
     width, height = figure.bbox.width, figure.bbox.height
     cut, hidden = [], set()
     for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
