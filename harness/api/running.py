@@ -23,6 +23,7 @@ from harness.cells.request import CellRequest, MethodRequest
 from harness.cells.workbench import Job, Workbench
 from harness.execution.cells_to_run import ends_of_jobs, read_shard
 from harness.execution.cells_to_run import shard as part_of
+from harness.execution.estimate import work_of
 from harness.execution.sweep import Listener, Refusal, Result, Sweep, prepare_all, run_sweep
 from harness.execution.sweep_state import InvocationFile, PlannedCell, SweepState, begin_invocation, open_state
 from harness.execution.trackers.group import choose_trackers
@@ -238,9 +239,16 @@ def _begun(prepared: Prepared, sweep: Sweep) -> tuple[SweepState, InvocationFile
     """The state of a sweep of several cells on disk, and the file in it that says that this process works on it."""
     if len(prepared.everything) < 2 or not sweep.pending:
         return None, None
-    cells = [PlannedCell(job.cell.hash, *job.cell.place[:2], job.cell.title) for job in prepared.everything]
+    cells = [
+        PlannedCell(job.cell.hash, *job.cell.place[:2], job.cell.title, work_of(job)) for job in prepared.everything
+    ]
     state = open_state(sweep.store.results, prepared.name, cells)
     shard = "" if prepared.part is None else "{}/{}".format(*prepared.part)
     how = prepared.how
-    began = begin_invocation(state, how.executor_name, how.session.workers, shard, len(sweep.pending), how.words)
+    # Where other processes run the cells, "auto" may mean another device for each.
+    device = choose_device(how.settings.device).type if how.in_process else how.settings.device.partition(":")[0]
+    began = begin_invocation(
+        state, how.executor_name, how.session.workers, shard, len(sweep.pending), how.words,
+        "" if device == "auto" else device, how.settings.threads,
+    )  # fmt: skip
     return state, began

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter
+from collections.abc import Container, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,8 @@ from harness.runtime.outlets import console, shown
 from harness.text import counted
 
 if TYPE_CHECKING:
-    from harness.execution.sweep_state import Invocation, SweepState
+    from harness.execution.sweep_state import Invocation, PlannedCell, SweepState
+    from harness.execution.worker_state import WorkerState
 
 SHOWN_FAILURES = 10
 WATCH_SECONDS = 2.0
@@ -92,19 +94,19 @@ def sweep_facts(state: SweepState, results: Path) -> dict[str, Any]:
             if cell.hash in ends and cell.hash not in busy and ends[cell.hash].status != "ok"
         ],
         "fatal": [told_of_fatal(cell) for cell in state.fatal() if cell.hash not in ends],
-        "seconds_left": _seconds_left(ends, invocations, len(left) + len(running)),
+        **_time_left(results, cells, ends, running, invocations),
         "command": _command(invocations),
     }  # fmt: skip
 
 
 def _again(worker: Any, ends: dict[str, End]) -> bool:
     """Whether a worker runs a cell whose record is older than its start."""
-    return datetime.fromisoformat(ends[worker.hash].finished).timestamp() < worker.started
+    return _moment(ends[worker.hash]) < worker.started
 
 
-def _ended_since(ends: dict[str, End], began: float) -> int:
+def _ended_since(ends: Mapping[str, End], began: float) -> int:
     """How many cells have a record that was finished after a moment."""
-    return sum(datetime.fromisoformat(end.finished).timestamp() >= began for end in ends.values())
+    return sum(_moment(end) >= began for end in ends.values())
 
 
 def _state(ends: dict[str, End], invocations: list[Invocation], left: int) -> str:
@@ -118,17 +120,50 @@ def _state(ends: dict[str, End], invocations: list[Invocation], left: int) -> st
     return invocations[-1].state if invocations else "planned"
 
 
-def _seconds_left(ends: dict[str, End], invocations: list[Invocation], left: int) -> float | None:
-    """Seconds until the sweep ends, at the rate so far; None where no command runs or no cell has ended."""
-    running = [one for one in invocations if one.state == "running"]
-    if not running:
-        return None
-    began = min(one.started for one in running)
-    if began > time.time():  # the clock was set back since: no rate can be told
-        return None
-    ended = _ended_since(ends, began)
-    left = max(left, sum(one.to_run for one in running) - ended)  # cells that run again have records, too
-    return round((time.time() - began) / ended * left, 1) if ended and left > 0 else None
+def _time_left(
+    results: Path,
+    cells: Sequence[PlannedCell],
+    ends: Mapping[str, End],
+    running: Sequence[WorkerState],
+    invocations: Sequence[Invocation],
+) -> dict[str, Any]:
+    """``seconds_left``: least and most seconds until the sweep ends, None where no command runs or nothing is known.
+    ``unknown_left``: cells of these that no record is like.
+    """
+    from harness.execution.estimate import Times, past_cells, shared_among
+
+    commands = [one for one in invocations if one.state == "running"]
+    since = {worker.hash: worker.started for worker in running}
+    left = _left(cells, ends, since, commands)
+    if not commands or not left:
+        return {"seconds_left": None, "unknown_left": 0}
+    works = {cell.work for cell in left if cell.work is not None}
+    times = Times(past_cells(results, works), commands[-1].device, commands[-1].threads)
+    ranges = []
+    for cell in left:
+        seconds, _, _ = times.of(cell.work) if cell.work is not None else (None, 0, "")
+        if seconds is not None:
+            begun = max(time.time() - since[cell.hash], 0.0) if cell.hash in since else 0.0
+            ranges.append((max(seconds[0] - begun, 0.0), max(seconds[1] - begun, 0.0)))
+    workers = sum(one.workers or 0 for one in commands) or len(running)
+    shared = [round(seconds, 1) for seconds in shared_among(ranges, workers)] if ranges else None
+    return {"seconds_left": shared, "unknown_left": len(left) - len(ranges)}
+
+
+def _left(
+    cells: Sequence[PlannedCell], ends: Mapping[str, End], running: Container[str], commands: Sequence[Invocation]
+) -> list[PlannedCell]:
+    """Cells that run now or will; those that failed, and under --overwrite always all, have a record from before."""
+    left = [cell for cell in cells if cell.hash in running or cell.hash not in ends]
+    began = min((one.started for one in commands), default=0.0)
+    new = {cell.hash for cell in left}
+    again = [cell for cell in cells if cell.hash not in new and _moment(ends[cell.hash]) < began]
+    number = sum(one.to_run for one in commands) - _ended_since(ends, began) - len(left)
+    return left + sorted(again, key=lambda cell: ends[cell.hash].status == "ok")[: max(number, 0)]
+
+
+def _moment(end: End) -> float:
+    return datetime.fromisoformat(end.finished).timestamp()
 
 
 def _command(invocations: list[Invocation]) -> str:
@@ -143,11 +178,15 @@ def _command(invocations: list[Invocation]) -> str:
 
 def described(facts: dict[str, Any]) -> str:
     """The facts of a sweep for people, several lines."""
+    from harness.execution.estimate import spoken_range, unlike
+
     counts = facts["counts"]
     parts = [f"{number} {status}" for status, number in counts.items() if number]
     lines = [f"{facts['sweep']}: {facts['state']}, {counted(facts['cells'], 'cell')}: {', '.join(parts)}"]
     if facts["seconds_left"] is not None:
-        lines[0] += f"; about {spoken_time(facts['seconds_left'])} left"
+        lines[0] += f"; {spoken_range(facts['seconds_left'])} left"
+    if facts["unknown_left"]:
+        lines[0] += f"; time of {unlike(facts['unknown_left'])}"
     if facts["running"]:
         rows = [
             [
