@@ -47,7 +47,7 @@ class Work:
         epochs: Phase, or :data:`DETECTOR`, and its epochs.
     """
 
-    kind: tuple[Any, ...]
+    kind: tuple[str | int | None, ...]
     parameters: str
     epochs: tuple[tuple[str, int], ...]
 
@@ -267,7 +267,8 @@ def past_cells(results: Path, works: Iterable[Work]) -> list[PastCell]:
         results: The results folder; it need not exist.
         works: The others.
     """
-    methods, datasets = ({work.kind[KIND.index(name)] for work in works} for name in ("method", "dataset"))
+    kinds = [work.kind for work in works if len(work.kind) == len(KIND)]
+    methods, datasets = ({kind[KIND.index(name)] for kind in kinds} for name in ("method", "dataset"))
     if not (results / "runs").is_dir() or not methods:
         return []
     known = [*KIND, "parameters", "code", "device", "threads", "host", "seconds", "image_backbone", "text_backbone"]
