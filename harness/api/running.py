@@ -210,11 +210,11 @@ def run_cells(
         KeyboardInterrupt: The second Ctrl-C, while cells ran in this very process.
     """
     how = prepared.how
-    if how.in_process:
-        choose_device(how.settings.device)  # a device that is not here is found before the first cell
     # It also puts back what killed writers had set aside, so it comes before the look at what has a record.
     RunStore(how.results).check_writable()
     sweep = prepared.sweep()
+    if how.in_process and sweep.pending:
+        choose_device(how.settings.device)  # a device that is not here is found before the first cell
     with checking() as watch:
         for source in {id(job.data.source): job.data.source for job in sweep.pending}.values():
             source.refuse_broken(partial(watch, "checking images"))  # once, and not in each cell

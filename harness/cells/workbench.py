@@ -39,7 +39,7 @@ from harness.noise.index_file import INDEX_FILE
 from harness.noise.plan import NoisePlan, read_plan
 from harness.plugin.declarations import Component, ProtocolDeclaration
 from harness.plugin.loading import Registry
-from harness.runtime.context import choose_device
+from harness.runtime.context import device_to_plan_for
 from harness.runtime.precision import AUTO, FP32, check_precision, resolve_precision
 
 log = logging.getLogger(__name__)
@@ -230,7 +230,7 @@ class Workbench:
         check_precision(request.precision)
         if request.precision == FP32 or (request.precision == AUTO and method.precisions == {FP32}):
             return FP32
-        return resolve_precision(request.precision, method.precisions, choose_device(self.device))
+        return resolve_precision(request.precision, method.precisions, device_to_plan_for(self.device))
 
     def _source_hash(self, component: Component) -> str:
         key = component.kind, component.name

@@ -50,10 +50,10 @@ def show_plan(sweep: Sweep, as_json: bool) -> None:
 def _estimate(sweep: Sweep, workers: int) -> Estimate:
     """How long the cells to run will take, from what earlier ones took."""
     from harness.execution.estimate import Times, estimate, past_cells, work_of
-    from harness.runtime.context import choose_device
+    from harness.runtime.context import device_to_plan_for, type_of
 
     works = [work_of(job) for job in sweep.pending]
-    device = choose_device(sweep.settings.device).type
+    device = type_of(device_to_plan_for(sweep.settings.device))
     times = Times(past_cells(sweep.store.results, works), device, sweep.settings.threads)
     features = {}
     sources = {(id(job.data.source), job.data.split.tobytes()): job for job in sweep.pending}
