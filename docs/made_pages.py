@@ -119,7 +119,7 @@ def _row(declaration: Any, registry: Registry) -> dict[str, str]:
 
 
 def _title(card: Path) -> str:
-    from harness.cli.listing import title_of_card
+    from harness.api.catalogue import title_of_card
 
     return title_of_card(card)
 
