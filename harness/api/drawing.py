@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from harness.quantities import spoken_time
@@ -13,7 +14,6 @@ from harness.text import folded
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
 
-    from harness.api.progress import Counts
     from harness.execution.worker_state import WorkerState
 
 LEAST_BAR = 10
@@ -37,6 +37,48 @@ def columns_of_bars() -> tuple[Any, ...]:
     loss = TextColumn("{task.fields[loss]:<14}", markup=False)
     counts, elapsed, left = map(numbers, (MofNCompleteColumn, TimeElapsedColumn, TimeRemainingColumn))
     return *name_and_bar(10), counts, loss, elapsed, left
+
+
+@dataclass
+class Counts:
+    """How far a sweep is.
+
+    Attributes:
+        total: Cells.
+        kept: Cells whose record stood at the beginning.
+        ok, failed: Cells that ended since.
+        began: Seconds since 1970.
+    """
+
+    total: int
+    began: float
+    kept: int = 0
+    ok: int = 0
+    failed: int = 0
+
+    @property
+    def ended(self) -> int:
+        """Cells that have a record."""
+        return self.kept + self.ok + self.failed
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Seconds that the rest takes at the rate so far; None before the first cell has ended."""
+        done = self.ok + self.failed
+        if not done:
+            return None
+        return (time.time() - self.began) / done * (self.total - self.ended)
+
+    def sentence(self) -> str:
+        """``12 of 40 cells, 3 kept, 1 failed; 2.4 cells a minute, 12 min left``."""
+        parts = [f"{self.ended} of {self.total} cells"]
+        parts += [f"{self.kept} kept"] * bool(self.kept) + [f"{self.failed} failed"] * bool(self.failed)
+        said = ", ".join(parts)
+        left = self.seconds_left
+        if left is not None and self.total > self.ended:
+            rate = (self.ok + self.failed) / max(time.time() - self.began, 1e-9) * 60
+            said += f"; {rate:.3g} cells a minute, {spoken_time(left)} left"
+        return said
 
 
 class Overall:

@@ -31,7 +31,7 @@ from harness.plugin.loading import Registry, load_registry
 from harness.plugin.metric_ids import checked_metrics
 from harness.records import repeat
 from harness.records.store import RunStore
-from harness.runtime.context import check_device_name, choose_device
+from harness.runtime.context import check_device_name, device_to_plan_for, type_of
 
 DEFAULT_RESULTS = Path("results")
 
@@ -210,11 +210,11 @@ def run_cells(
         KeyboardInterrupt: The second Ctrl-C, while cells ran in this very process.
     """
     how = prepared.how
+    if how.in_process:
+        device_to_plan_for(how.settings.device)  # one that is not here is found before anything is written
     # It also puts back what killed writers had set aside, so it comes before the look at what has a record.
     RunStore(how.results).check_writable()
     sweep = prepared.sweep()
-    if how.in_process and sweep.pending:
-        choose_device(how.settings.device)  # a device that is not here is found before the first cell
     with checking() as watch:
         for source in {id(job.data.source): job.data.source for job in sweep.pending}.values():
             source.refuse_broken(partial(watch, "checking images"))  # once, and not in each cell
@@ -246,7 +246,8 @@ def _begun(prepared: Prepared, sweep: Sweep) -> tuple[SweepState, InvocationFile
     shard = "" if prepared.part is None else "{}/{}".format(*prepared.part)
     how = prepared.how
     # Where other processes run the cells, "auto" may mean another device for each.
-    device = choose_device(how.settings.device).type if how.in_process else how.settings.device.partition(":")[0]
+    asked = how.settings.device
+    device = type_of(device_to_plan_for(asked)) if how.in_process else asked.partition(":")[0]
     began = begin_invocation(
         state, how.executor_name, how.session.workers, shard, len(sweep.pending), how.words,
         "" if device == "auto" else device, how.settings.threads,
