@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.api.inputs import registry_with
 from harness.cells.methods import resolve_method
 from harness.cells.request import MethodRequest
 from harness.errors import HarnessError, unknown_name
@@ -47,7 +48,7 @@ def list_registered(what: str, *, plugins: Any = ()) -> pd.DataFrame:
     from harness.api.studies import notes_as_warnings, warn
 
     with notes_as_warnings():
-        rows, broken = rows_of(what, _registry(plugins))
+        rows, broken = rows_of(what, registry_with(plugins))
         for note in broken:
             warn(note)
     return pd.DataFrame(rows)
@@ -70,7 +71,7 @@ def info(name: str, *, plugins: Any = ()) -> dict[str, dict[str, Any]]:
     from harness.api.studies import notes_as_warnings
 
     with notes_as_warnings():
-        return {facts["kind"]: facts for facts in described(name, _registry(plugins))}
+        return {facts["kind"]: facts for facts in described(name, registry_with(plugins))}
 
 
 def _registry(plugins: Any) -> Registry:
