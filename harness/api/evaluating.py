@@ -12,11 +12,11 @@ from harness.api.inputs import array_of, plugin_files, refuse_unknown
 from harness.cells.cell import MOST_BITS
 from harness.errors import HarnessError, unknown_name
 from harness.plugin.loading import load_registry
-from harness.plugin.metric_ids import declared_metric, metrics_with
+from harness.plugin.metric_ids import DIRECTIONS, declared_metric, metrics_with
 from harness.plugin.registry import Registry
 from harness.quantities import check_whole
 from harness.retrieval.code_file import Names, code_table
-from harness.retrieval.evaluate import DIRECTIONS, definitions, failure_notes
+from harness.retrieval.evaluate import definitions, failure_notes
 from harness.retrieval.evaluate import evaluate as score
 from harness.runtime.context import choose_device
 from harness.runtime.process_settings import process_settings_kept
