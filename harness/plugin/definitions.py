@@ -11,7 +11,7 @@ import ast
 import inspect
 import linecache
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, is_dataclass
 from pathlib import Path
 from types import CodeType, FunctionType
@@ -101,7 +101,15 @@ def definition_of(value: object) -> Definition:
     return Definition(written, node, text, namespace, lazy)
 
 
-def _without_source(words: str) -> HarnessError:
+def _without_source(words: str, functions: Iterable[FunctionType] = ()) -> HarnessError:
+    """The error for something whose source is nowhere, or no longer where its functions say."""
+    edited = [
+        file
+        for function in functions
+        if (file := function.__code__.co_filename).endswith(".py") and Path(file).is_file()
+    ]
+    if edited:
+        return HarnessError(f"{words} is not to be found in {edited[0]}, which was edited since: import it again.")
     return HarnessError(
         f"Python cannot give the source of {words} (it was typed at a prompt, timed with %%time or made by a program): "
         "save it in a file and name the file."
@@ -154,7 +162,7 @@ def _function(function: FunctionType, words: str) -> tuple[list[str], Statement,
             )
         if found:
             return lines, node, function.__globals__, _lazy(code)  # type: ignore[return-value]
-    raise _without_source(words)
+    raise _without_source(words, [function])
 
 
 def _class(cls: type) -> tuple[list[str], ast.ClassDef, Mapping[str, Any], bool]:
@@ -167,6 +175,15 @@ def _class(cls: type) -> tuple[list[str], ast.ClassDef, Mapping[str, Any], bool]
             ):
                 _require_unchanged(cls, node, function.__globals__, function.__code__.co_filename)
                 return lines, node, function.__globals__, _lazy(function.__code__)
+    own = [
+        function
+        for function in methods
+        if function.__qualname__ == f"{cls.__qualname__}.{function.__name__}"
+        and function.__module__ == cls.__module__
+        and not (is_dataclass(cls) and function.__code__.co_filename == "<string>")
+    ]
+    if own:  # a cell that defines a class of this name was another version of it
+        raise _without_source(words_for(cls), own)
     return _class_without_methods(cls)
 
 

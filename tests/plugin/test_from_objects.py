@@ -374,6 +374,12 @@ def test_class_without_source_is_refused(notebook, code):
     )
 
 
+def test_source_of_an_earlier_class_of_that_name_is_not_taken(notebook):
+    notebook.run(DETECTOR.format(1))
+    notebook.run(DETECTOR.format(2), keep_source=False)
+    assert notebook.refusal("Mine").startswith("Python cannot give the source of class Mine")
+
+
 def test_class_without_methods_is_found_unless_several_cells_may_be_it(notebook):
     notebook.run("class Sizes:\n    width = 3\nclass Options:\n    width = int('3')")
     notebook.run("from dataclasses import dataclass\n@dataclass\nclass Config:\n    width: int = 3")
@@ -512,8 +518,14 @@ def test_class_of_a_loose_module_is_copied_with_what_it_needs_from_others(module
     (file,) = plugin_files(loose.Mine, tmp_path / "plugins")
     assert imported(file)["Mine"]().fit(4, None) == 8
     assert "import" not in file.read_text().replace("import harness", "")
-    Path(loose.__file__).write_text("\n\n" + Path(loose.__file__).read_text().replace("loss(pairs)", "0"))
-    with pytest.raises(HarnessError, match=r"source of class Mine|its file was edited since it was imported"):
+    code = Path(loose.__file__).read_text()
+    Path(loose.__file__).write_text(code.replace("loss(pairs)", "loss(0) + 3"))
+    (edited,) = plugin_files(loose.Mine, tmp_path / "plugins")
+    assert imported(edited)["Mine"]().fit(4, None) == 3
+    Path(loose.__file__).write_text(f"\n\n{code}")
+    with pytest.raises(
+        HarnessError, match=r"class Mine is not to be found in .*loose_four.py, which was edited since: "
+    ):
         plugin_files(loose.Mine, tmp_path / "plugins")
 
 
