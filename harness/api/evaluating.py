@@ -12,7 +12,7 @@ from harness.api.inputs import array_of, plugin_files, refuse_unknown
 from harness.cells.cell import MOST_BITS
 from harness.errors import HarnessError, unknown_name
 from harness.plugin.loading import load_registry
-from harness.plugin.metric_ids import DIRECTIONS, declared_metric, metrics_with
+from harness.plugin.metric_ids import MODALITIES_OF, declared_metric, metrics_with
 from harness.plugin.registry import Registry
 from harness.quantities import check_whole
 from harness.retrieval.code_file import Names, code_table
@@ -121,8 +121,8 @@ def evaluate(
     refuse_unknown(evaluate, unknown)
     registry = load_registry(plugin_files(plugins))
     declared = _declared(registry, metrics)
-    if direction not in DIRECTIONS:
-        raise unknown_name("direction", str(direction), DIRECTIONS)
+    if direction not in MODALITIES_OF:
+        raise unknown_name("direction", str(direction), MODALITIES_OF)
     given = {
         "query": query, "database": database, "query_labels": query_labels, "database_labels": database_labels,
         "bits": bits, "query_ids": query_ids, "database_ids": database_ids,
@@ -165,6 +165,6 @@ def _table(given: Mapping[str, Any], direction: str) -> CodeTable:
     arrays = {name: array_of(value, f"{WHERE}: {name}") for name, value in given.items()}
     if arrays["bits"].dtype.kind in "iu" and arrays["bits"].size == 1:
         check_whole("bits", int(arrays["bits"].item()), 1, MOST_BITS)
-    of_query, of_database = DIRECTIONS[direction]
+    of_query, of_database = MODALITIES_OF[direction]
     names = Names({("query", of_query): ("query",), ("database", of_database): ("database",)}, "bits")
     return code_table(arrays, WHERE, names=names)
