@@ -83,12 +83,17 @@ def _signature(name: str, function: Callable[..., Any]) -> str:
     for one in own.values():
         if one.kind is one.KEYWORD_ONLY and "*," not in lines:
             lines.append("*,")
-        default = "" if one.default is one.empty else f" = {one.default!r}"
+        default = "" if one.default is one.empty else f" = {_written(one.default)}"
         lines.append(f"{one.name}: {one.annotation}{default},")
     if set(signature.parameters) - set(own) - {"unknown"}:
         lines.append("**options,  # below")
     body = "".join(f"    {line}\n" for line in lines)
-    return f"harness.{name}(\n{body}) -> {signature.return_annotation}"
+    return f"def {name}(\n{body}) -> {signature.return_annotation}: ..."
+
+
+def _written(value: Any) -> str:
+    """A default in the style of the house."""
+    return f'"{value}"' if isinstance(value, str) else repr(value)
 
 
 def _rows(options: Iterable[Option], function: Callable[..., Any]) -> list[dict[str, str]]:
@@ -128,7 +133,7 @@ def _members(kind: type) -> Iterator[dict[str, str]]:
 
 def _arguments(method: Callable[..., Any]) -> list[str]:
     parameters = list(inspect.signature(method).parameters.values())[1:]
-    return [one.name if one.default is one.empty else f"{one.name}={one.default!r}" for one in parameters]
+    return [one.name if one.default is one.empty else f"{one.name}={_written(one.default)}" for one in parameters]
 
 
 def _docstring(what: Any) -> tuple[str, dict[str, list[tuple[str, str]]]]:
