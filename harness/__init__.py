@@ -14,7 +14,7 @@ from harness.version import HARNESS_API, __version__
 
 if TYPE_CHECKING:
     from harness.api.catalogue import info
-    from harness.api.catalogue import list_registered as list
+    from harness.api.catalogue import list_registered as list  # noqa: F401 - a star import must not hide the built-in
     from harness.api.evaluating import evaluate
     from harness.api.fitting import fit
     from harness.api.model import Model
@@ -72,7 +72,6 @@ __all__ = [
     "fit",
     "hookimpl",
     "info",
-    "list",
     "load",
     "load_model",
     "run",

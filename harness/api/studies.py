@@ -177,8 +177,7 @@ def _common(plugins: Any, metrics: str | Iterable[str], results: str | os.PathLi
 
 def files_of(plugins: Any, results: Path) -> tuple[Path, ...]:
     """Files of plugins; those that are given as classes are written below the results folder."""
-    one = isinstance(plugins, str | os.PathLike | type) or not isinstance(plugins, Iterable)
-    return plugin_files([plugins] if one else plugins, results / PLUGIN_FOLDER)
+    return plugin_files(plugins, results / PLUGIN_FOLDER)
 
 
 def _run(prepared: Prepared, progress: bool, on_error: str) -> Runs:

@@ -21,7 +21,6 @@ from harness.files.paths import plain_name
 from harness.files.whole import read_text_file, write_whole
 from harness.plugin.definitions import function_behind, words_for
 from harness.plugin.importable import own_import
-from harness.plugin.interfaces import Need
 from harness.plugin.loading import ENTRY_POINT_GROUP
 from harness.plugin.self_contained import self_contained
 from harness.text import shown
@@ -232,17 +231,19 @@ def _method(cls: type, name: str) -> bool:
 
 
 def _arguments(cls: type, name: str) -> list[str]:
-    """Names of the arguments that a method is given beside ``self``."""
+    """Names of the arguments that a method must be given beside ``self``."""
     function = function_behind(_static(cls, name))
     if function is None:
         return []
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    return [argument.name for argument in inspect.signature(function).parameters.values() if argument.kind in kinds][1:]
+    given = [argument for argument in inspect.signature(function).parameters.values() if argument.kind in kinds]
+    return [argument.name for argument in given[1:] if argument.default is argument.empty]
 
 
 def _is_said(cls: type, fact: str) -> bool:
     """Whether a class attribute says a fact; a method or property of that name does not."""
-    return isinstance(_static(cls, fact), Need | tuple | list | bool | str)
+    held = _static(cls, fact)
+    return held is not None and not callable(held) and not hasattr(type(held), "__get__")
 
 
 def _name(cls: type) -> str:

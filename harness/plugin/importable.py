@@ -12,7 +12,8 @@ from importlib import metadata
 from pathlib import Path
 from types import FunctionType, ModuleType
 
-import harness
+PACKAGE = sys.modules[__name__.partition(".")[0]]
+"""What plugins import from, :mod:`harness`; an import statement would be one of the rooms above this one, too."""
 
 _DOTTED = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
 
@@ -26,7 +27,7 @@ def is_own(module_name: str | None) -> bool:
     if file is None:  # written in C, or a package without a file; one made in memory has no spec either
         return getattr(module, "__spec__", None) is None
     top = module.__name__.partition(".")[0]
-    if top in (harness.__name__, *sys.stdlib_module_names) or {"site-packages", "dist-packages"} & set(
+    if top in (PACKAGE.__name__, *sys.stdlib_module_names) or {"site-packages", "dist-packages"} & set(
         Path(file).parts
     ):
         return False
@@ -80,18 +81,19 @@ def import_line(name: str, value: object) -> str:
         return f"import {path}" if path == name else f"import {path} as {name}"
     if value is None or isinstance(value, bool | int | float | str | bytes | list | tuple | dict | set | frozenset):
         return ""
-    for offered in harness.__all__:
-        if getattr(harness, offered) is value:
-            return _from("harness", offered, name)
+    for offered, home in PACKAGE._HOMES.items():
+        if home.startswith(("harness.plugin.", "harness.errors")) and getattr(PACKAGE, offered) is value:
+            return _from(PACKAGE.__name__, offered, name)
     module, qualified = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
     paths = [f"{module}.{qualified}"] if isinstance(module, str) and isinstance(qualified, str) else []
     if type(value).__module__ != "builtins" and not is_own(type(value).__module__) and not isinstance(value, type):
         with_dots = _repr(value)
         paths += [with_dots] if _DOTTED.fullmatch(with_dots) else []  # torch.float32
     for path in paths:
-        for home, within in _splits(path):
-            if not is_own(home) and "." not in within and getattr(sys.modules[home], within, None) is value:
-                return _from(home, within, name)
+        for module_name, within in _splits(path):
+            loaded = sys.modules[module_name]
+            if not is_own(module_name) and "." not in within and getattr(loaded, within, None) is value:
+                return _from(module_name, within, name)
     found = _home(value, {name, str(getattr(value, "__name__", name))})
     return _from(*found, name) if found else ""
 

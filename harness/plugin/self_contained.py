@@ -16,10 +16,9 @@ from enum import Enum, Flag
 from types import FunctionType, ModuleType
 from typing import Any
 
-import harness
 from harness.errors import HarnessError, text_of
 from harness.plugin.definitions import Definition, definition_of, function_behind, words_for
-from harness.plugin.importable import import_line, is_own, own_import
+from harness.plugin.importable import PACKAGE, import_line, is_own, own_import
 from harness.text import shown
 
 LONGEST_VALUE = 100_000
@@ -86,7 +85,7 @@ class _Copy:
 
     def reserve(self, name: str, line: str) -> None:
         """Keep a name for what stands at the end of the module."""
-        self._values[name] = harness if name == "harness" else self
+        self._values[name] = PACKAGE if name == PACKAGE.__name__ else self
         if line:
             self._imports[name] = line
 

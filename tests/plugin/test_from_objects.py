@@ -138,7 +138,7 @@ def test_detectors_and_objectives_are_told_by_their_methods(notebook):
     notebook.run("""
         from harness import Need
         class Look:
-            def fit(self, pairs, run): pass
+            def fit(self, pairs, run, twice=False): pass
         class Watch(Look):
             def observe(self, evidence, run): pass
         class Choose(Look):
@@ -152,6 +152,12 @@ def test_detectors_and_objectives_are_told_by_their_methods(notebook):
     assert needs == {"look": (), "watch": ("epochs",), "choose": ("trusted",)}
     assert registry.get("objective", "margin").target.__name__ == "Margin"
     assert not {"look", "watch", "choose", "margin"} & {*registry.names("method"), *registry.names("hasher")}
+
+
+def test_attribute_that_says_nonsense_is_refused_by_the_registry_and_a_method_of_that_name_is_none(notebook):
+    notebook.run("class Mine:\n    needs = 3\n    def fit(self, pairs, run): pass\n    def precisions(self): pass")
+    with pytest.raises(HarnessError, match=r"detector 'mine': needs must be of type Need, not int\.$"):
+        load_registry([notebook.file("Mine")])
 
 
 def test_everything_that_a_class_refers_to_is_in_the_file(notebook):
