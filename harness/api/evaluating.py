@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import html
-import warnings
+import inspect
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-from harness.api.inputs import array_of, plugin_files, refuse_unknown
+from harness.api.arguments import check_names
+from harness.api.inputs import array_of, registry_with
+from harness.api.studies import notes_as_warnings, warn
 from harness.cells.cell import MOST_BITS
 from harness.errors import HarnessError, unknown_name
-from harness.plugin.loading import load_registry
-from harness.plugin.metric_ids import MODALITIES_OF, declared_metric, metrics_with
+from harness.plugin.metric_ids import DIRECTIONS, MODALITIES_OF, declared_metric, metrics_with
 from harness.plugin.registry import Registry
 from harness.quantities import check_whole
 from harness.retrieval.code_file import Names, code_table
@@ -108,7 +109,7 @@ def evaluate(
         database_ids: (n_database,) integers; none of them may be a query's.
         direction: ``i2t``, ``t2i``, ``i2i`` or ``t2t``: modality of query and database, for the notes.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``: where distances are counted; the numbers are the same.
-        plugins: Files of plugins with metrics of your own.
+        plugins: Plugin files, modules, or functions of this session, with metrics of your own.
         **unknown: Refused, with near names.
 
     Returns:
@@ -118,16 +119,16 @@ def evaluate(
         HarnessError: Codes, labels or ids are missing, have a wrong shape or hold NaN, an id is in both parts, or a
             metric is unknown.
     """
-    refuse_unknown(evaluate, unknown)
-    registry = load_registry(plugin_files(plugins))
-    declared = _declared(registry, metrics)
-    if direction not in MODALITIES_OF:
-        raise unknown_name("direction", str(direction), MODALITIES_OF)
+    check_names("evaluate", unknown, [name for name in inspect.signature(evaluate).parameters if name != "unknown"])
+    declared = _declared(registry_with(plugins), metrics)
+    if direction not in DIRECTIONS:
+        raise unknown_name("direction", str(direction), DIRECTIONS)
     given = {
         "query": query, "database": database, "query_labels": query_labels, "database_labels": database_labels,
         "bits": bits, "query_ids": query_ids, "database_ids": database_ids,
     }  # fmt: skip
-    table = _table({name: value for name, value in given.items() if value is not None}, direction)
+    with notes_as_warnings():
+        table = _table({name: value for name, value in given.items() if value is not None}, direction)
     ids = [metric_id for declaration in declared for metric_id in declaration.ids]
     with ExitStack() as stack:
         for kept in (process_settings_kept, torch_settings_kept, frozen_global_randomness):
@@ -135,7 +136,7 @@ def evaluate(
         found = score(table, declared, choose_device(device), per_query_kept=ids)
     if found.violations:
         said = " ".join(found.violations)
-        warnings.warn(f"{WHERE}: what must hold of any codes does not, so these are no results: {said}", stacklevel=2)
+        warn(f"{WHERE}: what must hold of any codes does not, so these are no results: {said}")
     per_query = {name.partition("/")[2]: values for name, values in found.per_query.items()}
     notes = [*found.violations, *found.remarks, *failure_notes(found)]
     return Scores(found.metrics[direction], definitions(declared), per_query, found.queries, notes)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import sys
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.api.inputs import array_of, plugin_files, refuse_unknown
+from harness.api.arguments import check_names, given_in_python, one_each, settings_in_python
+from harness.api.how_to_run import RUNNING_OPTIONS
+from harness.api.inputs import array_of, registry_with
 from harness.api.model import Model, ModelFacts, named_curves
+from harness.api.studies import notes_as_warnings
 from harness.cells.checks import check_numbers
 from harness.cells.compatibility import DataFacts, check_combination, granted_beyond_the_wall
 from harness.cells.methods import ResolvedMethod, resolve_method
@@ -26,11 +29,10 @@ from harness.data.table import FeatureTable
 from harness.errors import HarnessError
 from harness.execution.runner import Fitted, curve_arrays, fit_method
 from harness.plugin.interfaces import Need
-from harness.plugin.loading import load_registry
 from harness.runtime.context import Progress, RunContext, ignore_progress
 from harness.runtime.seeding import frozen_global_randomness
 from harness.runtime.settings import RunSettings, applied
-from harness.text import printable, shortened
+from harness.text import shortened
 from harness.version import __version__
 
 if TYPE_CHECKING:
@@ -46,8 +48,10 @@ ADVICE: Mapping[Need, str] = MappingProxyType({
 })  # fmt: skip
 """What to do where a user's own arrays cannot grant what a method needs."""
 
-LINE_SECONDS = 10.0
-"""Least time between lines of progress."""
+_OPTIONS = (
+    "method", "bits", "seed", "data_seed", "standardise", "preset", "hasher", "detector", "objective", "epochs",
+    "precision",
+)  # fmt: skip
 
 
 def fit(
@@ -106,11 +110,11 @@ def fit(
         epochs: Total epochs, divided in the method's proportion.
         precision: Number format of training: ``auto``, ``fp32``, ``bf16`` or ``tf32``.
         set: Parameter to value, such as ``{"detector.weights": "cubed"}``.
-        plugins: Files of plugins with methods of your own.
+        plugins: Plugin files, modules, or classes of this session, with methods of your own.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
         threads: Threads; None for 1, as in a cell. With other ones sums are rounded in another order.
         deterministic: Deterministic algorithms only, and an error where there is none.
-        progress: Whether long fits say on standard error how far they are.
+        progress: Show how far it is; nothing is shown without.
         **unknown: Refused, with near names.
 
     Returns:
@@ -121,31 +125,25 @@ def fit(
             not given, such as trusted pairs; found before anything is computed. Or a component broke its contract.
         Exception: Whatever a component raised itself.
     """
-    refuse_unknown(fit, unknown)
-    given = {
-        "bits": bits, "seed": seed, "data_seed": data_seed, "standardise": standardise, "preset": preset,
-        "hasher": hasher, "detector": detector, "objective": objective, "epochs": epochs, "precision": precision,
-    }  # fmt: skip
-    values = {name: _value(name, value) for name, value in given.items()}
-    request = with_values(CellRequest(MethodRequest(_value("method", method))), values, _settings(set))
+    given = dict(locals())
+    check_names("fit", unknown, [name for name in inspect.signature(fit).parameters if name != "unknown"])
+    request, settings = _request(given), RunSettings(**one_each(given, RUNNING_OPTIONS))
     check_numbers(request)
-    settings = RunSettings(device=device, deterministic=deterministic)
-    if threads is not None:
-        settings = replace(settings, threads=threads)
-    workbench = Workbench(load_registry(plugin_files(plugins)), device)
-    resolved = resolve_method(workbench.registry, request.method)
-    table = _table(image, text, trusted, labels, wrong, image_views, text_views, shared_space)
-    assert table.trusted is not None
-    facts = DataFacts(len(table), int(table.trusted.sum()), shared_space, wrong is not None, labels is not None)
-    check_combination(resolved, facts, ADVICE)
-    number_format = workbench.precision(request, resolved)
-    protocol = DataProtocol(workbench.registry.get("protocol", "given"), None, 0.0, data_seed, standardise)
-    listener = _lines() if progress else ignore_progress
-    with applied(settings) as chosen, frozen_global_randomness():
-        run = RunContext(bits, chosen, seed, precision=number_format, listener=listener)
-        data = assemble(table, protocol, np.full(len(table), TRAIN, dtype=np.int8))
-        pairs = training_pairs(data, chosen, granted_beyond_the_wall(resolved))
-        fitted = fit_method(resolved, pairs, run)
+    with notes_as_warnings():
+        workbench = Workbench(registry_with(plugins), settings.device)
+        resolved = resolve_method(workbench.registry, request.method)
+        table = _table(image, text, trusted, labels, wrong, image_views, text_views, shared_space)
+        assert table.trusted is not None
+        facts = DataFacts(len(table), int(table.trusted.sum()), shared_space, wrong is not None, labels is not None)
+        check_combination(resolved, facts, ADVICE)
+        number_format = workbench.precision(request, resolved)
+        given_pairs = workbench.registry.get("protocol", "given")
+        protocol = DataProtocol(given_pairs, None, 0.0, request.data_seed, request.standardise)
+        with _shown(progress) as listener, applied(settings) as chosen, frozen_global_randomness():
+            run = RunContext(request.bits, chosen, request.seed, precision=number_format, listener=listener)
+            data = assemble(table, protocol, np.full(len(table), TRAIN, dtype=np.int8))
+            pairs = training_pairs(data, chosen, granted_beyond_the_wall(resolved))
+            fitted = fit_method(resolved, pairs, run)
     settings = replace(settings, device=str(chosen))
     return _model(request, resolved, workbench, number_format, settings, data, fitted, wrong is not None)
 
@@ -161,7 +159,7 @@ def _model(
         objective=method.components["objective"].name if "objective" in method.components else None,
         bits=request.bits, seed=request.seed, image_features=data.table.image.shape[1],
         text_features=data.table.text.shape[1], standardise=request.standardise, precision=precision,
-        threads=settings.threads, parameters=dict(method.parameters),
+        threads=settings.threads, deterministic=settings.deterministic, parameters=dict(method.parameters),
         sources={role: workbench.source_hash(component) for role, component in method.components.items()},
         data=data.table.fingerprint, notes=fitted.notes,
     )  # fmt: skip
@@ -173,33 +171,19 @@ def _model(
     return Model(facts, fitted.hasher, standardisers, settings, trust, curves)
 
 
-def _value(name: str, value: Any) -> Any:
-    """The value of an option, in its type.
+def _request(given: Mapping[str, Any]) -> CellRequest:
+    """What is asked for, by arguments that each have one value.
 
     Raises:
-        HarnessError: It is of another type.
+        HarnessError: One has several, or one of a wrong type.
     """
-    option = BY_NAME[name]
-    if value is None and option.default is None and name != "method":
-        return None
-    kind = int if option.read is int and hasattr(value, "__index__") and not isinstance(value, bool) else option.read
-    if kind is int and hasattr(value, "__index__"):
-        return int(value)  # numpy's and torch's, too
-    if not isinstance(value, kind) or isinstance(value, bool):
-        expected = {int: "a whole number", str: "text"}[option.read]
-        raise HarnessError(f"{name}={shortened(repr(value), 60)}: expected {expected}.")
-    return value
-
-
-def _settings(given: Mapping[str, Any] | None) -> dict[str, str]:
-    """The argument ``set`` as keys to texts."""
-    if given is None:
-        return {}
-    if not isinstance(given, Mapping) or any(
-        not isinstance(key, str) or isinstance(value, list | tuple | dict) for key, value in given.items()
-    ):
-        raise HarnessError("set must map parameters to single values, such as {'detector.weights': 'cubed'}.")
-    return {key: str(value) for key, value in given.items()}
+    axes = given_in_python(given, [BY_NAME[name] for name in _OPTIONS])
+    settings = settings_in_python(given["set"])
+    for name, values in {**axes, **{f"set: {key}": values for key, values in settings.items()}}.items():
+        if len(values) > 1 or (name == "method" and not values):
+            raise HarnessError(f"{name}={shortened(repr(values))}: expected one value.")
+    said = {name: values[0] for name, values in axes.items() if values}
+    return with_values(CellRequest(MethodRequest(said["method"])), said, {key: one for key, (one,) in settings.items()})
 
 
 def _table(
@@ -241,15 +225,13 @@ def _views(given: Any, modality: str, original: NDArray[np.float32]) -> tuple[ND
     return tuple(views)
 
 
-def _lines() -> Callable[[Progress], None]:
-    """A listener that writes a line to standard error now and then."""
-    last = time.monotonic()
+@contextmanager
+def _shown(progress: bool) -> Iterator[Callable[[Progress], None]]:
+    """What hears of the progress of a fit, as that of a cell in this process."""
+    if not progress:
+        yield ignore_progress
+        return
+    from harness.api.progress import make_listener
 
-    def listen(progress: Progress) -> None:
-        nonlocal last
-        if time.monotonic() - last >= LINE_SECONDS:
-            last = time.monotonic()
-            figure = f", {progress.figure}" if progress.figure else ""
-            sys.stderr.write(printable(f"{progress.phase} {progress.epoch}/{progress.epochs}{figure}") + "\n")
-
-    return listen
+    with make_listener(None, 1, True) as listener:
+        yield listener.progressed

@@ -1,14 +1,18 @@
-"""What Python users hand in: arrays of any library, plugin files, and arguments that a function has not."""
+"""What Python users hand in beside options: arrays of any library, and plugins of their session."""
 
 from __future__ import annotations
 
-import inspect
-import os
-from collections.abc import Callable, Iterable, Mapping
+import atexit
+import shutil
+import tempfile
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.errors import HarnessError, text_of, unknown_name
+from harness.api.studies import files_of
+from harness.errors import HarnessError, text_of
+from harness.plugin.loading import load_registry
+from harness.plugin.registry import Registry
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,25 +44,20 @@ def array_of(value: Any, what: str) -> NDArray:
         raise HarnessError(f"{what} cannot be read as an array ({text_of(error).rstrip('.')}).") from error
 
 
-def plugin_files(plugins: Any) -> tuple[Path, ...]:
-    """The files of the argument ``plugins``: none, one, or several.
+def registry_with(plugins: Any) -> Registry:
+    """All that is registered, with plugins that are given from Python and need no results folder.
+
+    Args:
+        plugins: As of :func:`harness.run`; files that are made of classes lie in a folder that ends with this process.
 
     Raises:
-        HarnessError: It names something else than files.
+        HarnessError: One is no plugin, or is broken.
     """
-    given = [plugins] if isinstance(plugins, str | os.PathLike) else plugins
-    if not isinstance(given, Iterable) or not all(isinstance(one, str | os.PathLike) for one in given):
-        raise HarnessError("plugins must be paths of Python files, such as plugins=['my_method.py'].")
-    return tuple(Path(one) for one in given)
+    return load_registry(files_of(plugins, _folder_of_session()))
 
 
-def refuse_unknown(function: Callable[..., Any], unknown: Mapping[str, Any]) -> None:
-    """Arguments that a function has not, where it collects them to answer better than Python.
-
-    Raises:
-        HarnessError: There is one; near names are suggested.
-    """
-    for name in unknown:
-        parameters = inspect.signature(function).parameters.values()
-        known = [parameter.name for parameter in parameters if parameter.kind is not parameter.VAR_KEYWORD]
-        raise unknown_name(f"argument of harness.{function.__name__}", name, known)
+@cache
+def _folder_of_session() -> Path:
+    folder = tempfile.mkdtemp(prefix="harness-session-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)

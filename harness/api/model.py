@@ -28,7 +28,7 @@ from harness.plugin.interfaces import Hasher
 from harness.plugin.parameters import Value
 from harness.quantities import LARGEST_INTEGER
 from harness.records.run_files import tensor_bytes
-from harness.retrieval.codes import unpack
+from harness.retrieval.codes import as_signs
 from harness.runtime.context import RunContext
 from harness.runtime.seeding import global_randomness
 from harness.runtime.settings import MOST_THREADS, RunSettings, applied
@@ -69,6 +69,7 @@ class ModelFacts(BaseModel):
     precision: str
     threads: Annotated[int, Field(ge=1, le=MOST_THREADS)]
     """Threads of the products: with other ones sums are rounded in another order."""
+    deterministic: bool
     parameters: dict[str, bool | int | float | str]
     sources: dict[str, str]
     """Role to hash of its code."""
@@ -158,7 +159,7 @@ class Model:
             codes = np.empty((0, -(-bits // 8)), dtype=np.uint8)
         else:
             codes = self._codes(modality, features_of(array, what), what)
-        return np.where(unpack(codes, bits), np.int8(1), np.int8(-1)) if signs else codes
+        return as_signs(codes, bits) if signs else codes
 
     def _codes(self, modality: str, features: NDArray[np.float32], what: str) -> NDArray[np.uint8]:
         width = self.facts.image_features if modality == "image" else self.facts.text_features

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,8 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from harness.api.inputs import plugin_files
+from harness.api.inputs import registry_with
 from harness.api.model import FORMAT, LARGEST_MODEL, METADATA, Model, ModelFacts, named_curves
+from harness.api.runs import RecordedRun
+from harness.api.studies import warn
 from harness.cells.methods import ResolvedMethod
 from harness.data.assemble import Standardiser
 from harness.errors import HarnessError, text_of
@@ -24,10 +25,9 @@ from harness.files.npz import read_npz
 from harness.files.whole import TooLargeError, read_plain_file
 from harness.plugin.declarations import Component
 from harness.plugin.interfaces import NOTHING
-from harness.plugin.loading import load_registry
 from harness.plugin.parameters import read_values
 from harness.plugin.registry import Registry
-from harness.records.repeat import threads_of_record
+from harness.records.repeat import deterministic_in, threads_of_record
 from harness.records.schema import RunRecord, first_mistake
 from harness.records.store import StoredRun, read_record, short
 from harness.runtime.context import RunContext
@@ -56,7 +56,7 @@ def load_model(path: str | os.PathLike[str], *, plugins: Iterable[Any] = (), dev
 
     Args:
         path: The file, or a run folder (``results/runs/METHOD/DATASET/HASH``).
-        plugins: Files of plugins, where the hasher is of one that is not installed.
+        plugins: Plugin files, modules, or classes of this session, where the hasher is of one that is not installed.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``: where it encodes.
 
     Returns:
@@ -67,22 +67,25 @@ def load_model(path: str | os.PathLike[str], *, plugins: Iterable[Any] = (), dev
             the device is not here.
     """
     file = Path(path)
-    if file.is_dir() or (file.name == "model.safetensors" and (file.parent / "record.json").is_file()):
-        return model_of_run(file if file.is_dir() else file.parent, plugins=plugins, device=device)
+    if file.is_dir():
+        return model_of_run(file, plugins=plugins, device=device)
     where = f"model {file}"
     content = _read(file, where)
-    facts = _facts_in(content, where)
+    said = _metadata(content)
+    if said is None and file.name == "model.safetensors" and (file.parent / "record.json").is_file():
+        return model_of_run(file.parent, plugins=plugins, device=device)
+    facts = _facts_in(said, where)
     tensors = _tensors_in(content, where)
-    return _built(facts, tensors, where, load_registry(plugin_files(plugins)), device)
+    return _built(facts, tensors, where, registry_with(plugins), device)
 
 
 def model_of_run(
-    run: StoredRun | str | os.PathLike[str], *, plugins: Iterable[Any] = (), device: str = "auto"
+    run: StoredRun | RecordedRun | str | os.PathLike[str], *, plugins: Iterable[Any] = (), device: str = "auto"
 ) -> Model:
     """The model that a run left behind, which makes the codes of its queries and database again.
 
     Args:
-        run: The run, or its folder.
+        run: The run, such as ``harness.load()[0]``, or its folder.
         plugins: As for :func:`load_model`; those in the record's command are not loaded of themselves.
         device: As for :func:`load_model`.
 
@@ -92,7 +95,7 @@ def model_of_run(
     Raises:
         HarnessError: It has no model, or it cannot be built; as :func:`load_model`.
     """
-    if not isinstance(run, StoredRun):
+    if not isinstance(run, StoredRun | RecordedRun):
         run = StoredRun(Path(run), _record_in(Path(run)))
     record, file = run.record, run.folder / "model.safetensors"
     where = f"run {record.hash}"
@@ -103,7 +106,7 @@ def model_of_run(
         )
     tensors = _tensors_in(_read(file, f"{where}: {file}"), f"{where}: {file}")
     arrays = read_npz(run.folder / "arrays.npz", f"{where}:", ("trust", *OF_THE_FIT).__contains__)
-    model = _built(_facts_of(record, where), tensors, where, load_registry(plugin_files(plugins)), device)
+    model = _built(_facts_of(record, where), tensors, where, registry_with(plugins), device)
     model.trust = arrays.pop("trust", None)
     model.curves = named_curves(arrays)
     return model
@@ -130,6 +133,7 @@ def _facts_of(record: RunRecord, where: str) -> ModelFacts:
             image_features=None,
             text_features=None,
             threads=threads_of_record(record) or 1,
+            deterministic=deterministic_in(record),
             sources=record.identity.get("sources", {}),
             data=record.identity.get("data", ""),
             notes=record.notes,
@@ -150,22 +154,27 @@ def _read(file: Path, where: str) -> bytes:
         raise HarnessError(f"{where} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
 
 
-def _facts_in(content: bytes, where: str) -> ModelFacts:
-    """The metadata of a model file. Safetensors: the length of a header in 8 bytes, the header in JSON, the tensors."""
+def _metadata(content: bytes) -> Any:
+    """What a model file says of itself, None where it is no such file. Safetensors: the length of a header in 8 bytes,
+    the header in JSON, the tensors.
+    """
     length = int.from_bytes(content[:8], "little")
+    if not 0 < length <= len(content) - 8:
+        return None
     try:
-        if not 0 < length <= len(content) - 8:
-            raise ValueError
-        header = parsed_json(content[8 : 8 + length])
-        text = header["__metadata__"][METADATA]
-        if len(text) > LARGEST_FACTS:
-            raise ValueError
-        said = parsed_json(text)
-        made = said["format"]
+        text = parsed_json(content[8 : 8 + length])["__metadata__"][METADATA]
+        return parsed_json(text) if len(text) <= LARGEST_FACTS else None
     except (ValueError, KeyError, TypeError):
-        raise HarnessError(f"{where} is no model of harness: save() of a model writes one.") from None
-    if made != FORMAT:
-        raise HarnessError(f"{where} has format {shown(made)}, and this version reads {FORMAT}: update the harness.")
+        return None
+
+
+def _facts_in(said: Any, where: str) -> ModelFacts:
+    if not isinstance(said, dict) or "format" not in said:
+        raise HarnessError(f"{where} is no model of harness: save() of a model writes one.")
+    if said["format"] != FORMAT:
+        raise HarnessError(
+            f"{where} has format {shown(said['format'])}, and this version reads {FORMAT}: update the harness."
+        )
     try:
         return ModelFacts.model_validate(said)
     except ValidationError as error:
@@ -199,7 +208,7 @@ def _built(facts: ModelFacts, tensors: dict[str, Tensor], where: str, registry: 
         raise HarnessError(f"{where} holds {strange[0][:80]!r}, which is no tensor of a model.")
     weight = None if trust is None else _trust(trust, where)
     _warn_of_other_code(facts, registry, where)
-    settings = RunSettings(device=device, threads=facts.threads)
+    settings = RunSettings(device=device, threads=facts.threads, deterministic=facts.deterministic)
     with applied(settings) as chosen, global_randomness(facts.seed, "hasher-made"):
         try:
             hasher = make_hasher(method)
@@ -258,8 +267,7 @@ def _warn_of_other_code(facts: ModelFacts, registry: Registry, where: str) -> No
     if UNKNOWN in (made_with, here := registry.source_hash(registry.get("hasher", facts.hasher))):
         return
     if made_with != here:
-        warnings.warn(
+        warn(
             f"{where}: hasher {facts.hasher!r} has other code here than when the model was made, so that the codes may "
-            "differ.",
-            stacklevel=4,
+            "differ."
         )

@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save
 from harness.api.fitting import fit
 from harness.api.model import METADATA
 from harness.api.model_files import load_model, model_of_run
+from harness.api.studies import load
 from harness.errors import HarnessError
 from harness.execution import encoding
 from harness.retrieval.codes import unpack
@@ -266,6 +267,7 @@ def test_the_model_of_a_run_makes_its_codes_again(cell, method, words, brings):
     made = cell(method, *words, **brings)
     for model in (
         model_of_run(made.stored),
+        model_of_run(load(made.stored.folder.parents[3])[0]),
         load_model(made.stored.folder),
         load_model(made.stored.folder / "model.safetensors"),
     ):
@@ -288,3 +290,26 @@ def test_a_run_without_a_model_says_so(cell):
     (made.stored.folder / "model.safetensors").unlink()
     with pytest.raises(HarnessError, match=f"run {made.stored.record.hash} has no model in"):
         load_model(made.stored.folder)
+
+
+def test_a_file_with_changed_bytes_is_a_model_or_one_sentence(saved, pairs):
+    content, draws, ends = saved.read_bytes(), np.random.default_rng(1), set()
+    header = 8 + struct.unpack("<Q", content[:8])[0]
+    for _ in range(40):
+        changed = bytearray(content)
+        changed[draws.integers(8, header)] = draws.choice(list(b'09-{}[]",:e'))
+        saved.write_bytes(changed)
+        try:
+            with warnings.catch_warnings(action="ignore"):
+                load_model(saved).encode_image(pairs["image"])
+            ends.add("model")
+        except HarnessError:
+            ends.add("sentence")
+    assert ends == {"model", "sentence"}
+
+
+def test_a_model_beside_a_record_is_itself(cell, pairs):
+    made = cell("cca-itq")
+    model = fit("cca-itq", **pairs, bits=20)
+    model.save(made.stored.folder / "model.safetensors")
+    assert load_model(made.stored.folder / "model.safetensors").bits == 20

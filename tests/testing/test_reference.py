@@ -48,7 +48,9 @@ def test_every_function_and_every_option_is_on_the_page_of_python(made):
     page = made["python-reference.md"]
     sections = dict(zip(*[iter(re.split(r"^## (.*)\n", page, flags=re.MULTILINE)[1:])] * 2, strict=True))
     functions = {name for name in harness.__all__ if inspect.isfunction(getattr(harness, name))} - {"hookimpl"}
-    assert {f"harness.{name}" for name in (*functions, "list")} == {name for name in sections if name.startswith("harness.")}
+    assert {f"harness.{name}" for name in (*functions, "list")} == {
+        name for name in sections if name.startswith("harness.")
+    }
     for one in (*DECLARED, *RUNNING_OPTIONS):
         assert f"\n| `{one.field if one.repeats else one.name}` | " in sections["harness.run"], one.name
     for one in RUNNING_OPTIONS:
