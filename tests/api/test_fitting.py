@@ -314,3 +314,52 @@ def test_the_names_are_on_the_package():
 
     assert harness.fit is fit
     assert {"fit", "load_model", "evaluate"} <= set(harness.__all__)
+
+
+class OfThisSession:
+    """Signs of a random map; ``steepness`` is a parameter."""
+
+    def __init__(self, steepness: float = 1.0):
+        self.steepness = steepness
+
+    def fit(self, pairs, trust, run):
+        self.maps = {"image": torch.randn(pairs.image.shape[1], run.n_bits) * self.steepness}
+        self.maps["text"] = torch.randn(pairs.text.shape[1], run.n_bits)
+
+    def encode_image(self, image):
+        return image @ self.maps["image"]
+
+    def encode_text(self, text):
+        return text @ self.maps["text"]
+
+    def state(self):
+        return self.maps
+
+    def restore(self, state, run):
+        self.maps = state
+
+
+class WithoutText:
+    def fit(self, pairs, trust, run):
+        pass
+
+    def encode_image(self, image):
+        return image
+
+
+def test_a_class_of_the_session_needs_no_file(pairs, tmp_path, monkeypatch):
+    from harness.api.model_files import load_model
+
+    monkeypatch.chdir(tmp_path)
+    model = fit("of-this-session", **pairs, plugins=[OfThisSession], set={"steepness": 2.5})
+    assert model.parameters == {"hasher.steepness": 2.5}
+    assert list(tmp_path.iterdir()) == []
+    model.save("own.safetensors")
+    again = load_model("own.safetensors", plugins=OfThisSession)
+    assert np.array_equal(again.encode_text(pairs["text"]), model.encode_text(pairs["text"]))
+    with pytest.raises(HarnessError) as mistake:
+        fit("without-text", **pairs, plugins=[WithoutText])
+    assert str(mistake.value) == (
+        "class WithoutText has no encode_text: a hasher needs encode_text(self, text), which takes (m, d_text) "
+        "features and returns (m, n_bits) real numbers; a bit is 1 where the number is above 0."
+    )
