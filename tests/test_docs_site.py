@@ -52,8 +52,14 @@ def test_the_readme_is_the_first_page_and_its_links_lead_into_the_site(built):
 def test_files_that_pages_link_to_are_pages_of_the_site(built):
     assert 'href="repository/harness/plugin/interfaces.py.html"' in page(built, "write-a-plugin.html")
     assert "TrainingPairs" in page(built, "repository/harness/plugin/interfaces.py.html")
-    assert 'href="notebooks/first-table.ipynb"' in page(built, "python-api.html")
-    assert (built[0] / "notebooks" / "first-table.ipynb").is_file()
+
+
+def test_notebooks_are_pages_with_what_they_show(built):
+    assert 'href="notebooks/first-table.html"' in page(built, "python-api.html")
+    shown = page(built, "notebooks/first-table.html")
+    assert 'href="../python-api.html"' in shown
+    assert "<td>cca-itq</td>" in shown
+    assert "begin{table}" in shown
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,18 @@
-"""What the site adds to docs/: the README as its first page, and files of the repository that pages link to.
+"""What the site adds to docs/: the README as its first page, notebooks, and files of the repository that pages link to.
 
-The pages are written for GitHub, where ``../harness/plugin/interfaces.py`` is a file of the repository. The site shows
-every such file as a page of its own below ``repository/``, and what those pages link to in turn.
+The pages are written for GitHub, which shows notebooks and where ``../harness/plugin/interfaces.py`` is a file of the
+repository. The site shows every such file as a page of its own below ``repository/``, and what those pages link to in
+turn.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
@@ -26,25 +29,47 @@ def place_of(file: Path) -> str:
     if file == ROOT / "README.md":
         return "index.md"
     if file.is_relative_to(ROOT / "docs"):
-        return file.relative_to(ROOT / "docs").as_posix()
+        place = file.relative_to(ROOT / "docs")
+        return (place.with_suffix(".md") if file.suffix == ".ipynb" else place).as_posix()
     place = f"repository/{file.relative_to(ROOT).as_posix()}"
     return place if file.suffix == ".md" else f"{place}.md"
 
 
 def linked(file: Path) -> Iterator[Path]:
-    """Files of the repository outside docs/ that a page links to."""
-    for match in LINK.finditer(file.read_text(encoding="utf-8")):
+    """Files of the repository that a page links to and that mkdocs does not find by itself."""
+    for match in LINK.finditer(written(file)):
         target = (file.parent / match["file"]).resolve()
-        if target.is_file() and target.is_relative_to(ROOT) and not target.is_relative_to(ROOT / "docs"):
+        if target.is_file() and target.is_relative_to(ROOT) and not _found(target):
             yield target
 
 
+def _found(file: Path) -> bool:
+    return file.is_relative_to(ROOT / "docs") and file.suffix != ".ipynb"
+
+
+def written(file: Path) -> str:
+    """A file as Markdown: a notebook with what it shows, and what is no Markdown as a block of code."""
+    content = file.read_text(encoding="utf-8")
+    if file.suffix == ".md":
+        return content
+    if file.suffix != ".ipynb":
+        return f"# {file.relative_to(ROOT)}\n\n```{file.suffix.removeprefix('.')}\n{content}```\n"
+    return "\n\n".join(part for cell in json.loads(content)["cells"] for part in _parts(cell))
+
+
+def _parts(cell: dict[str, Any]) -> Iterator[str]:
+    """A cell of a notebook, and what it shows."""
+    source = "".join(cell["source"])
+    yield source if cell["cell_type"] == "markdown" else f"```python\n{source}\n```"
+    for output in cell.get("outputs", ()):
+        data = output.get("data", {"text/plain": output.get("text", "")})
+        drawn, said = ("".join(data.get(kind, "")) for kind in ("text/html", "text/plain"))
+        # Without a class of its own a table looks like the others of the site.
+        yield re.sub("<table[^>]*>", "<table>", drawn.strip()) or f"```text\n{said.rstrip()}\n```"
+
+
 def shown(file: Path) -> str:
-    """A page, its links led to where their files are in the site; any other file as a block of code."""
-    if file.suffix != ".md":
-        return (
-            f"# {file.relative_to(ROOT)}\n\n```{file.suffix.removeprefix('.')}\n{file.read_text(encoding='utf-8')}```\n"
-        )
+    """A page, its links led to where their files are in the site."""
 
     def led(match: re.Match[str]) -> str:
         target = (file.parent / match["file"]).resolve()
@@ -52,7 +77,7 @@ def shown(file: Path) -> str:
             return match[0]
         return os.path.relpath(place_of(target), Path(place_of(file)).parent) + (match["anchor"] or "")
 
-    return LINK.sub(led, file.read_text(encoding="utf-8"))
+    return LINK.sub(led, written(file))
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -64,8 +89,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         if file in seen:
             continue
         seen.add(file)
-        waiting += linked(file) if file.suffix == ".md" else ()
-        if not file.is_relative_to(ROOT / "docs"):
+        waiting += linked(file) if file.suffix in (".md", ".ipynb") else ()
+        if not _found(file):
             files.append(File.generated(config, place_of(file), content=shown(file)))
     return files
 
