@@ -10,7 +10,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -194,7 +194,8 @@ def _run(prepared: Prepared, progress: bool, on_error: str) -> Runs:
     @contextmanager
     def listening(state: SweepState | None) -> Iterator[PlainListener]:
         with signals_taken({signal.SIGINT: stops.at_once}), _listener(state, prepared, progress) as listener:
-            listener.remark = lambda kind, text: warn(text if kind == "note" else f"{kind}: {text}")
+            # Once each: many cells of a grid have the same to say.
+            listener.remark = cache(lambda kind, text: warn(text if kind == "note" else f"{kind}: {text}"))
             finished = listener.cell_finished
 
             def also(job: Any, record: RunRecord) -> None:
