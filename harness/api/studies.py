@@ -271,16 +271,15 @@ class _Warnings(logging.Handler):
 
 def _show_options() -> None:
     """Completion and ``help`` show every option, not ``**options`` alone."""
-    functions: dict[Callable[..., Runs], Sequence[Option]] = {
-        run: (*DECLARED, *RUNNING_OPTIONS),
-        sweep: RUNNING_OPTIONS,
-    }
+    functions: dict[Callable[..., Runs], Sequence[Option]] = {run: DECLARED + RUNNING_OPTIONS, sweep: RUNNING_OPTIONS}
     for function, options in functions.items():
         signature = inspect.signature(function)
         named = [one for one in signature.parameters.values() if one.kind is not one.VAR_KEYWORD]
         taken = {one.name for one in named}
         more = [
-            inspect.Parameter(one.field if one.repeats else one.name, inspect.Parameter.KEYWORD_ONLY, default=None)
+            inspect.Parameter(
+                one.field if one.repeats else one.name, inspect.Parameter.KEYWORD_ONLY, default=one.default
+            )
             for one in options
             if one.name not in taken
         ]

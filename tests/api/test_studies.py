@@ -247,6 +247,7 @@ class TestSweep:
         ("plan", "said"),
         [
             ({"axes": {"metod": ["chnr"]}}, "unknown key 'metod' in [axes]: did you mean 'method'"),
+            ({"axis": {"method": ["chnr"]}}, "unknown key 'axis': did you mean 'axes'"),
             ({}, "the table [axes] is missing"),
             ("papper-ucm", "unknown plan 'papper-ucm': did you mean 'paper-ucm'"),
         ],
