@@ -169,15 +169,10 @@ def _checked(name: str, options: Mapping[str, Any], on_error: str) -> tuple[dict
 def _common(plugins: Any, metrics: str | Iterable[str], results: str | os.PathLike[str]) -> dict[str, Any]:
     """What runs and sweeps have besides, as :mod:`harness.api.running` takes it."""
     return {
-        "plugins": files_of(plugins, Path(results)),
+        "plugins": plugin_files(plugins, Path(results) / PLUGIN_FOLDER),
         "metrics": [metrics] if isinstance(metrics, str) else list(metrics),
         "results": Path(results),
     }
-
-
-def files_of(plugins: Any, results: Path) -> tuple[Path, ...]:
-    """Files of plugins; those that are given as classes are written below the results folder."""
-    return plugin_files(plugins, results / PLUGIN_FOLDER)
 
 
 def _run(prepared: Prepared, progress: bool, on_error: str) -> Runs:
