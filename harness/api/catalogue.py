@@ -17,7 +17,7 @@ from harness.plugin.declarations import (
     MetricDeclaration,
     PublishedDeclaration,
 )
-from harness.plugin.loading import KINDS, Registry, load_registry
+from harness.plugin.loading import KINDS, Registry
 from harness.text import counted
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def list_registered(what: str, *, plugins: Any = ()) -> pd.DataFrame:
     """
     import pandas as pd
 
-    from harness.api.studies import notes_as_warnings, warn
+    from harness.runtime.outlets import notes_as_warnings, warn
 
     with notes_as_warnings():
         rows, broken = rows_of(what, registry_with(plugins))
@@ -68,16 +68,10 @@ def info(name: str, *, plugins: Any = ()) -> dict[str, dict[str, Any]]:
     Raises:
         HarnessError: Nothing has the name; near names are suggested.
     """
-    from harness.api.studies import notes_as_warnings
+    from harness.runtime.outlets import notes_as_warnings
 
     with notes_as_warnings():
         return {facts["kind"]: facts for facts in described(name, registry_with(plugins))}
-
-
-def _registry(plugins: Any) -> Registry:
-    from harness.api.studies import files_of
-
-    return load_registry(files_of(plugins, Path("results")))
 
 
 def rows_of(what: str, registry: Registry) -> tuple[list[dict[str, Any]], list[str]]:

@@ -131,8 +131,9 @@ class RecordedRun:
             HarnessError: No model is stored, or its hasher is not registered.
         """
         from harness.api.model_files import model_of_run
+        from harness.records.store import StoredRun
 
-        return model_of_run(self, plugins=plugins, device=device)
+        return model_of_run(StoredRun(self.folder, self.record), plugins=plugins, device=device)
 
     def __repr__(self) -> str:
         record = self.record

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import inspect
-import logging
 import os
 import signal
 import sys
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache, partial
@@ -21,6 +19,7 @@ from harness.cells.options import Option
 from harness.cells.request import DECLARED
 from harness.errors import HarnessError, unknown_name
 from harness.plugin.from_objects import plugin_files
+from harness.runtime.outlets import notes_as_warnings, warn
 from harness.text import one_line
 
 if TYPE_CHECKING:
@@ -231,37 +230,6 @@ def _failure(record: RunRecord) -> str:
     """What became of a failed cell, in one sentence."""
     message = "no reason is known" if record.error is None else record.error.message.rstrip(".")
     return f"{record.cell.row} on {record.cell.dataset} ({record.hash}) {record.status}: {one_line(message)}."
-
-
-def warn(text: str) -> None:
-    """A Python warning at the line of the caller of this package."""
-    depth, frame = 2, sys._getframe(1)
-    while frame.f_back is not None and str(frame.f_globals.get("__name__", "")).partition(".")[0] in _OURS:
-        depth, frame = depth + 1, frame.f_back
-    warnings.warn(text, UserWarning, stacklevel=depth)
-
-
-_OURS = ("harness", "harness_plugins", "contextlib", "logging")
-
-
-@contextmanager
-def notes_as_warnings() -> Iterator[None]:
-    """What the harness and its plugins note in their logs are Python warnings meanwhile."""
-    handler = _Warnings()
-    loggers = [logging.getLogger(name) for name in ("harness", "harness_plugins")]
-    before = [(logger.handlers, logger.propagate) for logger in loggers]
-    for logger in loggers:
-        logger.handlers, logger.propagate = [handler], False
-    try:
-        yield
-    finally:
-        for logger, (handlers, propagate) in zip(loggers, before, strict=True):
-            logger.handlers, logger.propagate = handlers, propagate
-
-
-class _Warnings(logging.Handler):
-    def emit(self, record: logging.LogRecord) -> None:
-        warn(one_line(record.getMessage()))
 
 
 def _show_options() -> None:
