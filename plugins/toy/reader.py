@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,11 +32,17 @@ class RenderedScenes:
         return len(self.scenes)
 
     def __getitem__(self, index: int) -> Image:
-        return render(self.scenes[index])
+        return _rendered(self.scenes[index])
 
     def fingerprint(self, index: int) -> str:
         """Hash of the scene and of the program that renders it."""
         return hashlib.sha256(f"{self.program} {self.scenes[index]!r}".encode()).hexdigest()
+
+
+@cache
+def _rendered(scene: Scene) -> Image:
+    """The picture of a scene, drawn once for all of its views: 500 have 10 MB."""
+    return render(scene)
 
 
 def read_toy(card, root: Path | None) -> RawDataset:

@@ -1,0 +1,102 @@
+"""Captions from the words in them: TF-IDF with truncated SVD, and random indexing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from scipy.sparse import spmatrix
+from sklearn.decomposition import TruncatedSVD
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.preprocessing import normalize
+
+from harness import HarnessError
+from harness.data.loading import Rows
+from harness.plugin.interfaces import Run
+from harness.runtime.seeding import numpy_generator
+
+CAPTIONS_AT_ONCE = 20_000
+
+
+class WeighedWords:
+    """Captions as sparse rows of TF-IDF weights of words (or runs of words), of length 1.
+
+    Args:
+        backbone: Its name, for messages.
+        words: Longest run of words that counts as a term.
+        stop_words: Whether scikit-learn's English stop words count ("keep") or not ("english").
+    """
+
+    def __init__(self, backbone: str, words: int, stop_words: str) -> None:
+        self.backbone = backbone
+        self.vectorizer = TfidfVectorizer(
+            ngram_range=(1, words),
+            sublinear_tf=True,
+            token_pattern=r"(?u)\b\w+\b",
+            stop_words=None if stop_words == "keep" else stop_words,
+        )
+
+    def fit(self, training: Sequence[str]) -> spmatrix:
+        """Vocabulary and weights from some captions; their rows (n, n_terms).
+
+        Raises:
+            HarnessError: They have no words.
+        """
+        try:
+            return self.vectorizer.fit_transform(training)
+        except ValueError as error:  # "empty vocabulary"
+            raise HarnessError(
+                f"text backbone {self.backbone!r} found no word to count in the training captions (stop words do not "
+                "count): use --set text-backbone.stop_words=keep, or another text backbone."
+            ) from error
+
+    def in_parts(
+        self, raw: Collection[Image.Image], features: Callable[[spmatrix], NDArray[np.float64]]
+    ) -> Iterator[Rows]:
+        """Features of captions from their rows, some at a time, because the rows are float64."""
+        captions = list(raw)
+        for at in range(0, len(captions), CAPTIONS_AT_ONCE):
+            part = captions[at : at + CAPTIONS_AT_ONCE]
+            yield np.arange(at, at + len(part)), features(self.vectorizer.transform(part)).astype(np.float32)
+
+
+class TfidfSvd:
+    """(n, d) float32 from captions; vocabulary, weights and directions come from the training captions alone."""
+
+    def __init__(self, *, dimension: int, words: int, stop_words: str) -> None:
+        self.dimension, self.words = dimension, WeighedWords("tfidf-svd", words, stop_words)
+
+    def fit(self, training: Sequence[str], run: Run) -> None:
+        """Fit on the captions of the training images."""
+        weighted = self.words.fit(training)
+        components = max(1, min(self.dimension, min(weighted.shape) - 1))
+        self.svd = TruncatedSVD(components, algorithm="randomized", random_state=0).fit(weighted)
+
+    def encode(self, raw: Collection[Image.Image], run: Run) -> Iterator[Rows]:
+        """Captions to features."""
+        return self.words.in_parts(raw, self.svd.transform)
+
+
+class RandomIndexing:
+    """(n, d) float32 from captions: the sum of the vectors of their words, weighed by TF-IDF.
+
+    The vector of a word is the weighed sum of random vectors, one for each training caption that has it. So words that
+    keep the same company have like vectors, no number of a caption stands for a word, and what captions share weighs
+    more than what is their own: the features of a sentence encoder are so, those of TF-IDF are not.
+    """
+
+    def __init__(self, *, dimension: int, words: int, stop_words: str) -> None:
+        self.dimension, self.words = dimension, WeighedWords("random-indexing", words, stop_words)
+
+    def fit(self, training: Sequence[str], run: Run) -> None:
+        """The vectors of the words of the captions of the training images."""
+        weighted = self.words.fit(training)
+        chance = numpy_generator(0, "random-indexing")
+        self.vectors = weighted.T @ chance.standard_normal((weighted.shape[0], self.dimension))
+        self.middle = (weighted @ self.vectors).mean(axis=0)
+
+    def encode(self, raw: Collection[Image.Image], run: Run) -> Iterator[Rows]:
+        """Captions to features."""
+        return self.words.in_parts(raw, lambda weighted: normalize(weighted @ self.vectors - self.middle))
