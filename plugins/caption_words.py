@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from scipy.sparse import spmatrix
-from sklearn.decomposition import TruncatedSVD
-from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.preprocessing import normalize
 
 from harness import HarnessError
 from harness.data.loading import Rows
 from harness.plugin.interfaces import Run
 from harness.runtime.seeding import numpy_generator
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
 
 CAPTIONS_AT_ONCE = 20_000
 
@@ -30,6 +30,8 @@ class WeighedWords:
     """
 
     def __init__(self, backbone: str, words: int, stop_words: str) -> None:
+        from sklearn.feature_extraction.text import TfidfVectorizer
+
         self.backbone = backbone
         self.vectorizer = TfidfVectorizer(
             ngram_range=(1, words),
@@ -38,7 +40,7 @@ class WeighedWords:
             stop_words=None if stop_words == "keep" else stop_words,
         )
 
-    def fit(self, training: Sequence[str]) -> spmatrix:
+    def fit(self, training: Sequence[str]) -> csr_matrix:
         """Vocabulary and weights from some captions; their rows (n, n_terms).
 
         Raises:
@@ -53,7 +55,7 @@ class WeighedWords:
             ) from error
 
     def in_parts(
-        self, raw: Collection[Image.Image], features: Callable[[spmatrix], NDArray[np.float64]]
+        self, raw: Collection[Image.Image], features: Callable[[csr_matrix], NDArray[np.float64]]
     ) -> Iterator[Rows]:
         """Features of captions from their rows, some at a time, because the rows are float64."""
         captions = list(raw)
@@ -70,6 +72,8 @@ class TfidfSvd:
 
     def fit(self, training: Sequence[str], run: Run) -> None:
         """Fit on the captions of the training images."""
+        from sklearn.decomposition import TruncatedSVD
+
         weighted = self.words.fit(training)
         components = max(1, min(self.dimension, min(weighted.shape) - 1))
         self.svd = TruncatedSVD(components, algorithm="randomized", random_state=0).fit(weighted)
@@ -82,9 +86,9 @@ class TfidfSvd:
 class RandomIndexing:
     """(n, d) float32 from captions: the sum of the vectors of their words, weighed by TF-IDF.
 
-    The vector of a word is the weighed sum of random vectors, one for each training caption that has it. So words that
-    keep the same company have like vectors, no number of a caption stands for a word, and what captions share weighs
-    more than what is their own: the features of a sentence encoder are so, those of TF-IDF are not.
+    The vector of a word is the weighed sum of random vectors, one for each training caption that has it, so that words
+    in like captions have like vectors. Rows are centred over the training captions, and of length 1. As with a sentence
+    encoder, what many captions share weighs most, and no dimension stands for a word.
     """
 
     def __init__(self, *, dimension: int, words: int, stop_words: str) -> None:
@@ -99,4 +103,8 @@ class RandomIndexing:
 
     def encode(self, raw: Collection[Image.Image], run: Run) -> Iterator[Rows]:
         """Captions to features."""
-        return self.words.in_parts(raw, lambda weighted: normalize(weighted @ self.vectors - self.middle))
+        return self.words.in_parts(raw, self._features)
+
+    def _features(self, weighted: csr_matrix) -> NDArray[np.float64]:
+        rows = weighted @ self.vectors - self.middle
+        return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)

@@ -9,7 +9,7 @@ Lengths are metres in the world and pixels on the canvas, colours sRGB from 0 to
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cache
 from random import Random
 from typing import NamedTuple, TypeVar
@@ -40,7 +40,12 @@ class Box(NamedTuple):
     length: float
     width: float
     angle: float
-    colour: Colour
+    colour: Colour = (0, 0, 0)
+
+    def corners(self) -> list[Point]:
+        """All four."""
+        half = ((-0.5, -0.5), (0.5, -0.5), (0.5, 0.5), (-0.5, 0.5))
+        return [moved(self.centre, self.angle, along * self.length, across * self.width) for along, across in half]
 
 
 class Disc(NamedTuple):
@@ -57,10 +62,6 @@ class Chance(Random):
     def between(self, low: float, high: float) -> float:
         """A number in [low, high)."""
         return low + (high - low) * self.random()
-
-    def whole(self, low: int, high: int) -> int:
-        """A whole number from low to high, both included."""
-        return low + int((high - low + 1) * self.random())
 
     def pick(self, options: Sequence[Option]) -> Option:
         """One of the options."""
@@ -79,14 +80,6 @@ def moved(place: Point, angle: float, along: float, across: float = 0.0) -> Poin
     return place[0] + along * cosine - across * sine, place[1] + along * sine + across * cosine
 
 
-def rectangle(centre: Point, length: float, width: float, angle: float) -> list[Point]:
-    """The four corners."""
-    return [
-        moved(centre, angle, along * length / 2, across * width / 2)
-        for along, across in ((-1, -1), (1, -1), (1, 1), (-1, 1))
-    ]
-
-
 class Canvas:
     """The picture being painted, with its camera and its sun.
 
@@ -95,69 +88,61 @@ class Canvas:
         view: Metres across.
         centre: What the camera looks at.
         angle: How the camera is turned.
-        sun: Angle of the shadows.
-        throw: Metres of shadow for a metre of height.
+        shadow: Metres of shadow for a metre of height.
         chance: Where the noise of each surface is cut from.
     """
 
-    def __init__(
-        self, side: int, view: float, centre: Point, angle: float, sun: float, throw: float, chance: Chance
-    ) -> None:
-        self.side, self.view, self.centre, self.chance = side, view, centre, chance
-        self.cosine, self.sine, self.scale = math.cos(angle), math.sin(angle), side / view
-        self.shadow = moved((0.0, 0.0), sun, throw)
+    def __init__(self, side: int, view: float, centre: Point, angle: float, shadow: Point, chance: Chance) -> None:
+        self.side, self.view, self.centre, self.angle, self.shadow, self.chance = (
+            side, view, centre, angle, shadow, chance,
+        )  # fmt: skip
         self.picture = Image.new("RGB", (side, side))
         self.pen = ImageDraw.Draw(self.picture, "RGBA")
 
-    def pixel(self, place: Point) -> tuple[int, int]:
-        """Where a place lies on the canvas."""
-        right, down = place[0] - self.centre[0], place[1] - self.centre[1]
-        return (
-            round((self.cosine * right - self.sine * down) * self.scale + self.side / 2),
-            round((self.sine * right + self.cosine * down) * self.scale + self.side / 2),
-        )
+    def pixels(self, places: Sequence[Point], height: float = 0.0) -> list[tuple[int, int]]:
+        """Where places lie on the canvas, or their shadows from a height."""
+        x, y = height * self.shadow[0] - self.centre[0], height * self.shadow[1] - self.centre[1]
+        turned = [moved((0.0, 0.0), self.angle, place[0] + x, place[1] + y) for place in places]
+        scale, middle = self.side / self.view, self.side / 2
+        return [(round(right * scale + middle), round(down * scale + middle)) for right, down in turned]
 
-    def cover(self, material: Material) -> None:
-        """Paint everything."""
-        self.picture.paste(self._surface(material))
+    def thick(self, metres: float) -> int:
+        """A width in pixels, at least one."""
+        return max(1, round(metres * self.side / self.view))
 
-    def area(self, corners: Iterable[Point], material: Material) -> None:
+    def area(self, corners: Sequence[Point], material: Material) -> None:
         """Paint a polygon with a surface."""
         mask = Image.new("L", self.picture.size)
-        ImageDraw.Draw(mask).polygon([self.pixel(corner) for corner in corners], fill=255)
-        self.picture.paste(self._surface(material), mask=mask)
+        ImageDraw.Draw(mask).polygon(self.pixels(corners), fill=255)
+        self._paint(material, mask)
 
     def strip(self, course: Sequence[Point], width: float, material: Material) -> None:
         """Paint a band along a course with a surface."""
         mask = Image.new("L", self.picture.size)
-        pixels = [self.pixel(place) for place in course]
-        ImageDraw.Draw(mask).line(pixels, fill=255, width=max(1, round(width * self.scale)), joint="curve")
-        self.picture.paste(self._surface(material), mask=mask)
+        ImageDraw.Draw(mask).line(self.pixels(course), fill=255, width=self.thick(width), joint="curve")
+        self._paint(material, mask)
 
-    def line(self, course: Sequence[Point], width: float, colour: Colour, alpha: int = 255) -> None:
+    def cover(self, material: Material) -> None:
+        """Paint everything with a surface."""
+        self._paint(material, None)
+
+    def line(self, course: Sequence[Point], width: float, colour: Colour) -> None:
         """Draw a line in one colour."""
-        pixels = [self.pixel(place) for place in course]
-        self.pen.line(pixels, fill=(*colour, alpha), width=max(1, round(width * self.scale)))
+        self.pen.line(self.pixels(course), fill=colour, width=self.thick(width))
 
     def boxes(self, boxes: Sequence[Box], height: float = 0.0) -> None:
-        """Draw rectangles after the shadows of all of them."""
-        if height:
-            for box in boxes:
-                foot = rectangle(*box[:4])
-                self.pen.polygon(
-                    [self.pixel((x + height * self.shadow[0], y + height * self.shadow[1])) for x, y in foot], _SHADOW
-                )
+        """Draw rectangles, after the shadows of all of them."""
+        for box in boxes if height else ():
+            self.pen.polygon(self.pixels(box.corners(), height), _SHADOW)
         for box in boxes:
-            self.pen.polygon([self.pixel(corner) for corner in rectangle(*box[:4])], box.colour)
+            self.pen.polygon(self.pixels(box.corners()), box.colour)
 
     def discs(self, discs: Sequence[Disc], height: float = 0.0) -> None:
-        """Draw discs after the shadows of all of them."""
-        if height:
-            for disc in discs:
-                x, y = disc.centre
-                self._ellipse((x + height * self.shadow[0], y + height * self.shadow[1]), disc.radius, _SHADOW)
-        for disc in discs:
-            self._ellipse(disc.centre, disc.radius, (*disc.colour, 255))
+        """Draw discs, after the shadows of all of them."""
+        fills = [(disc, height, _SHADOW) for disc in discs if height] + [(disc, 0.0, disc.colour) for disc in discs]
+        for disc, lift, fill in fills:
+            (x, y), reach = self.pixels([disc.centre], lift)[0], self.thick(disc.radius)
+            self.pen.ellipse((x - reach, y - reach, x + reach, y + reach), fill)
 
     def photograph(self, exposure: float, haze: float, warmth: float, noise: int) -> Image.Image:
         """The picture in half its size, as a camera sees it.
@@ -169,24 +154,18 @@ class Canvas:
             noise: Levels of the sensor's noise.
         """
         small = self.picture.reduce(SUPERSAMPLE)
-        table: list[int] = []
-        for tint in (1 + warmth, 1.0, 1 - warmth):
-            table += [min(255, round((1 - haze) * level * exposure * tint + haze * 190)) for level in range(256)]
+        tints = ((1 - haze) * exposure * tint for tint in (1 + warmth, 1.0, 1 - warmth))
+        table = [min(255, round(level * tint + haze * 190)) for tint in tints for level in range(256)]
         grains = ImageOps.colorize(self._noise(True, small.width), (128 - noise,) * 3, (128 + noise,) * 3)
         return ImageChops.add(small.point(table), grains, offset=-128)
 
-    def _ellipse(self, centre: Point, radius: float, fill: tuple[int, int, int, int]) -> None:
-        x, y = self.pixel(centre)
-        reach = max(1, round(radius * self.scale))
-        self.pen.ellipse((x - reach, y - reach, x + reach, y + reach), fill)
-
     def _noise(self, grain: bool, side: int) -> Image.Image:
-        left, top = self.chance.whole(0, _TILE - side), self.chance.whole(0, _TILE - side)
+        left, top = (int((_TILE - side) * self.chance.random()) for _ in range(2))
         return _noise_tile(grain).crop((left, top, left + side, top + side))
 
-    def _surface(self, material: Material) -> Image.Image:
+    def _paint(self, material: Material, mask: Image.Image | None) -> None:
         dark, light = (shaded(material.colour, 1 + sign * material.contrast) for sign in (-1, 1))
-        return ImageOps.colorize(self._noise(material.grain, self.side), dark, light)
+        self.picture.paste(ImageOps.colorize(self._noise(material.grain, self.side), dark, light), mask=mask)
 
 
 @cache

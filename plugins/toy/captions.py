@@ -9,7 +9,7 @@ from __future__ import annotations
 from .canvas import Chance
 from .scenes import Scene
 
-RARE_SHARE = 0.08
+RARE_SHARE = 0.05
 TAIL_SHARE = 0.25
 
 # Sentences of each class. Names in braces are attributes.

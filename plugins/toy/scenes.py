@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from PIL.Image import Image
 
-from .canvas import SUPERSAMPLE, Canvas, Chance
+from .canvas import SUPERSAMPLE, Canvas, Chance, moved
 from .layouts import LAYOUTS
 from .scenery import Site
 
@@ -53,18 +53,18 @@ def draw_scene(class_name: str, seed: int) -> Scene:
 def render(scene: Scene, size: int = 80) -> Image:
     """The scene as an RGB image of `size` by `size` pixels; the same bytes every time."""
     chance = Chance(f"details of {scene.class_name} {scene.seed}")
-    layout = LAYOUTS[scene.class_name]
-    view = layout.view * (chance.between(0.85, 1.15) if chance.random() < 0.9 else chance.pick((0.6, 1.6)))
+    draw, view = LAYOUTS[scene.class_name]
+    view *= chance.between(0.85, 1.15) if chance.random() < 0.9 else chance.pick((0.6, 1.6))
     # Two scenes in three lie nearly along the compass, as much that is built does.
-    turn = (
-        chance.between(0, 6.2832) if chance.random() < 0.33 else 1.5708 * chance.whole(0, 3) + chance.between(-0.2, 0.2)
-    )
+    compass = 1.5708 * chance.pick(range(4)) + chance.between(-0.2, 0.2)
+    turn = chance.between(0, 6.2832) if chance.random() < 0.33 else compass
     centre = (chance.between(-0.08, 0.08) * view, chance.between(-0.08, 0.08) * view)
-    canvas = Canvas(SUPERSAMPLE * size, view, centre, turn, chance.between(0, 6.2832), chance.between(0.3, 0.9), chance)
-    layout.draw(Site(canvas, chance, scene.attributes))
+    shadow = moved((0.0, 0.0), chance.between(0, 6.2832), chance.between(0.3, 0.9))
+    canvas = Canvas(SUPERSAMPLE * size, view, centre, turn, shadow, chance)
+    draw(Site(canvas, chance, scene.attributes))
     return canvas.photograph(
         exposure=chance.between(0.85, 1.15),
         haze=0.14 * chance.random(),
         warmth=chance.between(-0.05, 0.05),
-        noise=chance.whole(4, 10),
+        noise=chance.pick(range(4, 11)),
     )
