@@ -78,14 +78,14 @@ _USUAL: dict[str, tuple[str, ...]] = {
 _RARE: dict[str, tuple[str, ...]] = {
     "beach": ("the seaside", "a coast", "a strand", "the seashore", "a bathing place", "a lido"),
     "dense residential": ("a suburb", "a housing estate", "a crowded neighborhood", "a town quarter", "terraced homes"),
-    "farmland": ("ploughed land", "an agricultural plain", "arable plots", "a plantation", "harvested acres"),
+    "farmland": ("ploughed land", "an agricultural plain", "arable plots", "harvested acres"),
     "forest": ("a wood", "woodland", "a jungle", "a grove", "a closed canopy", "timberland"),
     "harbor": ("a marina", "a port", "a jetty for yachts", "moored vessels", "an anchorage", "berths for ships"),
-    "parking lot": ("a car park", "a garage yard", "bays for vehicles", "rows of automobiles", "a dealer of vehicles"),
-    "river": ("a stream", "a waterway", "a winding creek", "a canal", "a brook", "a meandering watercourse"),
+    "parking lot": ("a car park", "bays for vehicles", "rows of automobiles", "a parking place"),
+    "river": ("a stream", "a waterway", "a winding creek", "a brook", "a meandering watercourse"),
     "runway": ("an airstrip", "an airfield", "a landing strip", "an aerodrome", "a tarmac for aircraft"),
     "sparse residential": ("a country home", "a villa", "a quiet homestead", "a cottage", "a rural dwelling"),
-    "storage tanks": ("an oil depot", "fuel containers", "a refinery", "petroleum cylinders", "round silos"),
+    "storage tanks": ("an oil depot", "fuel containers", "a refinery", "petroleum cylinders"),
 }
 _TAILS = ("near", "beside", "next to", "close to")
 
@@ -102,7 +102,7 @@ def captions(scene: Scene) -> tuple[str, ...]:
 
 
 def _sentence(scene: Scene, chance: Chance) -> str:
-    """One sentence, in three of five cases with what lies near."""
+    """One sentence, in one of four cases with what lies near."""
     kinds = _RARE if chance.random() < RARE_SHARE else _USUAL
     sentence = chance.pick(kinds[scene.class_name]).format(**scene.attributes)
     if kinds is _RARE or chance.random() < TAIL_SHARE:

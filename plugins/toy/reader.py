@@ -41,7 +41,7 @@ class RenderedScenes:
 
 @cache
 def _rendered(scene: Scene) -> Image:
-    """The picture of a scene, drawn once for all of its views: 500 have 10 MB."""
+    """The picture of a scene, drawn once for all of its views: 400 have 8 MB."""
     return render(scene)
 
 

@@ -15,10 +15,11 @@ CLASSES: tuple[str, ...] = tuple(LAYOUTS)
 
 # What may lie beside a scene of any class.
 _NEAR = ("a road", "trees", "buildings", "bare land", "a lawn")
+_STREETS = {"near": ("a road",)}
 # What a class may have besides, as captions say it. A value given twice is twice as likely.
 _OWN: dict[str, dict[str, tuple[str, ...]]] = {
     "beach": {"sea": ("calm", "rough"), "crowd": ("nobody", "many people"), "water": ("blue", "blue", "green")},
-    "dense residential": {"houses": ("many",), "roofs": ("red", "gray"), "trees": ("few trees", "many trees")},
+    "dense residential": {"houses": ("many",), "roofs": ("red", "gray"), "trees": ("few trees", "many trees"), **_STREETS},
     "farmland": {"fields": ("two", "four", "six")},
     "forest": {"cover": ("dense", "dense", "open"), "near": ("trees", "trees", "a road", "a lawn", "bare land")},
     "harbor": {"docks": ("two", "three"), "boats": ("several", "many"), "water": ("blue", "green")},
@@ -27,7 +28,7 @@ _OWN: dict[str, dict[str, tuple[str, ...]]] = {
         "width": ("narrow", "wide"), "bridge": ("a bridge", "no bridge", "no bridge"), "water": ("blue", "green")
     },
     "runway": {"surface": ("concrete", "asphalt"), "planes": ("no plane", "a plane", "two planes")},
-    "sparse residential": {"houses": ("few",), "roofs": ("red", "gray"), "trees": ("few trees", "many trees")},
+    "sparse residential": {"houses": ("few",), "roofs": ("red", "gray"), "trees": ("few trees", "many trees"), **_STREETS},
     "storage tanks": {"tanks": ("two", "four", "six", "nine"), "colour": ("white", "white", "gray")},
 }  # fmt: skip
 
