@@ -81,21 +81,14 @@ def moved(place: Point, angle: float, along: float, across: float = 0.0) -> Poin
 
 
 class Canvas:
-    """The picture being painted, with its camera and its sun.
+    """The picture being painted: ``side`` pixels and ``view`` metres across, seen by a camera at an angle.
 
-    Args:
-        side: Pixels across.
-        view: Metres across.
-        centre: What the camera looks at.
-        angle: How the camera is turned.
-        shadow: Metres of shadow for a metre of height.
-        chance: Where the noise of each surface is cut from.
+    ``shadow`` is the shadow of something a metre high. ``chance`` says where the noise of each surface is cut from.
     """
 
     def __init__(self, side: int, view: float, centre: Point, angle: float, shadow: Point, chance: Chance) -> None:
-        self.side, self.view, self.centre, self.angle, self.shadow, self.chance = (
-            side, view, centre, angle, shadow, chance,
-        )  # fmt: skip
+        self.side, self.view, self.centre = side, view, centre
+        self.angle, self.shadow, self.chance = angle, shadow, chance
         self.picture = Image.new("RGB", (side, side))
         self.pen = ImageDraw.Draw(self.picture, "RGBA")
 
@@ -114,17 +107,13 @@ class Canvas:
         """Paint a polygon with a surface."""
         mask = Image.new("L", self.picture.size)
         ImageDraw.Draw(mask).polygon(self.pixels(corners), fill=255)
-        self._paint(material, mask)
+        self.cover(material, mask)
 
     def strip(self, course: Sequence[Point], width: float, material: Material) -> None:
         """Paint a band along a course with a surface."""
         mask = Image.new("L", self.picture.size)
         ImageDraw.Draw(mask).line(self.pixels(course), fill=255, width=self.thick(width), joint="curve")
-        self._paint(material, mask)
-
-    def cover(self, material: Material) -> None:
-        """Paint everything with a surface."""
-        self._paint(material, None)
+        self.cover(material, mask)
 
     def line(self, course: Sequence[Point], width: float, colour: Colour) -> None:
         """Draw a line in one colour."""
@@ -147,11 +136,8 @@ class Canvas:
     def photograph(self, exposure: float, haze: float, warmth: float, noise: int) -> Image.Image:
         """The picture in half its size, as a camera sees it.
 
-        Args:
-            exposure: Factor of the brightness.
-            haze: Share of white air, 0 to 1.
-            warmth: By how much red is raised and blue lowered.
-            noise: Levels of the sensor's noise.
+        Brightness is multiplied by ``exposure``, a share ``haze`` is white air, red is raised and blue lowered by a
+        share ``warmth``, and the sensor adds up to ``noise`` levels.
         """
         small = self.picture.reduce(SUPERSAMPLE)
         tints = ((1 - haze) * exposure * tint for tint in (1 + warmth, 1.0, 1 - warmth))
@@ -163,7 +149,8 @@ class Canvas:
         left, top = (int((_TILE - side) * self.chance.random()) for _ in range(2))
         return _noise_tile(grain).crop((left, top, left + side, top + side))
 
-    def _paint(self, material: Material, mask: Image.Image | None) -> None:
+    def cover(self, material: Material, mask: Image.Image | None = None) -> None:
+        """Paint everything with a surface, or what a mask shows."""
         dark, light = (shaded(material.colour, 1 + sign * material.contrast) for sign in (-1, 1))
         self.picture.paste(ImageOps.colorize(self._noise(material.grain, self.side), dark, light), mask=mask)
 

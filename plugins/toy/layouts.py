@@ -1,7 +1,7 @@
 """How each class of scene is laid out.
 
-A layout may use fixed axes, since the camera turns, shifts and zooms at random. It obeys the scene's attributes, so
-that a caption which names them is true of the picture. Lengths are metres around the origin, y to the north.
+A layout may use fixed axes, since the camera turns, shifts and zooms at random. It obeys the scene's attributes, which
+captions name. Lengths are metres around the origin, y to the north.
 """
 
 from __future__ import annotations
@@ -47,11 +47,8 @@ def residential(site: Site) -> None:
     for street in streets:
         scenery.road(site, (0.0, street), EAST, 6.5, traffic=4 if dense else 1)
     rows = [street + side * 12 for street in streets for side in (-1, 1)]
-    plots = [
-        (column * plot + chance.between(-1, 1), row + chance.between(-1, 1))
-        for row in rows
-        for column in range(-columns, columns + 1)
-    ]
+    grid = [(column * plot, row) for row in rows for column in range(-columns, columns + 1)]
+    plots = [(x + chance.between(-1, 1), y + chance.between(-1, 1)) for x, y in grid]
     built = [chance.random() < share for _ in plots]
     scenery.houses(site, [place for place, house in zip(plots, built, strict=True) if house])
     green = {"few trees": 0.2, "many trees": 0.7}[site.attributes["trees"]]
@@ -73,19 +70,8 @@ def farmland(site: Site) -> None:
         canvas.area(Box(middle, wide - 5, high - 5, EAST).corners(), Material(colour, 0.12))
         length, width = (wide - 5, high - 5) if angle == EAST else (high - 5, wide - 5)
         step = chance.between(0.035, 0.05) * view
-        furrows = int(width / step)
-        canvas.boxes(
-            [
-                Box(
-                    moved(middle, angle, 0, (at + 0.5) * step - width / 2),
-                    length,
-                    0.4 * step,
-                    angle,
-                    shaded(colour, 0.8),
-                )
-                for at in range(furrows)
-            ]
-        )
+        lines = [moved(middle, angle, 0, (at + 0.5) * step - width / 2) for at in range(int(width / step))]
+        canvas.boxes([Box(line, length, 0.4 * step, angle, shaded(colour, 0.8)) for line in lines])
     scenery.beside(site, 0.34 * view)
 
 
@@ -162,8 +148,8 @@ def runway(site: Site) -> None:
         canvas.strip([(-view, y), (view, y)], wide, paving)
     canvas.strip([(0, 0), (30, taxiway)], 14.0, paving)
     canvas.line([(-view, taxiway), (view, taxiway)], 0.9, (214, 186, 80))
-    for side in (-1, 1):
-        canvas.line([(-view, side * (width / 2 - 2)), (view, side * (width / 2 - 2))], 1.2, PAINT)
+    for y in (2 - width / 2, width / 2 - 2):
+        canvas.line([(-view, y), (view, y)], 1.2, PAINT)
     bars = chance.between(-0.3, 0.3) * view
     marks = [Box((bars, (at - 3.5) * width / 9), 26, 2.2, EAST, PAINT) for at in range(8)]
     canvas.boxes([*marks, *(Box((step * 30, 0.0), 18, 1.8, EAST, PAINT) for step in range(-6, 7))])
@@ -185,25 +171,16 @@ def storage_tanks(site: Site) -> None:
     site.canvas.area(yard.corners(), chance.pick((CONCRETE, SOIL)))
     scenery.beside(site, 0.34 * view)
     colour: Colour = {"white": (232, 232, 226), "gray": (166, 168, 170)}[site.attributes["colour"]]
-    places = [
-        ((at % columns - (columns - 1) / 2) * pitch, (at // columns - (rows - 1) / 2) * pitch) for at in range(count)
-    ]
-    tanks = [Disc(place, pitch * chance.between(0.33, 0.42), shaded(colour, 0.78)) for place in places]
+    grid = [(at % columns - (columns - 1) / 2, at // columns - (rows - 1) / 2) for at in range(count)]
+    tanks = [Disc((x * pitch, y * pitch), pitch * chance.between(0.33, 0.42), shaded(colour, 0.78)) for x, y in grid]
     site.canvas.discs(tanks, height=8.0)
     site.canvas.discs([tank._replace(radius=0.92 * tank.radius, colour=site.near(colour, 0.04)) for tank in tanks])
     site.canvas.discs([tank._replace(radius=0.14 * tank.radius) for tank in tanks])
 
 
+# How to lay each class out, and how many metres the camera sees across.
 LAYOUTS: dict[str, tuple[Callable[[Site], None], float]] = {
-    "beach": (beach, 110.0),
-    "dense residential": (residential, 110.0),
-    "farmland": (farmland, 220.0),
-    "forest": (forest, 110.0),
-    "harbor": (harbor, 95.0),
-    "parking lot": (parking_lot, 75.0),
-    "river": (river, 170.0),
-    "runway": (runway, 180.0),
-    "sparse residential": (residential, 110.0),
-    "storage tanks": (storage_tanks, 110.0),
-}
-"""How to lay each class out, and how many metres the camera sees across."""
+    "beach": (beach, 110.0), "dense residential": (residential, 110.0), "farmland": (farmland, 220.0),
+    "forest": (forest, 110.0), "harbor": (harbor, 95.0), "parking lot": (parking_lot, 75.0), "river": (river, 170.0),
+    "runway": (runway, 180.0), "sparse residential": (residential, 110.0), "storage tanks": (storage_tanks, 110.0),
+}  # fmt: skip

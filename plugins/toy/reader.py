@@ -12,6 +12,7 @@ import numpy as np
 from harness_plugins.toy.captions import captions
 from harness_plugins.toy.scenes import CLASSES, Scene, draw_scene, render
 
+from harness.data.cards import DatasetCard
 from harness.data.raw import RawDataset
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def _rendered(scene: Scene) -> Image:
     return render(scene)
 
 
-def read_toy(card, root: Path | None) -> RawDataset:
+def read_toy(card: DatasetCard, root: Path | None) -> RawDataset:
     """Make the data set: ``card.images`` scenes, the classes equally often, and five captions each."""
     labels = np.arange(card.images) * len(CLASSES) // card.images
     scenes = [draw_scene(CLASSES[label], SEED + number) for number, label in enumerate(labels)]
@@ -62,7 +63,5 @@ def read_toy(card, root: Path | None) -> RawDataset:
 
 def _program() -> str:
     """Hash of the rendering code, so that changed pictures never come from the cache."""
-    digest = hashlib.sha256()
-    for file in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(file.read_bytes())
-    return digest.hexdigest()[:16]
+    code = b"".join(file.read_bytes() for file in sorted(Path(__file__).parent.glob("*.py")))
+    return hashlib.sha256(code).hexdigest()[:16]

@@ -66,12 +66,10 @@ def trees(site: Site, places: Iterable[Point], low: float = 2.2, high: float = 4
     """Crowns, each with its lit side."""
     chance, (x, y) = site.chance, site.canvas.shadow
     crowns = [Disc(place, chance.between(low, high), site.near((55, 80, 42), 0.25)) for place in places]
-    lit = [
-        Disc((at[0] - 0.3 * radius * x, at[1] - 0.3 * radius * y), 0.55 * radius, shaded(colour, 1.3))
-        for at, radius, colour in crowns
-    ]
     site.canvas.discs(crowns, height=low + high)
-    site.canvas.discs(lit)
+    for (right, up), radius, colour in crowns:
+        lit = (right - 0.3 * radius * x, up - 0.3 * radius * y)
+        site.canvas.discs([Disc(lit, 0.55 * radius, shaded(colour, 1.3))])
 
 
 def cars(site: Site, places: Iterable[Point], angle: float) -> None:
@@ -85,12 +83,9 @@ def houses(site: Site, places: Iterable[Point]) -> None:
     """Houses with gable roofs: one slope in the light."""
     roof = ROOFS[site.attributes["roofs"]]
     homes = [Box(place, site.chance.between(10, 14), 7.0, EAST, site.near(roof, 0.15)) for place in places]
-    slopes = [
-        home._replace(centre=moved(home.centre, EAST, 0, 1.75), width=3.5, colour=shaded(home.colour, 1.25))
-        for home in homes
-    ]
     site.canvas.boxes(homes, height=4.5)
-    site.canvas.boxes(slopes)
+    slopes = [(moved(place, EAST, 0, 1.75), length, shaded(colour, 1.25)) for place, length, _, _, colour in homes]
+    site.canvas.boxes([Box(place, length, 3.5, EAST, colour) for place, length, colour in slopes])
 
 
 def road(site: Site, place: Point, angle: float, width: float, traffic: int = 3) -> None:

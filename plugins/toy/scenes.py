@@ -15,22 +15,20 @@ CLASSES: tuple[str, ...] = tuple(LAYOUTS)
 
 # What may lie beside a scene of any class.
 _NEAR = ("a road", "trees", "buildings", "bare land", "a lawn")
-_STREETS = {"near": ("a road",)}
 # What a class may have besides, as captions say it. A value given twice is twice as likely.
+_HOMES = {"roofs": ("red", "gray"), "trees": ("few trees", "many trees"), "near": ("a road",)}
 _OWN: dict[str, dict[str, tuple[str, ...]]] = {
     "beach": {"sea": ("calm", "rough"), "crowd": ("nobody", "many people"), "water": ("blue", "blue", "green")},
-    "dense residential": {"houses": ("many",), "roofs": ("red", "gray"), "trees": ("few trees", "many trees"), **_STREETS},
+    "dense residential": {"houses": ("many",), **_HOMES},
     "farmland": {"fields": ("two", "four", "six")},
     "forest": {"cover": ("dense", "dense", "open"), "near": ("trees", "trees", "a road", "a lawn", "bare land")},
     "harbor": {"docks": ("two", "three"), "boats": ("several", "many"), "water": ("blue", "green")},
     "parking lot": {"filled": ("many", "many", "some"), "islands": ("trees", "no trees")},
-    "river": {
-        "width": ("narrow", "wide"), "bridge": ("a bridge", "no bridge", "no bridge"), "water": ("blue", "green")
-    },
+    "river": {"width": ("narrow", "wide"), "bridge": ("a bridge", *2 * ("no bridge",)), "water": ("blue", "green")},
     "runway": {"surface": ("concrete", "asphalt"), "planes": ("no plane", "a plane", "two planes")},
-    "sparse residential": {"houses": ("few",), "roofs": ("red", "gray"), "trees": ("few trees", "many trees"), **_STREETS},
+    "sparse residential": {"houses": ("few",), **_HOMES},
     "storage tanks": {"tanks": ("two", "four", "six", "nine"), "colour": ("white", "white", "gray")},
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)
@@ -44,8 +42,6 @@ class Scene:
 
 def draw_scene(class_name: str, seed: int) -> Scene:
     """The scene of `class_name` numbered `seed`."""
-    if class_name not in LAYOUTS:
-        raise ValueError(f"unknown class {class_name!r}; the classes are: {', '.join(CLASSES)}")
     chance = Chance(f"attributes of {class_name} {seed}")
     options = {"near": _NEAR, **_OWN[class_name]}
     return Scene(class_name, {name: chance.pick(values) for name, values in options.items()}, seed)
@@ -63,9 +59,5 @@ def render(scene: Scene, size: int = 80) -> Image:
     shadow = moved((0.0, 0.0), chance.between(0, 6.2832), chance.between(0.3, 0.9))
     canvas = Canvas(SUPERSAMPLE * size, view, centre, turn, shadow, chance)
     draw(Site(canvas, chance, scene.attributes))
-    return canvas.photograph(
-        exposure=chance.between(0.85, 1.15),
-        haze=0.14 * chance.random(),
-        warmth=chance.between(-0.05, 0.05),
-        noise=chance.pick(range(4, 11)),
-    )
+    exposure, haze, warmth = chance.between(0.85, 1.15), 0.14 * chance.random(), chance.between(-0.05, 0.05)
+    return canvas.photograph(exposure, haze, warmth, noise=chance.pick(range(4, 11)))
