@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,7 +22,7 @@ DIRECTIONS = 9
 RADII = (1, 2, 4)
 """Of local binary patterns, pixels."""
 
-Part = NDArray[np.float64]
+Part = NDArray[np.floating[Any]]
 
 
 class ShapeTextureColour:
@@ -35,7 +36,6 @@ class ShapeTextureColour:
 
     def __init__(self, *, size: int, cell: int, bins: int) -> None:
         self.size, self.cell, self.bins = size, cell, bins
-        self.known: dict[bytes, list[Part]] = {}
 
     def fit(self, training: Collection[Image.Image], run: Run) -> None:
         """Centre and spread of each part over the training images."""

@@ -1,9 +1,8 @@
 """A canvas in metres for scenes seen from above, drawn with Pillow.
 
-The same picture everywhere: chance is Python's ``random()``, whose sequence is promised not to change; shapes have
-whole pixels as corners; and Pillow blends in integers.
-
-Lengths are metres in the world and pixels on the canvas, colours sRGB from 0 to 255, angles radians from the x axis.
+The same picture everywhere: chance is Python's ``random()``, whose sequence is promised not to change, shapes have
+whole pixels as corners, and Pillow blends in integers. Lengths are metres in the world and pixels on the canvas,
+colours sRGB from 0 to 255, angles radians from the x axis.
 """
 
 from __future__ import annotations
@@ -121,15 +120,14 @@ class Canvas:
 
     def boxes(self, boxes: Sequence[Box], height: float = 0.0) -> None:
         """Draw rectangles, after the shadows of all of them."""
-        for box in boxes if height else ():
-            self.pen.polygon(self.pixels(box.corners(), height), _SHADOW)
-        for box in boxes:
-            self.pen.polygon(self.pixels(box.corners()), box.colour)
+        shadows = [(box, height, _SHADOW) for box in boxes if height]
+        for box, lift, fill in [*shadows, *((box, 0.0, box.colour) for box in boxes)]:
+            self.pen.polygon(self.pixels(box.corners(), lift), fill)
 
     def discs(self, discs: Sequence[Disc], height: float = 0.0) -> None:
         """Draw discs, after the shadows of all of them."""
-        fills = [(disc, height, _SHADOW) for disc in discs if height] + [(disc, 0.0, disc.colour) for disc in discs]
-        for disc, lift, fill in fills:
+        shadows = [(disc, height, _SHADOW) for disc in discs if height]
+        for disc, lift, fill in [*shadows, *((disc, 0.0, disc.colour) for disc in discs)]:
             (x, y), reach = self.pixels([disc.centre], lift)[0], self.thick(disc.radius)
             self.pen.ellipse((x - reach, y - reach, x + reach, y + reach), fill)
 

@@ -85,8 +85,10 @@ def captions(scene: Scene) -> tuple[str, ...]:
 
 def _sentence(scene: Scene, chance: Chance) -> str:
     """One sentence, in one of four cases with what lies near."""
-    kinds = _RARE if chance.random() < RARE_SHARE else _USUAL
-    sentence = chance.pick(kinds[scene.class_name]).format(**scene.attributes)
-    if kinds is _RARE or chance.random() < TAIL_SHARE:
+    rare = chance.random() < RARE_SHARE
+    sentence = chance.pick((_RARE if rare else _USUAL)[scene.class_name]).format(**scene.attributes)
+    if rare:
+        sentence = f"here we see {sentence}"
+    if rare or chance.random() < TAIL_SHARE:
         sentence += f" {chance.pick(_TAILS)} {scene.attributes['near']}"
     return f"{sentence[0].upper()}{sentence[1:]} ."

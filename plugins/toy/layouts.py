@@ -12,6 +12,7 @@ from . import scenery
 from .canvas import Box, Colour, Disc, Material, Point, moved, shaded
 from .scenery import ASPHALT, CONCRETE, EAST, GRASS, LAWN, NORTH, ORIGIN, PAINT, SAND, SOIL, Site
 
+PARASOLS: tuple[Colour, ...] = ((214, 60, 54), (60, 98, 178), (238, 238, 230), (228, 190, 62))
 NUMBERS = {"no": 0, "a": 1, "two": 2, "three": 3, "four": 4, "six": 6, "nine": 9}
 
 
@@ -32,8 +33,7 @@ def beach(site: Site) -> None:
         canvas.strip(line(-0.01 - 0.07 * wave), chance.between(1.5, 3.0), Material((232, 236, 234), 0.1, True))
     if site.attributes["crowd"] == "many people":
         places = [(x, y + chance.between(0.04, 0.18) * view) for x, y in shore for _ in range(2)]
-        shades: list[Colour] = [(214, 60, 54), (60, 98, 178), (238, 238, 230), (228, 190, 62)]
-        canvas.discs([Disc(place, 1.8, chance.pick(shades)) for place in places], height=1.5)
+        canvas.discs([Disc(place, 1.8, chance.pick(PARASOLS)) for place in places], height=1.5)
 
 
 def residential(site: Site) -> None:

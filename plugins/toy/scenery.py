@@ -1,7 +1,4 @@
-"""Things that many classes of scene share: ground, roads, trees, cars, houses, buildings.
-
-They are shared on purpose: what tells one class from another is how they are arranged.
-"""
+"""Things that many classes of scene share, on purpose: what tells classes apart is how they are arranged."""
 
 from __future__ import annotations
 
