@@ -15,7 +15,7 @@ TAIL_SHARE = 0.25
 # Sentences of each class. Names in braces are attributes.
 _USUAL: dict[str, tuple[str, ...]] = {
     "beach": (
-        "a beach with yellow sand beside the {water} sea", "white waves of the sea hit the sand of the beach",
+        "a beach with yellow sand beside the {water} sea", "white sea waves hit the sand of the beach",
         "{crowd} on the yellow sand of the beach", "the {water} sea and a beach with yellow sand",
     ),
     "dense residential": (
@@ -39,12 +39,12 @@ _USUAL: dict[str, tuple[str, ...]] = {
         "{filled} cars are parked in the parking lot", "a parking lot with {filled} parked cars and {islands}",
     ),
     "river": (
-        "a curved river with {water} water and trees on the banks",
+        "a curved river with {water} water and trees on banks",
         "a {width} river with {bridge} curved between its banks", "a {width} curved river with banks",
         "{water} water of a curved river flows between its banks",
     ),
     "runway": (
-        "a straight {surface} runway of an airport with white marking lines",
+        "a straight {surface} airport runway with white marking lines",
         "marking lines on the {surface} runway of an airport", "{planes} on the runway of an airport",
         "an airport runway with marking lines and {planes}",
     ),
