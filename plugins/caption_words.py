@@ -87,8 +87,8 @@ class RandomIndexing:
     """(n, d) float32 from captions: the sum of the vectors of their words, weighed by TF-IDF.
 
     The vector of a word is the weighed sum of random vectors, one for each training caption that has it, so that words
-    of the same captions have like vectors. Rows are centred over the training captions, and of length 1. As with a sentence
-    encoder, what many captions share weighs most, and no dimension stands for a word.
+    of the same captions have like vectors. Rows are centred over the training captions, and of length 1. As in a
+    sentence encoder, what many captions share weighs most, and no dimension stands for a word.
     """
 
     def __init__(self, *, dimension: int, words: int, stop_words: str) -> None:

@@ -73,7 +73,7 @@ def test_record_has_the_fields_of_the_design(records, method):
     assert cell["detector"] == ("adversarial" if method == "chnr" else "none")
     assert cell["images"] == {"train": 35, "trusted": 7, "query": 7, "database": 28}
     assert cell["backbones"]["image"]["name"] == "handcrafted"
-    assert cell["backbones"]["text"]["name"] == "tfidf-svd"
+    assert cell["backbones"]["text"]["name"] == "random-indexing"
     assert record["metrics"].keys() == {*DIRECTIONS, "detector", "noise"}
     for direction in DIRECTIONS:
         values = record["metrics"][direction]
