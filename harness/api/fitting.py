@@ -15,7 +15,6 @@ from harness.api.arguments import check_names, given_in_python, one_each, settin
 from harness.api.how_to_run import RUNNING_OPTIONS, USUAL_THREADS, threads_of
 from harness.api.inputs import array_of, registry_with
 from harness.api.model import Model, ModelFacts, named_curves
-from harness.api.studies import notes_as_warnings
 from harness.cells.checks import check_numbers
 from harness.cells.compatibility import DataFacts, check_combination, granted_beyond_the_wall
 from harness.cells.methods import ResolvedMethod, resolve_method
@@ -30,6 +29,7 @@ from harness.errors import HarnessError
 from harness.execution.runner import Fitted, curve_arrays, fit_method
 from harness.plugin.interfaces import Need
 from harness.runtime.context import Progress, RunContext, ignore_progress
+from harness.runtime.outlets import notes_as_warnings
 from harness.runtime.seeding import frozen_global_randomness
 from harness.runtime.settings import RunSettings, applied
 from harness.text import shortened
