@@ -54,16 +54,18 @@ bench-compare: $(VENV)/.installed-for-tests
 # Made again where its Python cannot be used, or is another one than the command names.
 ifneq ($(shell $(BIN)/python -c '$(USABLE)' 2>/dev/null),usable)
 $(VENV)/.made: again
+AGAIN := --clear
 else ifneq ($(filter command environment,$(firstword $(origin PYTHON))),)
 ifneq ($(shell $(PYTHON) -c '$(ITSELF)' 2>/dev/null),$(shell $(BIN)/python -c '$(ITSELF)'))
 $(VENV)/.made: again
+AGAIN := --clear
 endif
 endif
 
 $(VENV)/.made:
 	@test -n "$(PYTHON)" || { echo "No Python 3.11, 3.12 or 3.13 found: install one, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3.12" >&2; exit 1; }
 	@test "$$($(PYTHON) -c '$(USABLE)' 2>/dev/null)" = usable || { echo "$(PYTHON) cannot be used: it has to be Python 3.11, 3.12 or 3.13 with venv (on Debian and Ubuntu a package of its own, python3-venv). Name another one: make $(MAKECMDGOALS) PYTHON=/path/to/python3.12" >&2; exit 1; }
-	$(PYTHON) -m venv --clear $(VENV)
+	$(PYTHON) -m venv $(AGAIN) $(VENV)
 	@touch $@
 
 # torch comes first: the constraints pin the release that was tested, whatever its build (CPU or CUDA).

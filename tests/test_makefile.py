@@ -73,3 +73,9 @@ def test_an_environment_that_can_be_used_stays_unless_another_python_is_named(ma
     other.write_text(f'#!/bin/sh\ncase "$2" in *base_prefix*) echo other;; *) exec {sys.executable} "$@";; esac\n')
     other.chmod(0o755)
     assert f"{other} -m venv --clear .venv" in make("-n", f"PYTHON={other}")[1]
+
+
+def test_an_environment_that_somebody_made_by_hand_keeps_what_is_in_it(make, environment, tmp_path):
+    environment(f'exec {sys.executable} "$@"')
+    (tmp_path / ".venv" / ".made").unlink()
+    assert "-m venv  .venv" in make("-n")[1]
