@@ -17,7 +17,7 @@ from harness.cells.cell import CORE_VERSIONS, Cell
 from harness.cells.checks import check_numbers, check_plan_against
 from harness.cells.compatibility import DataFacts, check_combination, granted_beyond_the_wall
 from harness.cells.methods import ResolvedMethod, resolve_method
-from harness.cells.request import DEFAULT_TRUSTED, FACTS, MODALITIES, CellRequest
+from harness.cells.request import DEFAULT_TRUSTED, MODALITIES, TOLD_OPTIONS, CellRequest
 from harness.data.assemble import DataProtocol, check_plan, trusted_rows
 from harness.data.broken import without_broken
 from harness.data.cards import DatasetCard
@@ -47,7 +47,7 @@ log = logging.getLogger(__name__)
 
 NOT_IN_THE_HASH = (
     "row", "preset", "images", "granted", "precisions", "copies",
-    *(name for name, fact in FACTS.items() if not fact.hashed),
+    *(name for name, fact in TOLD_OPTIONS.items() if not fact.hashed),
 )  # fmt: skip
 """Facts that follow from others, or whose effect is hashed itself (the split codes)."""
 

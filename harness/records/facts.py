@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from harness.cells.request import BY_NAME, LATER_SETTINGS
-from harness.cells.request import FACTS as FACTS_OF_CELLS
+from harness.cells.request import BY_NAME, LATER_SETTINGS, TOLD_OPTIONS
 
 if TYPE_CHECKING:
     from harness.records.schema import RunRecord
@@ -54,7 +53,7 @@ FACTS = {
     "text_backbone": str,
     "plan": str,
     "limit": int,
-    **{name: str if FACTS_OF_CELLS[name].empty else BY_NAME[name].read for name in LATER_SETTINGS},
+    **{name: str if TOLD_OPTIONS[name].empty else BY_NAME[name].read for name in LATER_SETTINGS},
     "granted": str,
     "code": str,
     "seconds": float,
