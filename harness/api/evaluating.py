@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from harness.api.arguments import check_names
 from harness.api.inputs import array_of, registry_with
-from harness.api.studies import notes_as_warnings, warn
 from harness.cells.cell import MOST_BITS
 from harness.errors import HarnessError, unknown_name
 from harness.plugin.metric_ids import DIRECTIONS, MODALITIES_OF, declared_metric, metrics_with
@@ -20,6 +19,7 @@ from harness.retrieval.code_file import Names, code_table
 from harness.retrieval.evaluate import definitions, failure_notes
 from harness.retrieval.evaluate import evaluate as score
 from harness.runtime.context import choose_device
+from harness.runtime.outlets import notes_as_warnings, warn
 from harness.runtime.process_settings import process_settings_kept
 from harness.runtime.seeding import frozen_global_randomness
 from harness.runtime.settings import torch_settings_kept

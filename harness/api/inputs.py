@@ -9,8 +9,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.api.studies import files_of
 from harness.errors import HarnessError, text_of
+from harness.plugin.from_objects import plugin_files
 from harness.plugin.loading import load_registry
 from harness.plugin.registry import Registry
 
@@ -53,7 +53,7 @@ def registry_with(plugins: Any) -> Registry:
     Raises:
         HarnessError: One is no plugin, or is broken.
     """
-    return load_registry(files_of(plugins, _folder_of_session()))
+    return load_registry(plugin_files(plugins, _folder_of_session()))
 
 
 @cache

@@ -14,8 +14,6 @@ from pydantic import ValidationError
 
 from harness.api.inputs import registry_with
 from harness.api.model import FORMAT, LARGEST_MODEL, METADATA, Model, ModelFacts, named_curves
-from harness.api.runs import RecordedRun
-from harness.api.studies import warn
 from harness.cells.methods import ResolvedMethod
 from harness.data.assemble import Standardiser
 from harness.errors import HarnessError, text_of
@@ -31,6 +29,7 @@ from harness.records.repeat import deterministic_in, threads_of_record
 from harness.records.schema import RunRecord, first_mistake
 from harness.records.store import StoredRun, read_record, short
 from harness.runtime.context import RunContext
+from harness.runtime.outlets import warn
 from harness.runtime.seeding import global_randomness
 from harness.runtime.settings import RunSettings, applied
 from harness.text import shown
@@ -80,12 +79,12 @@ def load_model(path: str | os.PathLike[str], *, plugins: Iterable[Any] = (), dev
 
 
 def model_of_run(
-    run: StoredRun | RecordedRun | str | os.PathLike[str], *, plugins: Iterable[Any] = (), device: str = "auto"
+    run: StoredRun | str | os.PathLike[str], *, plugins: Iterable[Any] = (), device: str = "auto"
 ) -> Model:
     """The model that a run left behind, which makes the codes of its queries and database again.
 
     Args:
-        run: The run, such as ``harness.load()[0]``, or its folder.
+        run: The run, or its folder.
         plugins: As for :func:`load_model`; those in the record's command are not loaded of themselves.
         device: As for :func:`load_model`.
 
@@ -95,7 +94,7 @@ def model_of_run(
     Raises:
         HarnessError: It has no model, or it cannot be built; as :func:`load_model`.
     """
-    if not isinstance(run, StoredRun | RecordedRun):
+    if not isinstance(run, StoredRun):
         run = StoredRun(Path(run), _record_in(Path(run)))
     record, file = run.record, run.folder / "model.safetensors"
     where = f"run {record.hash}"

@@ -66,7 +66,7 @@ def uses_noted() -> Iterator[list[Use]]:
     try:
         yield uses
     finally:
-        _watchers.remove(uses)
+        _watchers[:] = [one for one in _watchers if one is not uses]  # equal lists may watch, too
 
 
 class Workspace:
@@ -148,6 +148,11 @@ def _entry_of(key: Mapping[str, Any]) -> tuple[Path, Mapping[str, Any]]:
     """The folder of an entry, and its key as it will be read back."""
     text = json.dumps(key, sort_keys=True)
     return cache_folder() / "features" / hashlib.sha256(text.encode()).hexdigest()[:24], json.loads(text)
+
+
+def is_cached(key: Mapping[str, Any]) -> bool:
+    """Whether there is an entry of that key; whether it is damaged is not looked at."""
+    return (_entry_of(key)[0] / "key.json").is_file()
 
 
 def _look_up(

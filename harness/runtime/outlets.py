@@ -7,8 +7,10 @@ characters of their own, write beneath this filter; the texts in them pass it in
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TextIO
@@ -16,10 +18,17 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from harness.errors import HarnessError
-from harness.text import printable
+from harness.text import cut_in_the_middle, one_line, printable
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, ConsoleOptions, RenderResult
+    from rich.measure import Measurement
+
+LEAST_NAME = 6
+"""Columns of a name that stay on the narrowest terminal."""
+
+BAR_WIDTH = 40
+"""Columns of a bar where there is room."""
 
 
 class Outlet:
@@ -147,6 +156,56 @@ def shown(display: Any) -> Iterator[None]:
         yield
 
 
+class GivingWay:
+    """A text for rich that is cut in its middle where the line is too short.
+
+    Args:
+        text: What may be cut.
+        kept: What follows it and never is.
+        style: As rich has it.
+    """
+
+    def __init__(self, text: str, kept: str = "", style: str = "") -> None:
+        self.text, self.kept, self.style = text, kept, style
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        from rich.text import Text
+
+        room = max(options.max_width - len(self.kept), 1)
+        # As it is: brackets in a title are no markup.
+        yield Text(f"{cut_in_the_middle(self.text, room)}{self.kept}", self.style, no_wrap=True, end="")
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        from rich.measure import Measurement
+
+        return Measurement(min(len(self.text), LEAST_NAME) + len(self.kept), len(self.text) + len(self.kept))
+
+
+def name_and_bar(padded: int = 0) -> tuple[Any, Any]:
+    """The first two columns of rich's bars, which give way to the numbers in the others.
+
+    Args:
+        padded: Least columns of the name, where it may change.
+    """
+    from rich.progress import BarColumn, ProgressColumn
+    from rich.table import Column
+
+    class Name(ProgressColumn):
+        max_refresh = None
+
+        def render(self, task: Any) -> Any:
+            return GivingWay(f"{task.description:<{padded}}")
+
+    return Name(), BarColumn(bar_width=None, table_column=Column(max_width=BAR_WIDTH))
+
+
+def numbers(column: Callable[..., Any], **options: Any) -> Any:
+    """A column of rich's bars that is never cut."""
+    from rich.table import Column
+
+    return column(**options, table_column=Column(no_wrap=True))
+
+
 @contextmanager
 def bars_shown(unit: str, *, quiet: bool = False) -> Iterator[Callable[[str, int, int | None], None]]:
     """A progress bar for work that is no run, on a terminal; elsewhere nothing.
@@ -163,13 +222,12 @@ def bars_shown(unit: str, *, quiet: bool = False) -> Iterator[Callable[[str, int
     from rich import progress
 
     amounts: tuple[Any, ...] = (
-        (progress.DownloadColumn(binary_units=True), progress.TransferSpeedColumn())
+        (numbers(progress.DownloadColumn, binary_units=True), numbers(progress.TransferSpeedColumn))
         if unit == "bytes"
-        else (progress.MofNCompleteColumn(),)
+        else (numbers(progress.MofNCompleteColumn),)
     )
     bars = progress.Progress(
-        progress.TextColumn("{task.description}", markup=False), progress.BarColumn(), *amounts,
-        progress.TimeRemainingColumn(), console=console(sys.stderr), transient=True,
+        *name_and_bar(), *amounts, numbers(progress.TimeRemainingColumn), console=console(sys.stderr), transient=True,
     )  # fmt: skip
     with shown(bars):
         tasks: dict[str, Any] = {}
@@ -201,3 +259,34 @@ def paragraph(text: str, first: int = 2, others: int = 4) -> None:
         first, others: Spaces before the first line, and before the others.
     """
     click.echo(click.wrap_text(text, width=110, initial_indent=" " * first, subsequent_indent=" " * others))
+
+
+def warn(text: str) -> None:
+    """A Python warning at the line of the caller of this package."""
+    depth, frame = 2, sys._getframe(1)
+    while frame.f_back is not None and str(frame.f_globals.get("__name__", "")).partition(".")[0] in _OURS:
+        depth, frame = depth + 1, frame.f_back
+    warnings.warn(text, UserWarning, stacklevel=depth)
+
+
+_OURS = ("harness", "harness_plugins", "contextlib", "logging")
+
+
+@contextmanager
+def notes_as_warnings() -> Iterator[None]:
+    """What the harness and its plugins note in their logs are Python warnings meanwhile."""
+    handler = _Warnings()
+    loggers = [logging.getLogger(name) for name in ("harness", "harness_plugins")]
+    before = [(logger.handlers, logger.propagate) for logger in loggers]
+    for logger in loggers:
+        logger.handlers, logger.propagate = [handler], False
+    try:
+        yield
+    finally:
+        for logger, (handlers, propagate) in zip(loggers, before, strict=True):
+            logger.handlers, logger.propagate = handlers, propagate
+
+
+class _Warnings(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        warn(one_line(record.getMessage()))

@@ -267,7 +267,7 @@ def test_the_model_of_a_run_makes_its_codes_again(cell, method, words, brings):
     made = cell(method, *words, **brings)
     for model in (
         model_of_run(made.stored),
-        model_of_run(load(made.stored.folder.parents[3])[0]),
+        load(made.stored.folder.parents[3])[0].model(),
         load_model(made.stored.folder),
         load_model(made.stored.folder / "model.safetensors"),
     ):

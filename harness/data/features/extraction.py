@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.data import decoding
-from harness.data.cache import Workspace, filled_arrays
+from harness.data.cache import Workspace, filled_arrays, is_cached
 from harness.data.content_hashes import hash_remembered
 from harness.data.features.views import ImageViews, TextViews, fingerprint_of_tree
 from harness.data.features.weights import revision_of
@@ -183,8 +183,7 @@ def extract(
     Returns:
         The features, with the fingerprint of the raw data.
     """
-    of_images = image.views if isinstance(image.views, ImageViews) else ImageViews()
-    of_captions = text.views if text is not None and isinstance(text.views, TextViews) else TextViews()
+    of_images, of_captions = _views_of(image, text)
 
     def images() -> list[Any]:
         return of_images.of(raw.images)
@@ -222,6 +221,23 @@ def extract(
     )
 
 
+def missing_features(
+    raw: RawDataset, training: NDArray[np.int64], image: BackboneChoice, text: BackboneChoice | None, device: str
+) -> list[str]:
+    """Of "image" and "text" those whose features :func:`extract` would compute on a kind of device ("cpu", "cuda")."""
+    of_images, of_captions = _views_of(image, text)
+    keys = {"image": _key(image, raw.image_fingerprint, training, of_images.recipes(), device)}
+    if text is not None:
+        of_training = np.flatnonzero(np.isin(raw.caption_image, training))
+        keys["text"] = _key(text, raw.caption_fingerprint, of_training, of_captions.recipes(), device)
+    return [modality for modality, key in keys.items() if not is_cached(key)]
+
+
+def _views_of(image: BackboneChoice, text: BackboneChoice | None) -> tuple[ImageViews, TextViews]:
+    of_captions = text.views if text is not None and isinstance(text.views, TextViews) else TextViews()
+    return image.views if isinstance(image.views, ImageViews) else ImageViews(), of_captions
+
+
 def encode_captions(
     raw: RawDataset, training: NDArray[np.int64], text: BackboneChoice, captions: Sequence[str], run: Run
 ) -> NDArray[np.float32]:
@@ -256,23 +272,10 @@ def _encode(
     edited: list[str] | None = None,
 ) -> list[NDArray[np.float32]]:
     """Encode items and their augmented views, or other captions, after a fit to the items where one is asked for."""
-    below = choice.weights and not choice.declaration.whole_folder
 
     def key() -> dict[str, Any]:
-        return {
-            **choice.encoder_facts(),
-            "revision": choice.revision,
-            "below_weights": fingerprint_below(choice.weights) if below else "",
-            "modality": choice.encodes,
-            "source": choice.source,
-            "content": content,
-            "decoder": decoding.VERSION if choice.encodes == "image" else None,
-            "fitted_on": hashlib.sha256(training.tobytes()).hexdigest()[:16] if choice.fitted else None,
-            "views": recipes,
-            "libraries": {name: version_of(name) for name in LIBRARIES},
-            "device": run.device.type,
-            **({} if edited is None else {"captions": hashlib.sha256("\0".join(edited).encode()).hexdigest()}),
-        }
+        others = {} if edited is None else {"captions": hashlib.sha256("\0".join(edited).encode()).hexdigest()}
+        return {**_key(choice, content, training, recipes, run.device.type), **others}
 
     def compute(workspace: Workspace) -> list[NDArray]:
         from torch.utils.data import Subset
@@ -296,6 +299,26 @@ def _encode(
     # The revision of weights that are downloaded meanwhile is known only afterwards.
     arrays, _ = filled_arrays(key(), compute, about, key_afterwards=key)
     return arrays
+
+
+def _key(
+    choice: BackboneChoice, content: str, training: NDArray[np.int64], recipes: list[str], device: str
+) -> dict[str, Any]:
+    """Everything that determines the features of a data set's items."""
+    below = choice.weights and not choice.declaration.whole_folder
+    return {
+        **choice.encoder_facts(),
+        "revision": choice.revision,
+        "below_weights": fingerprint_below(choice.weights) if below else "",
+        "modality": choice.encodes,
+        "source": choice.source,
+        "content": content,
+        "decoder": decoding.VERSION if choice.encodes == "image" else None,
+        "fitted_on": hashlib.sha256(training.tobytes()).hexdigest()[:16] if choice.fitted else None,
+        "views": recipes,
+        "libraries": {name: version_of(name) for name in LIBRARIES},
+        "device": device,
+    }
 
 
 def _collected(output: Any, expected: int, name: str, workspace: Workspace) -> NDArray[np.float32]:
