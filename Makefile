@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3.13 python3; do test "$$
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: again run test coverage lint typecheck format docs docs-site notebooks bench bench-compare clean
+.PHONY: again run test coverage lint typecheck format docs docs-site notebooks gallery bench bench-compare clean
 
 run: $(VENV)/.installed
 	$(BIN)/harness run --method chnr --noise 0.4
@@ -38,6 +38,10 @@ docs: $(VENV)/.installed
 # The notebooks of docs/, with what they show.
 notebooks: $(VENV)/.installed-for-tests
 	$(BIN)/python docs/run_notebooks.py
+
+# The pictures of docs/gallery.md, by the commands that it shows.
+gallery: $(VENV)/.installed-for-tests
+	$(BIN)/python docs/gallery.py
 
 # build/site, to be read from the disk or put on any server; a link that leads nowhere is an error.
 docs-site: $(VENV)/.installed-for-docs

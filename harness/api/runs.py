@@ -16,11 +16,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from harness.api.comparisons import Compared
-<<<<<<< HEAD
-    from harness.api.plots import Plot
-=======
     from harness.api.model import Model
->>>>>>> main
+    from harness.api.plots import Plot
     from harness.api.tables import Tables
     from harness.records.schema import RunRecord
 
@@ -325,7 +322,7 @@ class Runs(Sequence[RecordedRun]):
         )  # fmt: skip
 
     def plot(self, kind: str, output: str | Path | None = None, *, where: str | None = None, **options: Any) -> Plot:
-        """A figure, as ``harness plot`` draws it (docs/figures.md).
+        """A figure, as ``harness plot`` draws it (docs/gallery.md).
 
         Args:
             kind: noise-curve, trust, training, codes, ...

@@ -48,7 +48,7 @@ class _Kinds(LazyGroup):
 )
 @click.pass_context
 def command(ctx: click.Context) -> None:
-    """Draw a figure from the records, as svg, pdf or png (docs/figures.md).
+    """Draw a figure from the records, as svg, pdf or png (docs/gallery.md).
 
     Needs matplotlib: pip install 'noisy-hashing-harness[figures]'.
     """

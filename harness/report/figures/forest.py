@@ -53,6 +53,7 @@ def draw(source: Source, against: str, metric: str = "map") -> Drawn:
         telling.remove("data")  # the fingerprint of what the name of the data set says
     if "precision" in telling and len(_precisions(lines, selection.frame)) < 2:
         telling.remove("precision")  # the other rows have no choice, and stand beside each
+        names.remove("precision")
     directions = list(dict.fromkeys(line.setting["direction"] for line in every))
     settings = list(dict.fromkeys(_where(line, telling) for line in every))
     height = sum(0.3 + 0.17 * sum(_where(one, telling) == setting and one.setting["direction"] == directions[0]

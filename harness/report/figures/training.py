@@ -93,7 +93,7 @@ def _phases(axes: Any, names: list[str], sheet: Sheet) -> None:
     for start, end in zip(starts, [*starts[1:], len(names)], strict=True):
         if start:
             axes.axvline(start + 0.5, color="0.35", linewidth=0.8, linestyle=(0, (1, 1.5)))
-        room = (end - start) / (right - left) * 2.3
+        room = (end - start) / (right - left) * 1.9
         name = one_line(names[start])
         while name and sheet.ruler.width(name, 7) > room:
             name = name[:-2] + "…" if len(name) > 2 else ""
