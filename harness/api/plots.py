@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from harness.api.figure_kinds import KINDS
 from harness.api.tables import chosen_records, left_out
-from harness.errors import unknown_name
+from harness.errors import HarnessError, unknown_name
 from harness.plugin.loading import load_registry
 from harness.records.index import records_in
-from harness.report.figures import KINDS
+from harness.report.figures.records import FigureRecords
 from harness.report.figures.sheet import as_bytes, check_figure, check_matplotlib, styled, write_figure
-from harness.report.figures.source import Source
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -72,7 +72,7 @@ def plot(
 
     Args:
         results: The folder.
-        kind: A key of :data:`harness.report.figures.KINDS`.
+        kind: A key of :data:`harness.api.figure_kinds.KINDS`.
         output: The file to write; None for none.
         hashes: Only these runs; None for all.
         where, datasets, methods: As of :func:`harness.api.tables.tables_of`.
@@ -93,6 +93,9 @@ def plot(
             raise unknown_name(
                 f"option of {kind}", name, ("where", "datasets", "methods", "caption", *KINDS[kind].options)
             )
+    for name in KINDS[kind].required:
+        if not options.get(name):
+            raise HarnessError(f"{kind} needs {name}.")
     if output is None:
         check_matplotlib("a figure")
     else:
@@ -108,7 +111,9 @@ def plot(
 
             return load_published(registry, source.remarks)
 
-        source = Source(results, list(index.columns), read, registry, published, left_out(read(()), elsewhere), caption)
+        source = FigureRecords(
+            results, list(index.columns), read, registry, published, left_out(read(()), elsewhere), caption
+        )
         draw = getattr(importlib.import_module(f"harness.report.figures.{KINDS[kind].module}"), KINDS[kind].function)
         try:
             with styled():

@@ -30,7 +30,7 @@ VERBS = {
     "table": ("harness.cli.table", "Print comparison tables from the records."),
     "compare": ("harness.cli.compare", "Compare two rows: effect, interval and two paired tests."),
     "rank": ("harness.cli.rank", "Average ranks over data sets, with tests and a diagram."),
-    "plot": ("harness.cli.plot", "Draw figures from the records: noise curves, trust, codes, ranks, ..."),
+    "plot": ("harness.cli.plot", "Draw figures from the records: curves, trust, codes, ranks."),
     "results": ("harness.cli.results", "Records together: list, query, merge, prune, verify, export."),
     "evaluate": ("harness.cli.evaluate", "Score codes of any other program with the same metrics."),
     "score": ("harness.cli.score", "Compute metrics again from the codes of finished runs."),

@@ -8,10 +8,10 @@ from typing import Any
 
 import click
 
+from harness.api.figure_kinds import KINDS, Kind
 from harness.cells.axes import texts
 from harness.cli import LazyGroup
 from harness.cli.options import PLUGIN, RESULTS, Decorator, output_file, results_option
-from harness.report.figures import ENDINGS, KINDS, Kind
 
 OPTIONS: dict[str, Decorator] = {
     "metric": click.option("--metric", metavar="ID", help="Metric id, or i2t/map for one direction.  [default map; p "
@@ -59,7 +59,7 @@ def command(ctx: click.Context) -> None:
 def _verb(name: str, kind: Kind) -> click.Command:
     shared: list[Decorator] = [
         RESULTS,
-        output_file(f"file ({', '.join(ENDINGS)})"),
+        output_file("svg, pdf or png"),
         *(OPTIONS[option] for option in kind.options),
         click.option("--where", metavar="CONDITION", help='Only records for which this holds, for example "bits=64".'),
         click.option("--dataset", "datasets", multiple=True, metavar="NAME", help="Only these data sets."),

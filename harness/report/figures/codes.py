@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.errors import HarnessError
+from harness.report.figures.records import DIRECTION, Arrays, FigureRecords, cells_of, row_label, seeds_told, told_apart
 from harness.report.figures.sheet import Drawn, Sheet, name_shown
-from harness.report.figures.source import DIRECTION, Arrays, Source, cells_of, row_label, seeds_told, told_apart
 
 Floats = NDArray[np.float64]
 
@@ -28,7 +28,7 @@ _DIRECTIONS = {"i2t": ("image", "text"), "t2i": ("text", "image"), "i2i": ("imag
 _LABELS = ("query_labels", "database_labels", "relevant_pairs")
 
 
-def draw(source: Source) -> Drawn:
+def draw(source: FigureRecords) -> Drawn:
     """Draw three panels for each row: balance of bits, correlation of bits, and distances.
 
     Args:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.errors import HarnessError
+from harness.report.figures.records import FigureRecords, panel_title, row_label, seeds_told, told_apart
 from harness.report.figures.sheet import Drawn, Look, Sheet, looks_of, name_shown
-from harness.report.figures.source import Source, panel_title, row_label, seeds_told, told_apart
 from harness.report.tables.published import AXIS, PUBLISHED, add_published
 from harness.report.tables.table import Key, Table, TableCell
 from harness.text import counted
@@ -33,7 +33,7 @@ class _Scale:
     told: str = ""
 
 
-def noise_curve(source: Source, metric: str = "map", published: bool = False) -> Drawn:
+def noise_curve(source: FigureRecords, metric: str = "map", published: bool = False) -> Drawn:
     """A metric by noise rate: a line for each row, a panel for each direction and table.
 
     Args:
@@ -48,13 +48,13 @@ def noise_curve(source: Source, metric: str = "map", published: bool = False) ->
     return _curves(source, "noise-curve", [metric], ("dataset",), scale, published)
 
 
-def bits(source: Source, metric: str = "map") -> Drawn:
+def bits(source: FigureRecords, metric: str = "map") -> Drawn:
     """A metric by code length; a panel for each noise rate, direction and table. Raises as :func:`noise_curve`."""
     scale = _Scale("bits", "code length (bits)", _number, ratio=True)
     return _curves(source, "bits", [metric], ("dataset", "noise"), scale)
 
 
-def precision_at(source: Source, metric: str = "p") -> Drawn:
+def precision_at(source: FigureRecords, metric: str = "p") -> Drawn:
     """A metric of the first K ranks by K; panels as of :func:`bits`.
 
     Args:
@@ -82,7 +82,7 @@ def _number(value: Any) -> float | None:
 
 
 def _curves(
-    source: Source, kind: str, metrics: Sequence[str], by: Sequence[str], scale: _Scale, published: bool = False,
+    source: FigureRecords, kind: str, metrics: Sequence[str], by: Sequence[str], scale: _Scale, published: bool = False,
     name: str = "",
 ) -> Drawn:  # fmt: skip
     made = source.tables(metrics, ("method",), ("direction", scale.axis), by)

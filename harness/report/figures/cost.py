@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.errors import HarnessError
+from harness.report.figures.records import FigureRecords, panel_title, row_label, seeds_told, told_apart
 from harness.report.figures.sheet import Drawn, Sheet, looks_of, name_shown
-from harness.report.figures.source import Source, panel_title, row_label, seeds_told, told_apart
 from harness.report.tables.measures import measure_of
 from harness.report.tables.table import Key
 
@@ -26,7 +26,7 @@ class _Point:
     basis: str
 
 
-def draw(source: Source, metric: str = "map", cost: str = "timings/training") -> Drawn:
+def draw(source: FigureRecords, metric: str = "map", cost: str = "timings/training") -> Drawn:
     """Draw a point for each row; a panel for each noise rate, direction and table.
 
     Args:

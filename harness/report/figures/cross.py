@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from harness.errors import HarnessError
+from harness.report.figures.records import FigureRecords, panel_title, row_label, seeds_told, told_apart
 from harness.report.figures.sheet import Drawn, Sheet, name_shown
-from harness.report.figures.source import Source, panel_title, row_label, seeds_told, told_apart
 from harness.report.tables.table import Key, Table
 
 NONE = "none"
 
 
-def draw(source: Source, metric: str = "map") -> Drawn:
+def draw(source: FigureRecords, metric: str = "map") -> Drawn:
     """Draw a square for each hasher and detector; a panel for each noise rate, direction and table.
 
     Args:

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.noise.scores import CALIBRATION_BINS
+from harness.report.figures.records import FigureRecords, seeds_told
 from harness.report.figures.sheet import Drawn, Sheet, looks_of, name_shown
-from harness.report.figures.source import Source, seeds_told
 from harness.report.figures.weighed_pairs import WeighedPairs, by_panel, weighed_pairs
 
 Floats = NDArray[np.float64]
@@ -21,7 +21,7 @@ _MARKED = 25
 """Points of the grid from marker to marker."""
 
 
-def detector_roc(source: Source) -> Drawn:
+def detector_roc(source: FigureRecords) -> Drawn:
     """Draw, for each row, which share of the wrong pairs it finds for which share of right pairs that it suspects.
 
     Args:
@@ -50,7 +50,7 @@ def detector_roc(source: Source) -> Drawn:
     )  # fmt: skip
 
 
-def reliability(source: Source) -> Drawn:
+def reliability(source: FigureRecords) -> Drawn:
     """Draw, for each row, the share of right pairs among those of like weight.
 
     Args:
@@ -105,7 +105,7 @@ def calibration_curve(weight: Floats, right: NDArray[np.bool_]) -> tuple[Floats,
     return mean, share, number[held] / len(weight)
 
 
-def _panels(source: Source, cells: list[WeighedPairs], kind: str, line, labels: tuple[str, str],  # type: ignore[no-untyped-def]
+def _panels(source: FigureRecords, cells: list[WeighedPairs], kind: str, line, labels: tuple[str, str],  # type: ignore[no-untyped-def]
             caption: list[str]) -> Drawn:  # fmt: skip
     panels = list(by_panel(cells))
     sheet = Sheet(len(panels), kind=kind, size=(2.9, 2.75))

@@ -7,8 +7,8 @@ from typing import Any
 import pandas as pd
 
 from harness.errors import HarnessError
+from harness.report.figures.records import DIRECTION, FigureRecords
 from harness.report.figures.sheet import Drawn, Sheet, looks_of, name_shown
-from harness.report.figures.source import DIRECTION, Source
 from harness.report.frame import DIRECTIONS
 from harness.report.statistics.compared_settings import FIRST, Line, compared_settings, telling_columns
 from harness.report.statistics.selection import row_named, select
@@ -17,7 +17,7 @@ from harness.text import counted
 _DRAWS = 2000
 
 
-def draw(source: Source, against: str, metric: str = "map") -> Drawn:
+def draw(source: FigureRecords, against: str, metric: str = "map") -> Drawn:
     """Draw the difference of each row to one, in every setting that both have; a panel for each direction.
 
     Args:

@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from harness.report.figures.records import DIRECTION, FigureRecords, cells_of, row_label, seeds_told, told_apart
 from harness.report.figures.sheet import Drawn, Sheet, looks_of, name_shown
-from harness.report.figures.source import DIRECTION, Source, cells_of, row_label, seeds_told, told_apart
 
 DIRECTIONS = ("i2t", "t2i")
 
 
-def draw(source: Source) -> Drawn:
+def draw(source: FigureRecords) -> Drawn:
     """Draw a line for each row, a point for each radius; a panel for each direction, noise rate and table.
 
     Args:
@@ -28,7 +28,7 @@ def draw(source: Source) -> Drawn:
     curves: dict[tuple[str, str], list[tuple[str, str, np.ndarray, int]]] = {}
     rates = {column for _, _, column, _ in cells_of(made)}
     for table, row, column, cell in cells_of(made):
-        runs = source.arrays(made, cell, names["i2t"], names["t2i"])
+        runs = source.arrays(made, cell, names["i2t"], names["t2i"], alike=list(names.values()))
         noise = f"noise {table.column_label(column)[0]}"
         where = ", ".join(filter(None, [apart[made.tables.index(table)], noise if len(rates) > 1 else ""]))
         for direction in DIRECTIONS:

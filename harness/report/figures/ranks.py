@@ -18,7 +18,7 @@ from harness.report.statistics.selection import select
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from harness.report.figures.source import Source
+    from harness.report.figures.records import FigureRecords
     from harness.report.statistics.rankings import Ranking
 
 _INCH_PER_RANK, _AXIS = 0.62, (2.6, 4.6)
@@ -27,7 +27,7 @@ _LINE, _BAR, _PAD = 0.2, 0.085, 0.08
 
 
 def draw(
-    source: Source, metric: str = "map", blocks: Sequence[str] = ("dataset",), post_hoc: str = "nemenyi",
+    source: FigureRecords, metric: str = "map", blocks: Sequence[str] = ("dataset",), post_hoc: str = "nemenyi",
     alpha: float = ALPHA,
 ) -> Drawn:  # fmt: skip
     """Rank all rows of the records and draw the diagram.

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from harness.report.figures.records import FigureRecords, panel_title, row_label, seeds_told, told_apart
 from harness.report.figures.sheet import Drawn, Sheet, looks_of, name_shown
-from harness.report.figures.source import Source, panel_title, row_label, seeds_told, told_apart
 from harness.report.statistics.bootstrap import interval
 from harness.report.statistics.samples import Term, columns_of, records_of, runs_by_seed, samples
 
 
-def draw(source: Source, metric: str = "map") -> Drawn:
+def draw(source: FigureRecords, metric: str = "map") -> Drawn:
     """Draw a line of points for each row; a panel for each noise rate, direction and table.
 
     Args:

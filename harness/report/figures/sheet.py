@@ -17,12 +17,14 @@ from typing import TYPE_CHECKING, Any
 
 from harness.errors import HarnessError, unknown_name
 from harness.files.whole import write_whole
-from harness.report.figures import ENDINGS, MATPLOTLIB
 from harness.text import one_line, shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+ENDINGS = (".svg", ".pdf", ".png")
+"""Of files that figures are written to."""
 
 STYLE: dict[Any, Any] = {
     "font.family": ["STIXGeneral", "DejaVu Serif", "DejaVu Sans"],
@@ -119,7 +121,7 @@ def check_matplotlib(what: str) -> None:
     try:
         import matplotlib  # noqa: F401
     except ImportError:
-        raise HarnessError(f"{what} needs matplotlib: {MATPLOTLIB}.") from None
+        raise HarnessError(f"{what} needs matplotlib: pip install 'noisy-hashing-harness[figures]'.") from None
 
 
 def check_figure(path: Path, option: str) -> None:
@@ -130,8 +132,7 @@ def check_figure(path: Path, option: str) -> None:
         option: The option that names it, for messages.
 
     Raises:
-        HarnessError: The ending is none of :data:`harness.report.figures.ENDINGS`, the folder is missing, or matplotlib
-            is.
+        HarnessError: The ending is none of :data:`ENDINGS`, the folder is missing, or matplotlib is.
     """
     if path.suffix.lower() not in ENDINGS:
         raise unknown_name(f"ending of {option}", path.suffix or path.name, ENDINGS)
@@ -158,7 +159,7 @@ def as_bytes(figure: Figure, ending: str) -> bytes:
 
     Args:
         figure: The figure.
-        ending: Of :data:`harness.report.figures.ENDINGS`.
+        ending: Of :data:`ENDINGS`.
     """
     undated: dict[str, Any] = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}, ".png": {}}[ending]
     written = io.BytesIO()

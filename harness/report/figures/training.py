@@ -6,14 +6,16 @@ from typing import Any
 
 import numpy as np
 
+from harness.report.figures.records import FigureRecords, cells_of, row_label, seeds_told, told_apart
 from harness.report.figures.sheet import Drawn, Sheet, name_shown
-from harness.report.figures.source import Source, cells_of, row_label, seeds_told, told_apart
 from harness.text import one_line
 
 LOSS, AREA = "#0072B2", "#D55E00"
 
+_LOSS, _AREA = ("curve_loss", "curve_phase"), ("curve_detector_epoch", "curve_detector_auroc")
 
-def draw(source: Source) -> Drawn:
+
+def draw(source: FigureRecords) -> Drawn:
     """Draw the curves of each row and noise rate in a panel of their own.
 
     Args:
@@ -27,9 +29,8 @@ def draw(source: Source) -> Drawn:
     cells = [
         (table, row, column, runs)
         for table, row, column, cell in cells_of(made)
-        if (runs := source.arrays(made, cell, ("curve_loss", "curve_phase"),
-                                  ("curve_detector_epoch", "curve_detector_auroc")))
-    ]  # fmt: skip
+        if (runs := source.arrays(made, cell, _LOSS, _AREA, alike=[_LOSS, _AREA]))
+    ]
     source.check_drawn(cells, "training", "a loss by epoch")
     sheet = Sheet(len(cells), kind="training", across=2, size=(3.4, 2.2))
     rates = {table.column_label(column)[0] for table, _, column, _ in cells}
@@ -62,8 +63,8 @@ def draw(source: Source) -> Drawn:
         f"Training by epoch, {common}{rate}.",
         f"Means over {seeds_told([len(runs) for *_, runs in cells])}, bands: ± one standard deviation (n - 1). Losses "
         "of different methods are not comparable. Dotted: a phase begins; its name stands above.",
-        "AUROC: the chance that a wrong pair has less weight than a right one (0.5 is guessing)." if len(handles) > 1
-        else "",
+        "AUROC: the chance that a wrong pair has less weight than a right one (0.5 is guessing); open where a run "
+        "has none." if len(handles) > 1 else "",
         *source.granted({row_label(table, row) for table, row, *_ in cells}),
     ]  # fmt: skip
     return sheet.finish(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from harness.report.figures.records import FigureRecords, seeds_told
 from harness.report.figures.sheet import Drawn, Sheet, name_shown
-from harness.report.figures.source import Source, seeds_told
 from harness.report.figures.weighed_pairs import weighed_pairs
 
 BINS = 25
@@ -13,7 +13,7 @@ BINS = 25
 RIGHT, WRONG = "#0072B2", "#D55E00"
 
 
-def draw(source: Source) -> Drawn:
+def draw(source: FigureRecords) -> Drawn:
     """Draw two histograms for each row and noise rate, in a panel of their own.
 
     Args:

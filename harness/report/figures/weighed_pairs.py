@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.report.figures.source import Arrays, Source, cells_of, row_label, told_apart
+from harness.report.figures.records import Arrays, FigureRecords, cells_of, row_label, told_apart
 
 _ARRAYS = ("trust", "plan_wrong", "plan_trusted")
 
@@ -32,7 +32,7 @@ class WeighedPairs:
     area: float | None
 
 
-def weighed_pairs(source: Source, kind: str, *, needs_both: bool = True) -> tuple[list[WeighedPairs], str]:
+def weighed_pairs(source: FigureRecords, kind: str, *, needs_both: bool = True) -> tuple[list[WeighedPairs], str]:
     """Weights of all runs, cell by cell.
 
     Args:
@@ -54,7 +54,7 @@ def weighed_pairs(source: Source, kind: str, *, needs_both: bool = True) -> tupl
     found, right = [], 0
     equal: dict[str, None] = {}
     for table, row, column, cell in cells:
-        runs = [_untrusted(arrays) for arrays in source.arrays(made, cell, _ARRAYS)]
+        runs = [_untrusted(arrays) for arrays in source.arrays(made, cell, _ARRAYS, alike=[_ARRAYS])]
         noise = table.column_label(column)[0]
         if not runs:
             continue

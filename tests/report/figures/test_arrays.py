@@ -152,3 +152,12 @@ def test_damaged_codes_are_one_sentence(written, with_arrays, drawn):
     with_arrays(results, HASH, n_bits=64, database_image_codes=np.zeros((3, 2), np.uint8))
     with pytest.raises(HarnessError, match="the codes of a run are damaged: database_image_codes has the shape"):
         drawn(results, "codes")
+
+
+@pytest.mark.parametrize("kind", ["trust", "training"])
+def test_arrays_that_do_not_fit_together_are_one_sentence(written, with_arrays, drawn, kind):
+    results = written({"i2t": 0.5})
+    with_arrays(results, HASH, trust=np.ones(3), plan_wrong=np.ones(2, bool), plan_trusted=np.zeros(3, bool),
+                curve_loss=np.ones((2, 2)), curve_phase=np.array(["a", "a"]))  # fmt: skip
+    with pytest.raises(HarnessError, match=f"run {HASH}: its arrays .* do not fit together"):
+        drawn(results, kind)

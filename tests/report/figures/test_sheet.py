@@ -8,8 +8,8 @@ import sys
 import pytest
 from report.figures.reading import texts_outside
 
+from harness.api.figure_kinds import KINDS
 from harness.errors import HarnessError
-from harness.report.figures import KINDS
 from harness.report.figures.sheet import check_figure, looks_of
 
 pytest.importorskip("matplotlib")
@@ -130,5 +130,7 @@ def test_every_kind_refuses_records_of_failures_only(written, drawn, kind):
 def test_options_that_a_kind_does_not_take_are_refused(written, drawn):
     with pytest.raises(HarnessError, match="unknown option of trust 'published'"):
         drawn(written({}), "trust", published=True)
+    with pytest.raises(HarnessError, match=r"^forest needs against\."):
+        drawn(written({}), "forest")
     with pytest.raises(HarnessError, match="unknown kind of figure 'noise': did you mean 'noise-curve'"):
         drawn(written({}), "noise")

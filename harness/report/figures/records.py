@@ -40,7 +40,7 @@ _RUN = "figure/run"
 
 
 @dataclass
-class Source:
+class FigureRecords:
     """Records that were chosen.
 
     Attributes:
@@ -121,7 +121,10 @@ class Source:
             said = [note.text for note in table.notes if note.mark == "†" or note.text.startswith("contradiction")]
             self.remarks += [text for text in said if text not in self.remarks]
 
-    def arrays(self, made: Pivoted, cell: TableCell, needed: Sequence[str], also: Sequence[str] = ()) -> list[Arrays]:
+    def arrays(
+        self, made: Pivoted, cell: TableCell, needed: Sequence[str], also: Sequence[str] = (),
+        alike: Sequence[Sequence[str]] = (),
+    ) -> list[Arrays]:  # fmt: skip
         """The arrays of the runs of a cell, in the order of its seeds; runs that lack one are left out.
 
         Args:
@@ -129,6 +132,10 @@ class Source:
             cell: One of their cells.
             needed: Names of arrays that a run must have.
             also: Names of arrays that it may have.
+            alike: Names of arrays that belong together value by value.
+
+        Raises:
+            HarnessError: A file is damaged, or arrays that belong together are not equally long.
         """
         found: list[Arrays] = []
         wanted = {*needed, *also}
@@ -137,6 +144,10 @@ class Source:
             path = run_folder(self.results / "runs", run["folder"]) / "arrays.npz"
             arrays = read_npz(path, f"run {run['hash']}", wanted.__contains__) if path.is_file() else {}
             if all(name in arrays for name in needed):
+                for names in alike:
+                    shapes = {arrays[name].shape for name in names if name in arrays}
+                    if len(shapes) > 1 or any(len(shape) != 1 for shape in shapes):
+                        raise HarnessError(f"run {run['hash']}: its arrays {', '.join(names)} do not fit together.")
                 found.append(arrays)
             else:
                 self.lacking[str(run["hash"])] = None
