@@ -115,7 +115,7 @@ def _panels(source: FigureRecords, cells: list[WeighedPairs], kind: str, line, l
         axes.plot([0, 1], [0, 1], color="0.65", linewidth=0.8)
         for cell in its:
             legend.setdefault(name_shown(cell.label), line(axes, cell))
-        axes.set(xlabel=labels[0], ylabel=labels[1], xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+        axes.set(xlabel=labels[0], ylabel=labels[1], xlim=(-0.05, 1.05), ylim=(-0.05, 1.05))
         if len(panels) > 1:
             sheet.title(place, where)
     return sheet.finish(
