@@ -199,7 +199,7 @@ class Ruler:
         """A text in lines that are not wider than this; words that are too long are divided."""
         signs = max(int(inches * 72 / (0.42 * points)), 8)
         while True:
-            lines = textwrap.wrap(text, signs) or [""]
+            lines = textwrap.wrap(text, signs, break_on_hyphens=False) or [""]
             if signs <= 8 or all(self.width(line, points) <= inches for line in lines):
                 return "\n".join(lines)
             signs = int(signs * 0.95)
@@ -279,7 +279,8 @@ class Sheet:
             )  # fmt: skip
         said = " ".join(one_line(sentence) for sentence in caption if sentence)
         if shows_caption:
-            text = self.ruler.wrapped(said, _CAPTION, self._width - 0.25)
+            together = said.replace("(n - 1)", "(n\u00a0-\u00a01)")
+            text = self.ruler.wrapped(together, _CAPTION, self._width - 0.25)
             height += ((text.count("\n") + 1) * _CAPTION * _LINE + 4) / 72
             self.figure.supxlabel(
                 text, fontsize=_CAPTION, color="0.25", x=0.1 / self._width, ha="left", linespacing=1.2
