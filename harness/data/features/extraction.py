@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import logging
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,22 +15,31 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.data import decoding
+from harness.data import decoding, loading
 from harness.data.cache import Workspace, filled_arrays
 from harness.data.content_hashes import hash_remembered
 from harness.data.features.views import ImageViews, TextViews, fingerprint_of_tree
 from harness.data.features.weights import revision_of
+from harness.data.passes import DecodedOnce, Pass
 from harness.data.raw import RawDataset
 from harness.data.table import FeatureTable
 from harness.errors import HarnessError
 from harness.plugin.declarations import STANDARD, BackboneDeclaration
 from harness.plugin.interfaces import Run
 
+log = logging.getLogger(__name__)
+
 LIBRARIES = (
     "numpy", "open_clip_torch", "pillow", "scikit-image", "scikit-learn", "scipy", "sentence-transformers",
     "sentencepiece", "timm", "tokenizers", "torch", "torchvision", "transformers",
 )  # fmt: skip
 """Libraries whose version may change features."""
+
+CROP = "crop"
+"""Parameter of image backbones that cut out the centre of larger images: the side of that square in pixels."""
+
+NOTED_SECONDS = 5.0
+"""So much work may be lost where a process is killed."""
 
 HUB = "hub:"
 """What the fingerprint of weights that are named after a repository of a hub begins with."""
@@ -187,10 +198,11 @@ def extract(
     of_captions = text.views if text is not None and isinstance(text.views, TextViews) else TextViews()
 
     def images() -> list[Any]:
-        return of_images.of(raw.images)
+        decoded = DecodedOnce(raw.images)
+        return [decoded, *of_images.of(decoded, int(image.parameters.get(CROP, 0)))]
 
     def captions() -> list[Any]:
-        return list(of_captions.of(raw.captions, run))
+        return [raw.captions, *of_captions.of(raw.captions, run)]
 
     image_features, *image_views = _encode(
         image, raw.name, raw.image_fingerprint, raw.images, training, of_images.recipes(), images, run
@@ -238,8 +250,9 @@ def encode_captions(
         (len(captions), d_text) float32.
     """
     of_training = np.flatnonzero(np.isin(raw.caption_image, training))
+    edited = list(captions)
     (features,) = _encode(
-        text, raw.name, raw.caption_fingerprint, raw.captions, of_training, [], list, run, edited=list(captions)
+        text, raw.name, raw.caption_fingerprint, raw.captions, of_training, [], lambda: [edited], run, edited
     )
     return features
 
@@ -255,7 +268,9 @@ def _encode(
     run: Run,
     edited: list[str] | None = None,
 ) -> list[NDArray[np.float32]]:
-    """Encode items and their augmented views, or other captions, after a fit to the items where one is asked for."""
+    """Encode what ``make_views`` gives: items and their augmented views, or other captions; after a fit to the items
+    where one is asked for.
+    """
     below = choice.weights and not choice.declaration.whole_folder
 
     def key() -> dict[str, Any]:
@@ -266,6 +281,7 @@ def _encode(
             "modality": choice.encodes,
             "source": choice.source,
             "content": content,
+            "encoding": loading.VERSION,
             "decoder": decoding.VERSION if choice.encodes == "image" else None,
             "fitted_on": hashlib.sha256(training.tobytes()).hexdigest()[:16] if choice.fitted else None,
             "views": recipes,
@@ -275,21 +291,20 @@ def _encode(
         }
 
     def compute(workspace: Workspace) -> list[NDArray]:
-        from torch.utils.data import Subset
-
         backbone = choice.make()
         if choice.fitted:
-            backbone.fit(Subset(items, training.tolist()), run)  # one image at a time, however many there are
-        arrays: list[NDArray] = []
-        views = [items, *make_views()] if edited is None else [edited]
-        for view in views:
-            array = _collected(backbone.encode(view, run), len(views[0]), choice.name, workspace)
-            if arrays and array.shape != arrays[0].shape:
+            backbone.fit(Pass([items], training), run)  # one image at a time, however many there are
+        sources = make_views()
+        if choice.recipe == STANDARD:
+            return _encoded(choice, backbone, sources, workspace, run)
+        # Another recipe may make features depend on who shares a batch: views apart, and from the beginning.
+        arrays = [array for source in sources for array in _encoded(choice, backbone, [source], workspace, run)]
+        for array in arrays:
+            if array.shape != arrays[0].shape:
                 raise HarnessError(
                     f"backbone {choice.name!r} gives the augmented view {array.shape} and the original "
                     f"{arrays[0].shape}."
                 )
-            arrays.append(array)
         return arrays
 
     about = {"dataset": dataset, "modality": choice.encodes, "weights": choice.weights}
@@ -298,26 +313,50 @@ def _encode(
     return arrays
 
 
-def _collected(output: Any, expected: int, name: str, workspace: Workspace) -> NDArray[np.float32]:
-    """What a backbone returned, whole or in batches, if it keeps the contract; checked before it is cached."""
+def _encoded(
+    choice: BackboneChoice, backbone: Any, sources: Sequence[Any], workspace: Workspace, run: Run
+) -> list[NDArray[np.float32]]:
+    """Features of items and their views, all in one pass; what an earlier process had encoded is not done again."""
+    views, count = len(sources), len(sources[0])
+    begun = workspace.begun(views, count) if choice.recipe == STANDARD else None
+    arrays, filled = begun or ([], np.zeros((views, count), dtype=bool))
+    if begun:
+        log.warning(
+            "going on where making features by %s was stopped: %d of %d are there",
+            choice.name, filled.all(axis=0).sum(), count,
+        )  # fmt: skip
+    positions = np.flatnonzero(~filled.T)
+    asked: Sequence[Any] = Pass(sources, positions)
+    output = backbone.encode(asked if choice.encodes == "image" else list(asked), run) if len(asked) else iter(())
     if not isinstance(output, Iterator):
-        return _checked(output, expected, name)
-    array, filled = None, np.zeros(expected, dtype=bool)
-    for rows, part in output:
-        features = _as_floats(part, name)
-        whole = features.ndim == 2 and features.shape[1] >= 1 and len(features) == len(rows)
-        if not whole or (array is not None and features.shape[1] != array.shape[1]) or not np.isfinite(features).all():
-            raise HarnessError(
-                f"backbone {name!r} must yield finite features, one row for each of the {len(rows)} of a batch and all "
-                f"of one width; it yielded {features.shape}."
-            )
-        if array is None:
-            array = workspace.empty((expected, features.shape[1]))
-        array[rows] = features
-        filled[rows] = True
-    if array is None or not filled.all():
-        raise HarnessError(f"backbone {name!r} yielded features for {int(filled.sum())} of {expected} items.")
-    return array
+        whole = _checked(output, len(asked), choice.name)
+        return [np.ascontiguousarray(whole[view::views]) for view in range(views)]
+    noted = time.monotonic()
+    try:
+        for rows, part in output:
+            features = _as_floats(part, choice.name)
+            width = arrays[0].shape[1] if arrays else None
+            whole_part = features.ndim == 2 and features.shape[1] >= 1 and len(features) == len(rows)
+            if not whole_part or width not in (None, features.shape[1]) or not np.isfinite(features).all():
+                raise HarnessError(
+                    f"backbone {choice.name!r} must yield finite features, one row for each of the {len(rows)} of a "
+                    f"batch and all of one width; it yielded {features.shape}."
+                )
+            arrays = arrays or [workspace.empty((count, features.shape[1])) for _ in sources]
+            item_of, view_of = np.divmod(positions[rows], views)
+            for view, array in enumerate(arrays):
+                array[item_of[view_of == view]] = features[view_of == view]
+            filled[view_of, item_of] = True
+            if choice.recipe == STANDARD and time.monotonic() - noted > NOTED_SECONDS:
+                workspace.note(filled)
+                noted = time.monotonic()
+    except BaseException:
+        if choice.recipe == STANDARD and filled.any():
+            workspace.note(filled)
+        raise
+    if not filled.all():
+        raise HarnessError(f"backbone {choice.name!r} yielded features for {int(filled.sum())} of {filled.size} items.")
+    return arrays
 
 
 def _checked(output: Any, expected: int, name: str) -> NDArray[np.float32]:
