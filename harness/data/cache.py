@@ -271,6 +271,11 @@ def stored_entry(folder: Path, key: Mapping[str, Any] | None = None) -> tuple[di
     ]
 
 
+def is_stored(key: Mapping[str, Any]) -> bool:
+    """Whether there is an entry of that key."""
+    return _read(*_entry_of(key)) is not None
+
+
 def lock_file(folder: Path) -> Path:
     """The lock that a process holds while it computes or writes an entry."""
     return folder.parent.parent / "locks" / f"{folder.name}.lock"

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.data import decoding, loading
-from harness.data.cache import Workspace, filled_arrays
+from harness.data.cache import Workspace, filled_arrays, is_stored
 from harness.data.content_hashes import hash_remembered
 from harness.data.features.views import ImageViews, TextViews, fingerprint_of_tree
 from harness.data.features.weights import revision_of
@@ -273,7 +273,7 @@ def _encode(
     """
     below = choice.weights and not choice.declaration.whole_folder
 
-    def key() -> dict[str, Any]:
+    def key(fitted: bool) -> dict[str, Any]:
         return {
             **choice.encoder_facts(),
             "revision": choice.revision,
@@ -283,7 +283,7 @@ def _encode(
             "content": content,
             "encoding": loading.VERSION,
             "decoder": decoding.VERSION if choice.encodes == "image" else None,
-            "fitted_on": hashlib.sha256(training.tobytes()).hexdigest()[:16] if choice.fitted else None,
+            "fitted_on": hashlib.sha256(training.tobytes()).hexdigest()[:16] if fitted else None,
             "views": recipes,
             "libraries": {name: version_of(name) for name in LIBRARIES},
             "device": run.device.type,
@@ -292,7 +292,7 @@ def _encode(
 
     def compute(workspace: Workspace) -> list[NDArray]:
         backbone = choice.make()
-        if choice.fitted:
+        if fitted:
             backbone.fit(Pass([items], training), run)  # one image at a time, however many there are
         sources = make_views()
         if choice.recipe == STANDARD:
@@ -308,8 +308,11 @@ def _encode(
         return arrays
 
     about = {"dataset": dataset, "modality": choice.encodes, "weights": choice.weights}
+    # An entry tells whether this code is fitted; to ask the backbone itself imports its libraries, which takes seconds.
+    fitted = next((guess for guess in (False, True) if is_stored(key(guess))), None)
+    fitted = choice.fitted if fitted is None else fitted
     # The revision of weights that are downloaded meanwhile is known only afterwards.
-    arrays, _ = filled_arrays(key(), compute, about, key_afterwards=key)
+    arrays, _ = filled_arrays(key(fitted), compute, about, key_afterwards=lambda: key(fitted))
     return arrays
 
 
@@ -330,7 +333,9 @@ def _encoded(
     output = backbone.encode(asked if choice.encodes == "image" else list(asked), run) if len(asked) else iter(())
     if not isinstance(output, Iterator):
         whole = _checked(output, len(asked), choice.name)
-        return [np.ascontiguousarray(whole[view::views]) for view in range(views)]
+        if not begun:
+            return [np.ascontiguousarray(whole[view::views]) for view in range(views)]
+        output = iter([(np.arange(len(asked)), whole)])
     noted = time.monotonic()
     try:
         for rows, part in output:

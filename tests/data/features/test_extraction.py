@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import re
+import signal
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
@@ -12,6 +15,7 @@ import pytest
 import torch
 from PIL import Image
 
+from harness.data.features.cache_entries import cache_entries, remove_entry
 from harness.data.features.extraction import BackboneChoice, extract, fingerprint_of_weights
 from harness.data.features.views import ImageViews, TextViews
 from harness.data.raw import RawDataset
@@ -330,6 +334,135 @@ def test_wrong_parts_are_an_error_that_names_the_backbone_and_are_not_cached(raw
     with pytest.raises(HarnessError, match="bad-backbone"):
         extract(raw, TRAINING, bad, TEXT, RUN)
     assert not list((tmp_path / "cache" / "features").glob("*/key.json"))
+
+
+# --- a build that was stopped ---
+
+
+class Batches:
+    """Yields two items at a time; something may happen before a batch."""
+
+    asked: ClassVar[list[int]] = []
+    before_batch: ClassVar[dict[int, object]] = {}
+
+    def encode(self, raw, run):
+        self.asked.append(len(raw))
+        for at in range(0, len(raw), 2):
+            self.before_batch.get(at, lambda: None)()
+            rows = np.arange(at, min(at + 2, len(raw)))
+            yield rows, np.array([[np.asarray(raw[row]).mean(), np.asarray(raw[row]).std()] for row in rows])
+
+
+@pytest.fixture
+def batches(monkeypatch):
+    """The backbone, with notes after every batch."""
+    monkeypatch.setattr(Batches, "asked", [])
+    monkeypatch.setattr(Batches, "before_batch", {})
+    monkeypatch.setattr("harness.data.features.extraction.NOTED_SECONDS", -1)
+    return Batches
+
+
+def begun(tmp_path):
+    return list((tmp_path / "cache" / "features").glob(".*"))
+
+
+def undisturbed(raw, monkeypatch, tmp_path):
+    with monkeypatch.context() as patch:
+        patch.setenv("HARNESS_CACHE", str(tmp_path / "another"))
+        return extract(raw, TRAINING, choice(Batches), choice(Lengths, "text"), RUN)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="kills a copy of this process")
+@pytest.mark.filterwarnings("ignore:.*fork.*")
+def test_a_build_that_was_killed_goes_on_where_it_was(raw, batches, tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(logging.getLogger("harness"), "propagate", True)
+    expected = undisturbed(raw, monkeypatch, tmp_path)
+    child = os.fork()
+    if not child:
+        Batches.before_batch[10] = lambda: os.kill(os.getpid(), signal.SIGKILL)
+        extract(raw, TRAINING, choice(Batches), choice(Lengths, "text"), RUN)
+    assert os.waitpid(child, 0)[1] == signal.SIGKILL
+    assert len(begun(tmp_path)) == 1
+    batches.asked.clear()
+    with caplog.at_level(logging.WARNING):
+        table = extract(raw, TRAINING, choice(Batches), choice(Lengths, "text"), RUN)
+    assert batches.asked == [2 * N - 10]
+    np.testing.assert_array_equal(table.image, expected.image)
+    np.testing.assert_array_equal(table.image_views[0], expected.image_views[0])
+    assert "5 of 8 are there" in caplog.text
+    assert begun(tmp_path) == []
+    assert not list((tmp_path / "cache" / "features").glob("*/filled.npy"))
+
+
+def stopped(raw, error, at=6):
+    def stop():
+        raise error
+
+    Batches.before_batch = {at: stop}
+    with pytest.raises(type(error)):
+        extract(raw, TRAINING, choice(Batches), choice(Lengths, "text"), RUN)
+    Batches.before_batch = {}
+    Batches.asked.clear()
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), HarnessError("image 3.tif cannot be decoded"), MemoryError()])
+def test_a_build_that_ended_early_loses_nothing(raw, batches, tmp_path, monkeypatch, error):
+    monkeypatch.setattr("harness.data.features.extraction.NOTED_SECONDS", 1000)
+    expected = undisturbed(raw, monkeypatch, tmp_path)
+    stopped(raw, error)
+    table = extract(raw, TRAINING, choice(Batches), choice(Lengths, "text"), RUN)
+    assert batches.asked == [2 * N - 6]
+    np.testing.assert_array_equal(table.image, expected.image)
+
+
+@pytest.mark.parametrize("file", ["0.npy", "1.npy", "filled.npy"])
+@pytest.mark.parametrize("content", [b"", b"garbage"], ids=["empty", "garbage"])
+def test_damaged_parts_are_made_anew(raw, batches, tmp_path, monkeypatch, file, content):
+    expected = undisturbed(raw, monkeypatch, tmp_path)
+    stopped(raw, KeyboardInterrupt())
+    (folder,) = begun(tmp_path)
+    (folder / file).write_bytes(content)
+    table = extract(raw, TRAINING, choice(Batches), choice(Lengths, "text"), RUN)
+    assert batches.asked == [2 * N]
+    np.testing.assert_array_equal(table.image_views[0], expected.image_views[0])
+
+
+def test_another_recipe_begins_anew_and_takes_views_apart(raw, batches, tmp_path):
+    """Its features may depend on who shares a batch."""
+    image = choice(Batches, recipe="released")
+
+    def stop():
+        raise KeyboardInterrupt
+
+    Batches.before_batch = {6: stop}
+    with pytest.raises(KeyboardInterrupt):
+        extract(raw, TRAINING, image, choice(Lengths, "text"), RUN)
+    assert begun(tmp_path) == []
+    Batches.before_batch = {}
+    batches.asked.clear()
+    extract(raw, TRAINING, image, choice(Lengths, "text"), RUN)
+    assert batches.asked == [N, N]
+
+
+def test_prune_takes_parts_that_nobody_went_on_with(raw, batches, tmp_path):
+    stopped(raw, KeyboardInterrupt())
+    (entry,) = [entry for entry in cache_entries() if entry.leftover]
+    assert remove_entry(entry)
+    assert begun(tmp_path) == []
+
+
+def test_each_image_is_decoded_once_for_all_of_its_views(raw):
+    decoded = []
+
+    @dataclass(frozen=True)
+    class Counted(MemoryImages):
+        def __getitem__(self, index):
+            decoded.append(index)
+            return super().__getitem__(index)
+
+    raw = replace(raw, images=Counted(raw.images.colours))
+    extract(raw, TRAINING, choice(PixelMean, views=ImageViews(3, seed=1)), choice(Lengths, "text"), RUN)
+    assert decoded == list(range(N))
 
 
 def test_text_views_are_encoded_like_the_captions(raw):

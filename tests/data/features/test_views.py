@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,7 @@ from scipy.ndimage import gaussian_filter1d
 from harness.data.features import augment, text_views
 from harness.data.features.text_views import read_synonyms
 from harness.data.features.views import ImageViews, TextViews
+from harness.data.passes import DecodedOnce
 from harness.errors import HarnessError
 from harness.runtime.context import RunContext
 from harness.runtime.seeding import numpy_generator
@@ -98,6 +100,45 @@ def test_randaugment_leaves_the_global_generator_alone_and_needs_no_order():
     again = arrays(ImageViews(1, "randaugment", seed=4).of(Pictures())[0])
     np.testing.assert_array_equal(last, again[5])
     np.testing.assert_array_equal(first, again[0])
+
+
+@pytest.mark.parametrize("kind", ["duch", "randaugment"])
+def test_views_are_the_same_in_whatever_order_and_in_however_many_threads(kind):
+    (view,) = ImageViews(1, kind, seed=3).of(DecodedOnce(Pictures(40)))
+    expected = arrays(view)
+    order = np.random.default_rng(0).permutation(np.repeat(np.arange(40), 3)).tolist()
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda index: np.asarray(view[index]), order))
+    for index, pixels in zip(order, found, strict=True):
+        np.testing.assert_array_equal(pixels, expected[index])
+
+
+@dataclass(frozen=True)
+class White:
+    size: tuple[int, int]
+
+    def __len__(self):
+        return 40
+
+    def __getitem__(self, index):
+        return Image.new("RGB", self.size, "white")
+
+
+@pytest.mark.parametrize("size", [(150, 150), (200, 180), (120, 300)])
+def test_views_of_images_smaller_than_the_crop_keep_no_black_corner(size):
+    (view,) = ImageViews().of(White(size), crop=200)
+    for index in range(40):
+        assert np.asarray(view[index]).min() == 255
+        width, height = view[index].size
+        assert width / size[0] == pytest.approx(height / size[1], abs=0.02)
+        assert height > 0.69 * size[1]
+    assert view[0].size[0] > 0.85 * 150 or size != (150, 150)
+
+
+def test_views_of_larger_images_and_of_backbones_that_do_not_crop_stay_whole():
+    for crop, size in ((0, (150, 150)), (200, (256, 256)), (200, (201, 300))):
+        (view,) = ImageViews().of(White(size), crop=crop)
+        assert view[0].size == size
 
 
 def test_views_are_described_where_they_differ_from_the_standing_one():
