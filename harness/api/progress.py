@@ -69,6 +69,8 @@ class PlainListener:
         if finished or now - self._last >= PLAIN_SECONDS:
             self._last = now
             figure = f", {progress.figure}" if progress.figure else ""
+            left = progress.seconds_left
+            figure += "" if left is None else f", {spoken_time(left)} left"
             self.say(f"  {progress.phase} {progress.epoch}/{progress.epochs}{figure}")
 
     def noted(self, note: str) -> None:
