@@ -3,7 +3,7 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3.13 python3; do command 
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test coverage lint typecheck format docs bench bench-compare clean
+.PHONY: run test coverage lint typecheck format docs docs-site notebooks bench bench-compare clean
 
 run: $(VENV)/.installed
 	$(BIN)/harness run --method chnr --noise 0.4
@@ -27,9 +27,18 @@ format: $(VENV)/.installed-for-tests
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# docs/cli.md and docs/catalogue.md, from the real --help and the real registry; a test fails where they are stale.
+# docs/cli.md, docs/catalogue.md and docs/python-reference.md, from the real --help, registry and functions; a test fails
+# where they are stale.
 docs: $(VENV)/.installed
 	$(BIN)/python docs/made_pages.py docs
+
+# The notebooks of docs/, with what they show.
+notebooks: $(VENV)/.installed-for-tests
+	$(BIN)/python docs/run_notebooks.py
+
+# build/site, to be read from the disk or put on any server; a link that leads nowhere is an error.
+docs-site: $(VENV)/.installed-for-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --config-file docs/site/mkdocs.yml
 
 # Ratios to a plain loop in the same run. Saved under .benchmarks/, numbered; `bench-compare` measures again and shows
 # both, slower ones marked.
@@ -52,6 +61,10 @@ $(VENV)/.installed: $(VENV)/.made pyproject.toml constraints.txt
 
 $(VENV)/.installed-for-tests: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test]"
+	@touch $@
+
+$(VENV)/.installed-for-docs: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[docs]"
 	@touch $@
 
 clean:

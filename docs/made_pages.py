@@ -1,4 +1,4 @@
-"""Pages of the docs that are made, not written: the command line and the catalogue of what is registered.
+"""Pages of the docs that are made, not written: the command line, the catalogue of what is registered, and Python.
 
 ``make docs``, that is ``python docs/made_pages.py docs``, writes them; a test of the suite compares them.
 """
@@ -37,7 +37,13 @@ INTRODUCTIONS = {
 
 def pages() -> dict[str, str]:
     """Name of each made page to its content."""
-    return {"cli.md": command_line_page(), "catalogue.md": catalogue_page()}
+    import python_page
+
+    return {
+        "cli.md": command_line_page(),
+        "catalogue.md": catalogue_page(),
+        "python-reference.md": python_page.content(MADE, _table),
+    }
 
 
 def write(folder: Path) -> list[Path]:
@@ -119,7 +125,7 @@ def _row(declaration: Any, registry: Registry) -> dict[str, str]:
 
 
 def _title(card: Path) -> str:
-    from harness.cli.listing import title_of_card
+    from harness.api.catalogue import title_of_card
 
     return title_of_card(card)
 

@@ -14,7 +14,11 @@ from harness.version import HARNESS_API, __version__
 
 if TYPE_CHECKING:
     from harness.api.catalogue import info
-    from harness.api.catalogue import list_registered as list
+    from harness.api.catalogue import list_registered as list  # noqa: F401 - a star import must not hide the built-in
+    from harness.api.evaluating import evaluate
+    from harness.api.fitting import fit
+    from harness.api.model import Model
+    from harness.api.model_files import load_model
     from harness.api.runs import RecordedRun, Runs
     from harness.api.studies import load, run, sweep
     from harness.errors import HarnessError
@@ -24,11 +28,15 @@ if TYPE_CHECKING:
 
 
 _HOMES = {
+    "Model": "harness.api.model",
     "RecordedRun": "harness.api.runs",
     "Runs": "harness.api.runs",
+    "evaluate": "harness.api.evaluating",
+    "fit": "harness.api.fitting",
     "info": "harness.api.catalogue",
     "list": "harness.api.catalogue:list_registered",
     "load": "harness.api.studies",
+    "load_model": "harness.api.model_files",
     "run": "harness.api.studies",
     "sweep": "harness.api.studies",
     "hookimpl": "harness.plugin.hookspecs",
@@ -50,6 +58,7 @@ __all__ = [
     "EpochsOf",
     "Evidence",
     "HarnessError",
+    "Model",
     "Need",
     "PairTrust",
     "Parameter",
@@ -59,10 +68,12 @@ __all__ = [
     "Runs",
     "TrainingPairs",
     "__version__",
+    "evaluate",
+    "fit",
     "hookimpl",
     "info",
-    "list",
     "load",
+    "load_model",
     "run",
     "sweep",
 ]

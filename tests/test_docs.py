@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import re
 import shlex
 from pathlib import Path
@@ -55,6 +57,34 @@ def test_links_to_files_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
         if not re.match(r"[a-z]+:", target):
             assert (page.parent / target).exists(), target
+
+
+def calls_of_harness() -> list[tuple[str, str, tuple[str, ...]]]:
+    """Page, function and named arguments of every ``harness.NAME(...)`` in a block of Python."""
+    blocks = [
+        (page.name, body)
+        for page in PAGES
+        for language, body in BLOCK.findall(page.read_text())
+        if language == "python"
+    ]
+    return [
+        (page, node.func.attr, tuple(word.arg for word in node.keywords if word.arg))
+        for page, body in blocks
+        for node in ast.walk(ast.parse(body))
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func).startswith("harness.")
+        and ast.unparse(node.func).count(".") == 1
+    ]
+
+
+def test_every_call_shown_names_a_function_and_its_arguments():
+    import harness
+
+    shown = calls_of_harness()
+    assert {page for page, _, _ in shown} >= {"README.md", "quickstart.md", "python-api.md", "tables.md"}
+    for page, function, arguments in shown:
+        known = inspect.signature(getattr(harness, function)).parameters
+        assert set(arguments) <= set(known), (page, function)
 
 
 def run_page_plugin(harness, features, tmp_path, name, *arguments):

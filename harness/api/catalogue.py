@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.api.inputs import registry_with
 from harness.cells.methods import resolve_method
 from harness.cells.request import MethodRequest
 from harness.errors import HarnessError, unknown_name
@@ -16,7 +17,7 @@ from harness.plugin.declarations import (
     MetricDeclaration,
     PublishedDeclaration,
 )
-from harness.plugin.loading import KINDS, Registry, load_registry
+from harness.plugin.loading import KINDS, Registry
 from harness.text import counted
 
 if TYPE_CHECKING:
@@ -44,10 +45,10 @@ def list_registered(what: str, *, plugins: Any = ()) -> pd.DataFrame:
     """
     import pandas as pd
 
-    from harness.api.studies import notes_as_warnings, warn
+    from harness.runtime.outlets import notes_as_warnings, warn
 
     with notes_as_warnings():
-        rows, broken = rows_of(what, _registry(plugins))
+        rows, broken = rows_of(what, registry_with(plugins))
         for note in broken:
             warn(note)
     return pd.DataFrame(rows)
@@ -67,16 +68,10 @@ def info(name: str, *, plugins: Any = ()) -> dict[str, dict[str, Any]]:
     Raises:
         HarnessError: Nothing has the name; near names are suggested.
     """
-    from harness.api.studies import notes_as_warnings
+    from harness.runtime.outlets import notes_as_warnings
 
     with notes_as_warnings():
-        return {facts["kind"]: facts for facts in described(name, _registry(plugins))}
-
-
-def _registry(plugins: Any) -> Registry:
-    from harness.api.studies import files_of
-
-    return load_registry(files_of(plugins, Path("results")))
+        return {facts["kind"]: facts for facts in described(name, registry_with(plugins))}
 
 
 def rows_of(what: str, registry: Registry) -> tuple[list[dict[str, Any]], list[str]]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from harness.api.comparisons import Compared
+    from harness.api.model import Model
     from harness.api.tables import Tables
     from harness.records.schema import RunRecord
 
@@ -118,6 +119,21 @@ class RecordedRun:
         if trust is None:
             raise HarnessError(f"run {self.hash} stores no trust: its codes are of another program.")
         return trust
+
+    def model(self, *, plugins: Iterable[Any] = (), device: str = "auto") -> Model:
+        """Its trained model, which encodes other features: what :func:`harness.load_model` makes of its folder.
+
+        Args:
+            plugins: As of :func:`harness.run`, for a hasher that is not ours.
+            device: Where it encodes.
+
+        Raises:
+            HarnessError: No model is stored, or its hasher is not registered.
+        """
+        from harness.api.model_files import model_of_run
+        from harness.records.store import StoredRun
+
+        return model_of_run(StoredRun(self.folder, self.record), plugins=plugins, device=device)
 
     def __repr__(self) -> str:
         record = self.record

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import inspect
-import logging
 import os
 import signal
 import sys
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +19,7 @@ from harness.cells.options import Option
 from harness.cells.request import DECLARED
 from harness.errors import HarnessError, unknown_name
 from harness.plugin.from_objects import plugin_files
+from harness.runtime.outlets import notes_as_warnings, warn
 from harness.text import one_line
 
 if TYPE_CHECKING:
@@ -169,16 +168,10 @@ def _checked(name: str, options: Mapping[str, Any], on_error: str) -> tuple[dict
 def _common(plugins: Any, metrics: str | Iterable[str], results: str | os.PathLike[str]) -> dict[str, Any]:
     """What runs and sweeps have besides, as :mod:`harness.api.running` takes it."""
     return {
-        "plugins": files_of(plugins, Path(results)),
+        "plugins": plugin_files(plugins, Path(results) / PLUGIN_FOLDER),
         "metrics": [metrics] if isinstance(metrics, str) else list(metrics),
         "results": Path(results),
     }
-
-
-def files_of(plugins: Any, results: Path) -> tuple[Path, ...]:
-    """Files of plugins; those that are given as classes are written below the results folder."""
-    one = isinstance(plugins, str | os.PathLike | type) or not isinstance(plugins, Iterable)
-    return plugin_files([plugins] if one else plugins, results / PLUGIN_FOLDER)
 
 
 def _run(prepared: Prepared, progress: bool, on_error: str) -> Runs:
@@ -195,7 +188,8 @@ def _run(prepared: Prepared, progress: bool, on_error: str) -> Runs:
     @contextmanager
     def listening(state: SweepState | None) -> Iterator[PlainListener]:
         with signals_taken({signal.SIGINT: stops.at_once}), _listener(state, prepared, progress) as listener:
-            listener.remark = lambda kind, text: warn(text if kind == "note" else f"{kind}: {text}")
+            # Once each: many cells of a grid have the same to say.
+            listener.remark = cache(lambda kind, text: warn(text if kind == "note" else f"{kind}: {text}"))
             finished = listener.cell_finished
 
             def also(job: Any, record: RunRecord) -> None:
@@ -238,49 +232,17 @@ def _failure(record: RunRecord) -> str:
     return f"{record.cell.row} on {record.cell.dataset} ({record.hash}) {record.status}: {one_line(message)}."
 
 
-def warn(text: str) -> None:
-    """A Python warning at the line of the caller of this package."""
-    depth, frame = 2, sys._getframe(1)
-    while frame.f_back is not None and str(frame.f_globals.get("__name__", "")).partition(".")[0] in _OURS:
-        depth, frame = depth + 1, frame.f_back
-    warnings.warn(text, UserWarning, stacklevel=depth)
-
-
-_OURS = ("harness", "harness_plugins", "contextlib", "logging")
-
-
-@contextmanager
-def notes_as_warnings() -> Iterator[None]:
-    """What the harness and its plugins note in their logs are Python warnings meanwhile."""
-    handler = _Warnings()
-    loggers = [logging.getLogger(name) for name in ("harness", "harness_plugins")]
-    before = [(logger.handlers, logger.propagate) for logger in loggers]
-    for logger in loggers:
-        logger.handlers, logger.propagate = [handler], False
-    try:
-        yield
-    finally:
-        for logger, (handlers, propagate) in zip(loggers, before, strict=True):
-            logger.handlers, logger.propagate = handlers, propagate
-
-
-class _Warnings(logging.Handler):
-    def emit(self, record: logging.LogRecord) -> None:
-        warn(one_line(record.getMessage()))
-
-
 def _show_options() -> None:
     """Completion and ``help`` show every option, not ``**options`` alone."""
-    functions: dict[Callable[..., Runs], Sequence[Option]] = {
-        run: (*DECLARED, *RUNNING_OPTIONS),
-        sweep: RUNNING_OPTIONS,
-    }
+    functions: dict[Callable[..., Runs], Sequence[Option]] = {run: DECLARED + RUNNING_OPTIONS, sweep: RUNNING_OPTIONS}
     for function, options in functions.items():
         signature = inspect.signature(function)
         named = [one for one in signature.parameters.values() if one.kind is not one.VAR_KEYWORD]
         taken = {one.name for one in named}
         more = [
-            inspect.Parameter(one.field if one.repeats else one.name, inspect.Parameter.KEYWORD_ONLY, default=None)
+            inspect.Parameter(
+                one.field if one.repeats else one.name, inspect.Parameter.KEYWORD_ONLY, default=one.default
+            )
             for one in options
             if one.name not in taken
         ]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from harness.cells.methods import ResolvedMethod
 from harness.errors import CombinationError
@@ -19,20 +21,30 @@ class DataFacts:
         n_trusted: Trusted ones among them.
         shared_space: Image and caption features are of one space.
         mask_known: The noise mask is known.
+        labels_known: The classes are known.
     """
 
     n_train: int
     n_trusted: int
     shared_space: bool
     mask_known: bool
+    labels_known: bool = True
 
 
-def check_combination(method: ResolvedMethod, data: DataFacts) -> None:
+ADVICE: Mapping[Need, str] = MappingProxyType({
+    Need.TRUSTED: "raise --trusted",
+    Need.SHARED_SPACE: "use a pair such as the two towers of CLIP",
+})  # fmt: skip
+"""What to do where data cannot grant a need, for those who choose data by options."""
+
+
+def check_combination(method: ResolvedMethod, data: DataFacts, advice: Mapping[Need, str] = ADVICE) -> None:
     """Refuse what cannot work.
 
     Args:
         method: The resolved method.
         data: What the data can grant.
+        advice: What to do where they cannot, by need.
 
     Raises:
         CombinationError: A need is neither offered by the hasher nor granted by the data; the message gives the reason.
@@ -40,17 +52,22 @@ def check_combination(method: ResolvedMethod, data: DataFacts) -> None:
     who = f"method {method.row!r}"
     hasher = method.hasher
     detector, needs = method.components["detector"], method.needs
-    if Need.TRUSTED in method.needs and data.n_trusted == 0:
-        raise CombinationError(
-            f"{who} needs trusted pairs, and none of the {data.n_train} training pairs is trusted: raise --trusted."
-        )
-    if Need.SHARED_SPACE in method.needs and not data.shared_space:
-        raise CombinationError(
-            f"{who} compares image with caption features directly, and these backbones have no shared space: use a "
-            "pair such as the two towers of CLIP."
-        )
-    if Need.NOISE_MASK in method.needs and not data.mask_known:
-        raise CombinationError(f"{who} needs the noise mask, and nobody knows which pairs of these data are wrong.")
+    lacking = {
+        Need.TRUSTED: (
+            data.n_trusted > 0, f"needs trusted pairs, and none of the {data.n_train} training pairs is trusted"
+        ),
+        Need.SHARED_SPACE: (
+            data.shared_space,
+            "compares image with caption features directly, and these backbones have no shared space",
+        ),
+        Need.NOISE_MASK: (
+            data.mask_known, "needs the noise mask, and nobody knows which pairs of these data are wrong"
+        ),
+        Need.CLASS_LABELS: (data.labels_known, "needs class labels, and nobody knows those of these data"),
+    }  # fmt: skip
+    for need, (granted, reason) in lacking.items():
+        if need in needs and not granted:
+            raise CombinationError(f"{who} {reason}{f': {advice[need]}' if need in advice else ''}.")
     refused = detector_refused(hasher, detector, needs)
     if refused:
         raise CombinationError(f"{refused}: choose another --hasher or --detector.")

@@ -181,7 +181,7 @@ class Workbench:
         method = resolve_method(self.registry, request.method)
         data = self.prepare_data(request)
         check_combination(method, data.offered)
-        precision = self._precision(request, method)
+        precision = self.precision(request, method)
         facts = {
             "row": method.row,
             "method": method.name,
@@ -209,8 +209,8 @@ class Workbench:
         source, protocol = data.source, data.protocol
         # Records of label relevance are older than the choice.
         left_out = {*NOT_IN_THE_HASH, *(["relevance"] if facts["relevance"] == "label" else [])}
-        sources = {role: self._source_hash(component) for role, component in method.components.items()}
-        sources["protocol"] = self._source_hash(protocol.noise)
+        sources = {role: self.source_hash(component) for role, component in method.components.items()}
+        sources["protocol"] = self.source_hash(protocol.noise)
         encoders = {"image": source.image, "text": source.text}
         sources |= {modality: choice.source for modality, choice in encoders.items() if choice is not None}
         return {
@@ -225,14 +225,19 @@ class Workbench:
             "versions": CORE_VERSIONS,
         }
 
-    def _precision(self, request: CellRequest, method: ResolvedMethod) -> str:
-        """What the cell is computed in; torch is not imported where that is fp32 whatever the device can do."""
+    def precision(self, request: CellRequest, method: ResolvedMethod) -> str:
+        """What a cell is computed in; torch is not imported where that is fp32 whatever the device can do.
+
+        Raises:
+            HarnessError: There is no such precision, or the device does not have it.
+        """
         check_precision(request.precision)
         if request.precision == FP32 or (request.precision == AUTO and method.precisions == {FP32}):
             return FP32
         return resolve_precision(request.precision, method.precisions, choose_device(self.device))
 
-    def _source_hash(self, component: Component) -> str:
+    def source_hash(self, component: Component) -> str:
+        """Hash of the code of a component, as it was when this process loaded it."""
         key = component.kind, component.name
         if key not in self._hashes:  # once: a file that is edited later is not what this process has loaded
             self._hashes[key] = self.registry.source_hash(component)
@@ -253,7 +258,7 @@ class Workbench:
             image, text = None, None
         else:
             # Before images are read: a missing file of weights is found at once.
-            image, text = backbones_of(self.registry, request, card.backbones, self._source_hash)
+            image, text = backbones_of(self.registry, request, card.backbones, self.source_hash)
         root = _absolute(request.data_root)
         data, skipped = self._data(request, card)
         if isinstance(data, FeatureTable):

@@ -107,6 +107,12 @@ class CellData:
         """Database images."""
         return database_images(self.split)
 
+    def in_plan_order(self, values: NDArray) -> NDArray[np.float32]:
+        """(n_train,) float32 values of the rows of the training pairs, in the order of the plan."""
+        ordered = np.empty(len(self.plan), dtype=np.float32)
+        ordered[self.order] = values
+        return ordered
+
 
 def assemble(
     table: FeatureTable, protocol: DataProtocol, split: NDArray[np.int8], encode: Encode | None = None

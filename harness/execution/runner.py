@@ -19,7 +19,7 @@ from harness.cells.command import command_of
 from harness.cells.compatibility import granted_beyond_the_wall
 from harness.cells.methods import ResolvedMethod
 from harness.cells.workbench import Job
-from harness.data.assemble import CellData, assemble, training_pairs
+from harness.data.assemble import CellData, Standardiser, assemble, training_pairs
 from harness.data.query_blocks import query_blocks
 from harness.data.table import at_rows
 from harness.errors import HarnessError
@@ -149,11 +149,23 @@ def make_objective(method: ResolvedMethod) -> Any | None:
 
 
 def make_hasher(method: ResolvedMethod, objective: Any | None = None) -> Any:
-    """The hasher of a method, not yet fitted, with its objective where it takes one (a new one unless given)."""
+    """The hasher of a method, not yet fitted, with its objective where it takes one (a new one unless given).
+
+    Raises:
+        HarnessError: Its class lacks a method that every hasher has.
+    """
     arguments = method.arguments("hasher")
     if "objective" in method.components:
         arguments["objective"] = make_objective(method) if objective is None else objective
-    return method.components["hasher"].load()(**arguments)
+    hasher = method.components["hasher"].load()(**arguments)
+    needed = ("encode_image", "encode_text", *(("begin", "step") if Need.EPOCHS in method.hasher.offers else ("fit",)))
+    missing = [name for name in needed if not callable(getattr(hasher, name, None))]
+    if missing:
+        raise HarnessError(
+            f"hasher {method.hasher.name!r}: its class {type(hasher).__name__} has no {' and no '.join(missing)}, and "
+            "every hasher of its kind needs that."
+        )
+    return hasher
 
 
 def run_job(
@@ -197,21 +209,20 @@ def run_job(
         )
     with meter.phase("evaluate"):
         evaluation = evaluate(codes, metrics, device)
-    trust = np.empty(len(data.plan), dtype=np.float32)
-    trust[data.order] = fitted.trust.weight.cpu().numpy()
+    trust = data.in_plan_order(fitted.trust.weight.cpu().numpy())
     changed = class_changed(data.plan, table.caption_image, table.label_matrix)
     others = {
         "detector": detector_scores(trust, data.plan.wrong, changed, data.plan.trusted),
         "noise": realised_rates(data.plan, table.caption_image, table.label_matrix, table.captions),
     }
     cost = {**meter.finish(), **_sizes_and_speeds(fitted, codes, evaluation, meter)}
-    model = _model(fitted.hasher, data)
+    model = model_tensors(fitted.hasher, data.image_standardiser, data.text_standardiser)
     with global_randomness(run.seed, "latency"):
         cost["encode_seconds"] = {"alone": latencies(data, fitted.hasher, run), "in_bulk": per_item}
     arrays = {
         **evaluation_arrays(codes, evaluation),
         "query_blocks": query_blocks(data, job.cell.facts.get("relevance", "label")),
-        **_curve_arrays(fitted.curves, data),
+        **curve_arrays(fitted.curves, data),
         "trust": trust,
         **data.plan.arrays(),
     }
@@ -259,7 +270,7 @@ def _query_notes(evaluation: Evaluation) -> list[str]:
     return [f"{without} of {counted(total, 'query', 'queries')} have no relevant item in the database{missing}"]
 
 
-def _curve_arrays(curves: Curves, data: CellData) -> dict[str, NDArray]:
+def curve_arrays(curves: Curves, data: CellData) -> dict[str, NDArray]:
     """Loss per epoch and, for detectors that change their mind, AUROC per epoch."""
     if not curves.loss:
         return {}
@@ -270,8 +281,7 @@ def _curve_arrays(curves: Curves, data: CellData) -> dict[str, NDArray]:
     }
     epochs, areas = [], []
     for epoch, weight in curves.trust:
-        in_plan_order = np.empty(len(data.plan), dtype=np.float32)
-        in_plan_order[data.order] = weight.numpy()
+        in_plan_order = data.in_plan_order(weight.numpy())
         area = detector_scores(in_plan_order, data.plan.wrong, None, data.plan.trusted)["auroc"]
         epochs.append(epoch)
         areas.append(np.nan if area is None else area)
@@ -280,8 +290,15 @@ def _curve_arrays(curves: Curves, data: CellData) -> dict[str, NDArray]:
     return arrays
 
 
-def _model(hasher: Hasher, data: CellData) -> dict[str, Any] | None:
-    """The tensors from which codes can be made again out of raw features: hasher and standardisers."""
+def model_tensors(hasher: Hasher, image: Standardiser, text: Standardiser) -> dict[str, Any] | None:
+    """Tensors that make the codes again from raw features: of the hasher, and of the standardisers of both modalities.
+
+    Returns:
+        Name to tensor; None for a hasher without state.
+
+    Raises:
+        HarnessError: Its state holds something else than tensors.
+    """
     import torch
 
     state = getattr(hasher, "state", None)
@@ -293,7 +310,7 @@ def _model(hasher: Hasher, data: CellData) -> dict[str, Any] | None:
         raise HarnessError(
             f"state() of the hasher must give torch tensors; {strange[0].removeprefix('hasher.')!r} is none."
         )
-    for modality, standardiser in (("image", data.image_standardiser), ("text", data.text_standardiser)):
+    for modality, standardiser in (("image", image), ("text", text)):
         model[f"standardiser.{modality}.mean"] = torch.from_numpy(standardiser.mean)
         model[f"standardiser.{modality}.scale"] = torch.from_numpy(standardiser.scale)
     return model

@@ -95,9 +95,15 @@ def model_bytes(model: Mapping[str, Tensor] | None) -> bytes | None:
     """Tensors as the bytes of a safetensors file; None for no tensors, or more than :data:`MODEL_LIMIT_BYTES`."""
     if not model or sum(tensor.numel() * tensor.element_size() for tensor in model.values()) > MODEL_LIMIT_BYTES:
         return None
+    return tensor_bytes(model)
+
+
+def tensor_bytes(tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> bytes:
+    """Tensors, and texts about them, as the bytes of a safetensors file."""
     from safetensors.torch import save
 
-    made: bytes = save({name: tensor.detach().cpu().contiguous().clone() for name, tensor in model.items()})
+    copied = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    made: bytes = save(copied, metadata)
     return made
 
 

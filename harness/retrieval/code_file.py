@@ -1,8 +1,9 @@
-"""Codes of any other program in an npz file (``harness evaluate --codes``)."""
+"""Codes of any program: in an npz file (``harness evaluate --codes``), or as arguments of ``harness.evaluate``."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +22,30 @@ ARRAYS = frozenset(
 """All that a file of codes may hold and that is used; nothing else in it is read."""
 
 
+@dataclass(frozen=True)
+class Names:
+    """What the arrays of a caller are called, where messages must say other names than those of a file.
+
+    Attributes:
+        codes: Part and modality to the names that their codes may have.
+        bits: Name of the code length.
+    """
+
+    codes: Mapping[tuple[str, str], tuple[str, ...]]
+    bits: str
+
+
+OF_FILES = Names(
+    {(part, modality): (f"{part}_{modality}_codes", f"{part}_{modality}") for part in PARTS for modality in MODALITIES},
+    "n_bits",
+)
+
+
 def code_table(
-    arrays: Mapping[str, NDArray], where: str, labels: Mapping[str, Mapping[int, NDArray]] | None = None
+    arrays: Mapping[str, NDArray],
+    where: str,
+    labels: Mapping[str, Mapping[int, NDArray]] | None = None,
+    names: Names = OF_FILES,
 ) -> CodeTable:
     """Check codes, ids and labels.
 
@@ -38,6 +61,7 @@ def code_table(
         where: What to call the file in messages.
         labels: Labels by id for "query" and "database", where the ids belong to a known cell; then no labels are
             needed.
+        names: What codes and code length are called; labels and ids have the same names everywhere.
 
     Returns:
         The codes, packed.
@@ -45,7 +69,7 @@ def code_table(
     Raises:
         HarnessError: Something is missing or does not fit.
     """
-    table = _table(arrays, where, labels)
+    table = _table(arrays, where, labels, names)
     common = np.intersect1d(table.query_ids, table.database_ids)
     if len(common) and "query_ids" in arrays and "database_ids" in arrays:
         raise HarnessError(
@@ -56,9 +80,12 @@ def code_table(
 
 
 def _table(
-    arrays: Mapping[str, NDArray], where: str, labels: Mapping[str, Mapping[int, NDArray]] | None = None
+    arrays: Mapping[str, NDArray],
+    where: str,
+    labels: Mapping[str, Mapping[int, NDArray]] | None = None,
+    names: Names = OF_FILES,
 ) -> CodeTable:
-    packed, n_bits = _codes(arrays, PARTS, where)
+    packed, n_bits = _codes(arrays, PARTS, where, names)
     for part in PARTS:
         if not packed[part]:
             raise HarnessError(f"{where}: no codes of the {part}: expected {part}_image_codes or {part}_text_codes.")
@@ -125,34 +152,35 @@ def stored_table(arrays: Mapping[str, NDArray], where: str) -> CodeTable:
 
 
 def _codes(
-    arrays: Mapping[str, NDArray], parts: Sequence[str], where: str
+    arrays: Mapping[str, NDArray], parts: Sequence[str], where: str, names: Names = OF_FILES
 ) -> tuple[dict[str, dict[str, NDArray[np.uint8]]], int]:
     """Packed codes by part and modality, of those that are there, and their one length in bits."""
-    said = n_bits = _said_bits(arrays, where)
+    said = n_bits = _said_bits(arrays, where, names.bits)
     packed: dict[str, dict[str, NDArray[np.uint8]]] = {part: {} for part in parts}
     for part in parts:
         for modality in MODALITIES:
-            name = next((name for name in (f"{part}_{modality}_codes", f"{part}_{modality}") if name in arrays), None)
+            name = next((name for name in names.codes.get((part, modality), ()) if name in arrays), None)
             if name is None:
                 continue
-            codes, width = _packed(arrays[name], said, f"{where}: {name}")
+            codes, width = _packed(arrays[name], said, f"{where}: {name}", names.bits)
             if n_bits is not None and width != n_bits:
-                raise HarnessError(f"{where}: {name} has {width} bits, the others {n_bits}.")
+                others = "the others" if said is None else f"and {names.bits} is"
+                raise HarnessError(f"{where}: {name} has {width} bits, {others} {n_bits}.")
             n_bits, packed[part][modality] = width, codes
     return packed, n_bits or 0
 
 
-def _said_bits(arrays: Mapping[str, NDArray], where: str) -> int | None:
+def _said_bits(arrays: Mapping[str, NDArray], where: str, name: str) -> int | None:
     """The code length that the file states, if it does."""
-    if "n_bits" not in arrays:
+    if name not in arrays:
         return None
-    said = arrays["n_bits"]
+    said = arrays[name]
     if said.size != 1 or said.dtype.kind not in "iu" or said.item() < 1:
-        raise HarnessError(f"{where}: n_bits must be one whole number, not {said.dtype} {said.shape}.")
+        raise HarnessError(f"{where}: {name} must be one whole number, not {said.dtype} {said.shape}.")
     return int(said.item())
 
 
-def _packed(array: NDArray, n_bits: int | None, where: str) -> tuple[NDArray[np.uint8], int]:
+def _packed(array: NDArray, n_bits: int | None, where: str, bits: str) -> tuple[NDArray[np.uint8], int]:
     if array.ndim != 2 or array.dtype.kind not in "biuf" or not array.shape[0] or not array.shape[1]:
         raise HarnessError(f"{where} must be a matrix of numbers (items, bits), not {array.dtype} {array.shape}.")
     if (
@@ -164,11 +192,11 @@ def _packed(array: NDArray, n_bits: int | None, where: str) -> tuple[NDArray[np.
         if (array[:, -1] >> (n_bits - 8 * (array.shape[1] - 1))).any() and n_bits % 8:
             # Dropping them would drop real bits of codes packed in the other order, and give wrong numbers in silence.
             raise HarnessError(
-                f"{where} has bits set beyond n_bits = {n_bits}; pack with bitorder='little' and zero padding."
+                f"{where} has bits set beyond {bits} = {n_bits}; pack with bitorder='little' and zero padding."
             )
         return array, n_bits
     if n_bits is None and array.dtype == np.uint8 and array.max(initial=0) > 1:
-        raise HarnessError(f"{where} looks packed (uint8 above 1): add n_bits to the file.")
+        raise HarnessError(f"{where} looks packed (uint8 above 1): add {bits} to the file.")
     return pack_checked(array, where), array.shape[1]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -57,7 +57,10 @@ PER_QUERY_KEPT = ("map", "map_relevant@20")
 
 
 def evaluate(
-    table: CodeTable, declared: Sequence[MetricDeclaration], device: torch.device | str | None = None
+    table: CodeTable,
+    declared: Sequence[MetricDeclaration],
+    device: torch.device | str | None = None,
+    per_query_kept: Collection[str] = PER_QUERY_KEPT,
 ) -> Evaluation:
     """Score codes in every direction for which both modalities are there.
 
@@ -68,6 +71,7 @@ def evaluate(
         table: Codes, ids and labels.
         declared: The metrics to compute.
         device: A CUDA device to count distances on; otherwise the processor counts.
+        per_query_kept: Ids of the metrics whose values of each query are returned.
 
     Returns:
         Metrics, per-query values and curves, and what is wrong with them.
@@ -99,7 +103,7 @@ def evaluate(
         if "map" in whole and not result.metrics:  # the first direction: relevance is the same in the others
             result.violations += checks.random_codes(direction, *directions[direction], histogram, functions["map"][0])
         result.metrics[direction] = {metric_id: _mean(values) for metric_id, values in per_query.items()}
-        for metric_id in PER_QUERY_KEPT:
+        for metric_id in per_query_kept:
             if metric_id in per_query:
                 result.per_query[f"{direction}/{metric_id}"] = per_query[metric_id]
         for name, curve in zip(CURVES, precision_recall_by_radius(histogram), strict=True):

@@ -7,8 +7,10 @@ characters of their own, write beneath this filter; the texts in them pass it in
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TextIO
@@ -16,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from harness.errors import HarnessError
-from harness.text import printable
+from harness.text import one_line, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -201,3 +203,34 @@ def paragraph(text: str, first: int = 2, others: int = 4) -> None:
         first, others: Spaces before the first line, and before the others.
     """
     click.echo(click.wrap_text(text, width=110, initial_indent=" " * first, subsequent_indent=" " * others))
+
+
+def warn(text: str) -> None:
+    """A Python warning at the line of the caller of this package."""
+    depth, frame = 2, sys._getframe(1)
+    while frame.f_back is not None and str(frame.f_globals.get("__name__", "")).partition(".")[0] in _OURS:
+        depth, frame = depth + 1, frame.f_back
+    warnings.warn(text, UserWarning, stacklevel=depth)
+
+
+_OURS = ("harness", "harness_plugins", "contextlib", "logging")
+
+
+@contextmanager
+def notes_as_warnings() -> Iterator[None]:
+    """What the harness and its plugins note in their logs are Python warnings meanwhile."""
+    handler = _Warnings()
+    loggers = [logging.getLogger(name) for name in ("harness", "harness_plugins")]
+    before = [(logger.handlers, logger.propagate) for logger in loggers]
+    for logger in loggers:
+        logger.handlers, logger.propagate = [handler], False
+    try:
+        yield
+    finally:
+        for logger, (handlers, propagate) in zip(loggers, before, strict=True):
+            logger.handlers, logger.propagate = handlers, propagate
+
+
+class _Warnings(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        warn(one_line(record.getMessage()))

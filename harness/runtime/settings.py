@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -50,7 +50,7 @@ def applied(settings: RunSettings) -> Iterator[torch.device]:
     """Run under some settings, and put everything back afterwards.
 
     What is put back are also other global settings of torch and of the process, so that a component which changes them
-    spoils its own cell alone.
+    spoils its own cell alone. Meanwhile torch and numpy compute as in a fresh process, whatever a notebook has set.
 
     Args:
         settings: The settings.
@@ -68,6 +68,7 @@ def applied(settings: RunSettings) -> Iterator[torch.device]:
     with ExitStack() as stack:
         stack.enter_context(process_settings_kept())
         stack.enter_context(torch_settings_kept())
+        _as_in_a_fresh_process(device, stack)
         stack.enter_context(_threads(settings.threads))
         _set_deterministic(settings.deterministic, stack)
         yield device
@@ -98,6 +99,51 @@ def torch_settings_kept() -> Iterator[None]:
         _deterministic_algorithms(deterministic, warn_only)
         torch.set_float32_matmul_precision(products)
         cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32 = flags
+
+
+def _as_in_a_fresh_process(device: torch.device, stack: ExitStack) -> None:
+    """Torch's and numpy's settings at their start: results must not depend on who calls."""
+    import numpy as np
+    import torch
+
+    torch.set_default_dtype(torch.float32)
+    torch.set_float32_matmul_precision("highest")
+    torch.autograd.set_detect_anomaly(False)
+    cudnn = torch.backends.cudnn
+    cudnn.deterministic, cudnn.benchmark, cudnn.allow_tf32 = False, False, True
+    if torch.get_default_device().type != "cpu":
+        stack.enter_context(torch.device("cpu"))
+    stack.enter_context(torch.inference_mode(False))
+    stack.enter_context(torch.enable_grad())
+    stack.enter_context(_no_autocast({"cpu", device.type}))
+    stack.enter_context(np.errstate(divide="warn", over="warn", under="ignore", invalid="warn"))
+
+
+@contextmanager
+def _no_autocast(kinds: Collection[str]) -> Iterator[None]:
+    """As if no ``torch.autocast`` were around. Merely disabled, an outer one would keep the casts of weights that an
+    inner one makes, and training would go on with old weights.
+    """
+    import torch
+
+    enabled = {kind: torch.is_autocast_enabled(kind) for kind in kinds}
+    cached, depth = torch.is_autocast_cache_enabled(), 0
+    while torch.autocast_decrement_nesting() >= 0:
+        depth += 1
+    torch.autocast_increment_nesting()  # it went one too far
+    torch.clear_autocast_cache()
+    torch.set_autocast_cache_enabled(True)
+    for kind in kinds:
+        torch.set_autocast_enabled(kind, False)
+    try:
+        yield
+    finally:
+        torch.clear_autocast_cache()
+        torch.set_autocast_cache_enabled(cached)
+        for kind, was in enabled.items():
+            torch.set_autocast_enabled(kind, was)
+        for _ in range(depth):
+            torch.autocast_increment_nesting()
 
 
 @contextmanager

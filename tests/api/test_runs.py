@@ -139,3 +139,11 @@ def test_conditions_and_names_are_checked(runs):
         runs.table(preset="papper")
     with pytest.raises(harness.HarnessError, match="unknown metric"):
         runs.table("mapp")
+
+
+def test_a_run_has_its_model(runs, folder):
+    with np.load(folder / "small.npz") as arrays:
+        image = arrays["image"]
+    run = runs.where("method=cca-itq")[0]
+    codes = run.model().encode_image(image[run.arrays["query_ids"]])
+    assert np.array_equal(codes, run.codes("query", "image"))

@@ -214,6 +214,12 @@ class TestRuns:
             running.kill()
         assert out == "interrupted 1\n", err
 
+    def test_what_many_cells_have_to_say_is_one_warning(self, features, results):
+        alone = features("alone", classes=40, n=60)  # of some classes there are only queries
+        with pytest.warns(UserWarning, match="no relevant item in the database") as warned:
+            harness.run(**CLOSED | {"seed": range(3)}, features=alone, results=results)
+        assert len(warned) == 1
+
     def test_combinations_that_cannot_work_are_warnings(self, file, results):
         with pytest.warns(UserWarning, match="refused: .*shared"):
             runs = harness.run(**CLOSED | {"method": ["random-codes", "clip-sign"]}, features=file, results=results)
@@ -241,6 +247,7 @@ class TestSweep:
         ("plan", "said"),
         [
             ({"axes": {"metod": ["chnr"]}}, "unknown key 'metod' in [axes]: did you mean 'method'"),
+            ({"axis": {"method": ["chnr"]}}, "unknown key 'axis': did you mean 'axes'"),
             ({}, "the table [axes] is missing"),
             ("papper-ucm", "unknown plan 'papper-ucm': did you mean 'paper-ucm'"),
         ],

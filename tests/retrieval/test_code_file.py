@@ -145,7 +145,7 @@ def test_a_run_by_instance_has_more_captions_than_images():
     ("changes", "said"),
     [
         ({"n_bits": np.array(2), "query_image_codes": np.ones((4, 1), np.uint8),
-          "query_text_codes": np.ones((8, 5), np.uint8)}, "query_text_codes has 5 bits, the others 2"),
+          "query_text_codes": np.ones((8, 5), np.uint8)}, "query_text_codes has 5 bits, and n_bits is 2"),
         ({"n_bits": np.array(1)}, "query_image_codes"),
         ({"query_labels": np.arange(3)}, r"query_labels must be \(4,\) integers"),
         ({"query_ids": np.arange(5)}, r"query_ids must be \(4,\) integers"),

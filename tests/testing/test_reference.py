@@ -1,14 +1,19 @@
-"""docs/cli.md and docs/catalogue.md are what `make docs` writes now."""
+"""docs/cli.md, docs/catalogue.md and docs/python-reference.md are what `make docs` writes now."""
 
 from __future__ import annotations
 
 import importlib.util
+import inspect
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+import harness
+from harness.api.how_to_run import RUNNING_OPTIONS
+from harness.cells.request import DECLARED
 from harness.cli import VERBS
 from harness.plugin.loading import KINDS, load_registry
 
@@ -24,7 +29,7 @@ def made(tmp_path_factory):
     return {path.name: path.read_text() for path in folder.iterdir()}
 
 
-@pytest.mark.parametrize("name", ["cli.md", "catalogue.md"])
+@pytest.mark.parametrize("name", ["cli.md", "catalogue.md", "python-reference.md"])
 def test_the_made_pages_are_fresh(made, name):
     assert (DOCS / name).read_text() == made[name], f"docs/{name} is stale: run `make docs` and commit the result"
 
@@ -37,6 +42,23 @@ def test_every_verb_and_every_registered_name_is_there(made):
     for kind in KINDS:
         for declaration in registry.all(kind):
             assert f"`{declaration.name}" in made["catalogue.md"], (kind, declaration.name)
+
+
+def test_every_function_and_every_option_is_on_the_page_of_python(made):
+    page = made["python-reference.md"]
+    sections = dict(zip(*[iter(re.split(r"^## (.*)\n", page, flags=re.MULTILINE)[1:])] * 2, strict=True))
+    functions = {name for name in harness.__all__ if inspect.isfunction(getattr(harness, name))} - {"hookimpl"}
+    assert {f"harness.{name}" for name in (*functions, "list")} == {
+        name for name in sections if name.startswith("harness.")
+    }
+    for one in (*DECLARED, *RUNNING_OPTIONS):
+        assert f"\n| `{one.field if one.repeats else one.name}` | " in sections["harness.run"], one.name
+    for one in RUNNING_OPTIONS:
+        assert f"\n| `{one.field if one.repeats else one.name}` | " in sections["harness.sweep"], one.name
+    assert "| `bits` | int | axis | `64` | Code length. |" in sections["harness.run"]
+    assert "| `executor` | str | `local` |" in sections["harness.sweep"]
+    assert "    path: str | os.PathLike[str],\n    *,\n" in sections["harness.load_model"]
+    assert "| `codes(part, modality, signs=False)` | Codes of queries or database. (n, " in sections["RecordedRun"]
 
 
 def test_plugins_of_others_are_left_out(made, tmp_path):
@@ -53,6 +75,6 @@ def test_plugins_of_others_are_left_out(made, tmp_path):
     assert made_pages.catalogue_page(registry) == made["catalogue.md"]
 
 
-def test_both_pages_are_made_and_named(made):
-    assert set(made) == {"cli.md", "catalogue.md"}
+def test_the_pages_are_made_and_named(made):
+    assert set(made) == {"cli.md", "catalogue.md", "python-reference.md"}
     assert made["cli.md"].startswith("# Command line")

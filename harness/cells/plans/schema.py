@@ -91,7 +91,8 @@ def read_content(content: Mapping[str, Any], folder: Path) -> tuple[PlanContent,
         What the plan says, and everything that is wrong in it; without a mistake it is complete.
     """
     reader = _Reader(folder)
-    if "axes" not in content:
+    reader.refuse_unknown((), content, TOP)
+    if "axes" not in content and not reader.mistakes:  # a misspelt key says more
         missing = "the table [axes] is missing: it names the methods, noise rates, ... of the grid"
         reader.mistakes.append((("axes",), missing))
     checked = PlanContent(
@@ -105,7 +106,6 @@ def read_content(content: Mapping[str, Any], folder: Path) -> tuple[PlanContent,
         datasets=reader.blocks(content, "datasets"),
         exclude=reader.listed(content, "exclude", reader.block),
     )
-    reader.refuse_unknown((), content, TOP)
     return checked, reader.mistakes
 
 

@@ -89,8 +89,8 @@ def table_from_arrays(
         raise HarnessError(
             f"{where}: {_join(missing)} missing; it needs {_join(REQUIRED)}, and may have {_join(OPTIONAL)}."
         )
-    image = _features(arrays["image"], "image", where)
-    text = _features(arrays["text"], "text", where)
+    image = features_of(arrays["image"], f"{where}: image")
+    text = features_of(arrays["text"], f"{where}: text")
     n_images, n_captions = len(image), len(text)
     check_rows(where, {"image": image, "labels": arrays["labels"]}, "image")
     check_rows(where, {"text": text, "caption_image": arrays["caption_image"]}, "caption")
@@ -142,13 +142,37 @@ def _fingerprint(arrays: Mapping[str, NDArray]) -> str:
     return digest.hexdigest()[:16]
 
 
-def _features(array: NDArray, name: str, where: str) -> NDArray[np.float32]:
-    check_numbers(array, f"{where}: {name}")
+def features_of(array: NDArray, what: str) -> NDArray[np.float32]:
+    """Features as they are computed with.
+
+    Args:
+        array: (n, d) numbers.
+        what: What to call them in messages.
+
+    Returns:
+        (n, d) float32, the array itself where it is that already.
+
+    Raises:
+        HarnessError: It is no matrix of finite numbers within the range of float32.
+    """
+    check_numbers(array, what)
     with np.errstate(over="ignore"):
         features = np.ascontiguousarray(array, dtype=np.float32)
     if not np.isfinite(features).all():
-        raise HarnessError(f"{where}: {name} has values beyond the range of float32.")
+        raise HarnessError(f"{what} has values beyond the range of float32.")
     return features
+
+
+def view_of(array: NDArray, what: str, original: NDArray[np.float32], name: str) -> NDArray[np.float32]:
+    """As :func:`features_of` for an augmented view of ``original``, which is called ``name``.
+
+    Raises:
+        HarnessError: As :func:`features_of`, or the view has another shape.
+    """
+    view = features_of(array, what)
+    if view.shape != original.shape:
+        raise HarnessError(f"{what} has shape {view.shape}, but {name} has {original.shape}; they must be equal.")
+    return view
 
 
 def _views(
@@ -159,14 +183,7 @@ def _views(
     stack = arrays[name] if arrays[name].ndim == 3 else arrays[name][None]
     if not len(stack):
         raise HarnessError(f"{where}: {name} has shape {arrays[name].shape}, no view at all; leave it out.")
-    views = tuple(_features(view, name, where) for view in stack)
-    for view in views:
-        if view.shape != original.shape:
-            raise HarnessError(
-                f"{where}: {name} has shape {view.shape}, but {name.removesuffix('_aug')} has {original.shape}; they "
-                "must be equal."
-            )
-    return views
+    return tuple(view_of(view, f"{where}: {name}", original, name.removesuffix("_aug")) for view in stack)
 
 
 def _integers(array: NDArray, name: str, shape: tuple[int, ...], meaning: str, where: str) -> NDArray[np.int64]:
