@@ -178,7 +178,8 @@ def filled_arrays(
     """Arrays from the cache, or computed and put there.
 
     Entries are written under a temporary name and renamed, so several processes may share a cache and a killed one
-    leaves nothing half-written. Of several processes that miss the same entry, one computes and the others wait for it.
+    leaves no half of an entry, but what :meth:`Workspace.begun` finds. Of several processes that miss the same entry,
+    one computes and the others wait for it.
     A cache that cannot be written costs a note, not the run.
 
     Args:

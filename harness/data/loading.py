@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from harness.data.passes import Pass
 from harness.errors import HarnessError
 from harness.plugin.interfaces import Run
-from harness.runtime.processes import usable_cores
+from harness.runtime.processes import keep_freed_memory, usable_cores
 from harness.runtime.settings import LOADERS
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ Rows = tuple[NDArray[np.int64], NDArray[np.float32]]
 Forward = Callable[["Tensor"], "Tensor"]
 """(b, ...) prepared items on the device to (b, d) features."""
 
-IMAGES_AT_ONCE = 4
+IMAGES_AT_ONCE = 8
 """Images that a thread of the processor encodes at once: as fast as larger batches, whose maps leave the processor's
 caches and are given back to the system after each layer (docs/benchmarks.md).
 """
@@ -317,5 +317,6 @@ def _threads(device: torch.device) -> int:
     asked = os.environ.get(LOADERS, "")
     if asked and not asked.isdigit():
         raise HarnessError(f"{LOADERS}={asked}: expected the number of threads that make features, 1 or more.")
+    keep_freed_memory()
     cores = usable_cores()
     return max(1, int(asked)) if asked else cores if device.type == "cpu" else min(MOST_BESIDE_A_DEVICE, cores)
