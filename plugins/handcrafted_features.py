@@ -1,32 +1,36 @@
-"""Shape, texture and colour of images, and TF-IDF with truncated SVD."""
+"""Shape, texture and colour of images."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from itertools import product
+from collections.abc import Collection, Iterator
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
-from skimage.color import rgb2hsv
-from skimage.feature import hog, local_binary_pattern
 
-from harness import HarnessError
 from harness.data.loading import Rows, encode_in_batches
 from harness.plugin.interfaces import Run
 
-CAPTIONS_AT_ONCE = 20_000
-
 CENTRE = 200 / 256
 """Share of the shorter side that is kept, as in the CHNR features (centre crop of 200 of 256 pixels)."""
+
+DIRECTIONS = 9
+"""Of gradients, over half a turn: light and dark sides may change places."""
+
+RADII = (1, 2, 4)
+"""Of local binary patterns, pixels."""
+
+Part = NDArray[np.floating[Any]]
 
 
 class ShapeTextureColour:
     """(n, d) float32: what an image looks like, without any learned weights.
 
-    Five parts, so that no single one decides: histograms of oriented gradients by place, and pooled over places with
-    the strongest direction first (aerial images have no upright); uniform local binary patterns at three scales;
-    colours of the four quarters, channel by channel; joint colours of the whole image. Each part is centred, and
+    Four parts, so that no single one decides: histograms of oriented gradients, pooled over places with the strongest
+    direction first (aerial images have no upright); uniform local binary patterns at three scales; colours of the four
+    quarters, channel by channel; joint colours of the whole image. Each part is centred, and
     divided by its root mean square norm, both over the training images, so that all parts weigh the same.
     """
 
@@ -35,7 +39,12 @@ class ShapeTextureColour:
 
     def fit(self, training: Collection[Image.Image], run: Run) -> None:
         """Centre and spread of each part over the training images."""
-        parts = self._parts(training, run, "images (fit)")
+        rows = []
+        for image in training:
+            rows.append(self._parts_of(image))
+            if len(rows) % 50 == 0 or len(rows) == len(training):
+                run.report(phase="images (fit)", epoch=len(rows), epochs=len(training))
+        parts = [np.stack(part) for part in zip(*rows, strict=True)]
         self.centres = [part.mean(axis=0) for part in parts]
         self.spreads = [
             max(float(np.sqrt(np.square(part - centre).sum(axis=1).mean())), 1e-12)
@@ -58,94 +67,78 @@ class ShapeTextureColour:
         """All parts, one after another, float64."""
         return torch.from_numpy(np.concatenate(self._parts_of(image)))
 
-    def _parts(self, raw: Collection[Image.Image], run: Run, phase: str) -> list[np.ndarray]:
-        """The five parts, (n, d_part) each."""
-        rows = []
-        for image in raw:
-            rows.append(self._parts_of(image))
-            if len(rows) % 50 == 0 or len(rows) == len(raw):
-                run.report(phase=phase, epoch=len(rows), epochs=len(raw))
-        return [np.stack(part) for part in zip(*rows, strict=True)]
-
-    def _parts_of(self, image: Image.Image) -> list[np.ndarray]:
+    def _parts_of(self, image: Image.Image) -> list[Part]:
         side = min(image.size) * CENTRE
         left, top = (image.width - side) / 2, (image.height - side) / 2
         scaled = image.resize(
             (self.size, self.size), Image.Resampling.BILINEAR, box=(left, top, left + side, top + side)
         )
-        pixels = np.asarray(scaled, dtype=np.float64) / 255
-        grey, hsv = pixels.mean(axis=2), rgb2hsv(pixels)
-        by_place = hog(grey, orientations=9, pixels_per_cell=(self.cell, self.cell), cells_per_block=(2, 2))
-        return [by_place, _pooled_gradients(grey), _patterns(grey), self._colours_by_quarter(hsv), _joint_colours(hsv)]
+        grey, hsv = np.asarray(scaled.convert("L")), np.asarray(scaled.convert("HSV"))
+        return [
+            _pooled_gradients(_by_cell(*_gradients(grey), self.cell)),
+            np.concatenate([_patterns(grey, radius) for radius in RADII]),
+            self._colours_by_quarter(hsv),
+            _joint_colours(hsv),
+        ]
 
-    def _colours_by_quarter(self, hsv: np.ndarray) -> np.ndarray:
-        half = len(hsv) // 2
-        quarters = [hsv[rows, columns] for rows, columns in product((slice(0, half), slice(half, None)), repeat=2)]
-        return np.concatenate(
-            [_shares(quarter[..., channel], self.bins, (0, 1)) for quarter in quarters for channel in range(3)]
-        )
+    def _colours_by_quarter(self, hsv: NDArray[np.uint8]) -> Part:
+        """(12 x bins,) shares of the levels of each channel in each quarter."""
+        half = np.arange(len(hsv)) * 2 // len(hsv)
+        quarter = half[:, None] * 2 + half
+        kinds = (quarter[..., None] * 3 + np.arange(3)) * self.bins + hsv.astype(np.int64) * self.bins // 256
+        return np.bincount(kinds.ravel(), minlength=12 * self.bins) * (4 / quarter.size)
 
 
-def _shares(values: np.ndarray, bins: int, limits: tuple[float, float]) -> np.ndarray:
-    return np.histogram(values, bins=bins, range=limits)[0] / values.size
+def _gradients(grey: NDArray[np.uint8]) -> tuple[Part, NDArray[np.int64]]:
+    """Strength and number of the direction of each inner pixel, (n - 2, n - 2) each."""
+    levels = grey.astype(np.float64)
+    down, right = levels[2:, 1:-1] - levels[:-2, 1:-1], levels[1:-1, 2:] - levels[1:-1, :-2]
+    turns = np.arctan2(down, right) / np.pi
+    return np.hypot(down, right), np.floor(turns * DIRECTIONS).astype(np.int64) % DIRECTIONS
 
 
-def _pooled_gradients(grey: np.ndarray) -> np.ndarray:
-    """(18,) mean and deviation over places of the histogram of orientations, its largest mean turned to the front."""
-    cells = hog(grey, orientations=9, pixels_per_cell=(8, 8), cells_per_block=(1, 1)).reshape(-1, 9)
-    mean, deviation = cells.mean(axis=0), cells.std(axis=0)
+def _by_cell(strength: Part, direction: NDArray[np.int64], cell: int) -> Part:
+    """(cells, 9) shares of all gradients by cell and direction; a cell has ``cell`` pixels a side."""
+    number = np.arange(len(strength)) // cell
+    places = number[:, None] * (number[-1] + 1) + number
+    kinds = (places * DIRECTIONS + direction).ravel()
+    sums = np.bincount(kinds, weights=strength.ravel(), minlength=(number[-1] + 1) ** 2 * DIRECTIONS)
+    return (sums / max(sums.sum(), 1e-12)).reshape(-1, DIRECTIONS)
+
+
+def _pooled_gradients(cells: Part) -> Part:
+    """(18,) mean and deviation over cells of the shares of directions, the largest mean turned to the front."""
+    shares = cells / np.maximum(np.sqrt(np.square(cells).sum(axis=1, keepdims=True)), 1e-12)
+    mean, deviation = shares.mean(axis=0), shares.std(axis=0)
     turn = -int(mean.argmax())
     return np.concatenate([np.roll(mean, turn), np.roll(deviation, turn)])
 
 
-def _patterns(grey: np.ndarray) -> np.ndarray:
-    """(46,) square roots of the shares of uniform local binary patterns (Ojala et al. 2002) at three scales."""
-    levels = (grey * 255).astype(np.uint8)
-    return np.concatenate(
-        [
-            np.sqrt(_shares(local_binary_pattern(levels, points, radius, "uniform"), points + 2, (0, points + 2)))
-            for radius, points in ((1, 8), (2, 16), (4, 16))
-        ]
-    )
+def _patterns(grey: NDArray[np.uint8], radius: int) -> Part:
+    """(10,) square roots of the shares of uniform local binary patterns (Ojala et al. 2002) of eight neighbours."""
+    steps = np.rint(radius * np.exp(0.25j * np.pi * np.arange(8)) * (1 + 1e-9))
+    inner = slice(radius, len(grey) - radius)
+    middle, code = grey[inner, inner], np.zeros((len(grey) - 2 * radius,) * 2, np.uint8)
+    for bit, step in enumerate(steps):
+        down, right = radius + int(step.imag), radius + int(step.real)
+        neighbour = grey[down : down + len(code), right : right + len(code)]
+        code |= (neighbour >= middle).astype(np.uint8) << np.uint8(bit)
+    counts = np.bincount(UNIFORM[code].ravel(), minlength=10)
+    return np.sqrt(counts / counts.sum())
 
 
-def _joint_colours(hsv: np.ndarray) -> np.ndarray:
+def _kinds_of_patterns() -> NDArray[np.uint8]:
+    """(256,) the number of ones of a pattern with at most two changes around the circle, or 9."""
+    bits = (np.arange(256)[:, None] >> np.arange(8)) & 1
+    changes = (bits != np.roll(bits, 1, axis=1)).sum(axis=1)
+    return np.where(changes <= 2, bits.sum(axis=1), 9).astype(np.uint8)
+
+
+UNIFORM = _kinds_of_patterns()
+
+
+def _joint_colours(hsv: NDArray[np.uint8]) -> Part:
     """(72,) square roots of the shares of 8 x 3 x 3 boxes of hue, saturation and value."""
-    counts = np.histogramdd(hsv.reshape(-1, 3), bins=(8, 3, 3), range=((0, 1),) * 3)[0]
-    return np.sqrt(counts.ravel() / counts.sum())
-
-
-class TfidfSvd:
-    """(n, d) float32 from captions; vocabulary, weights and directions come from the training captions alone."""
-
-    def __init__(self, *, dimension: int, words: int, stop_words: str) -> None:
-        self.dimension, self.words, self.stop_words = dimension, words, stop_words
-
-    def fit(self, training: Sequence[str], run: Run) -> None:
-        """Fit on the captions of the training images."""
-        from sklearn.decomposition import TruncatedSVD
-        from sklearn.feature_extraction.text import TfidfVectorizer
-
-        self.vectorizer = TfidfVectorizer(
-            ngram_range=(1, self.words),
-            sublinear_tf=True,
-            token_pattern=r"(?u)\b\w+\b",
-            stop_words=None if self.stop_words == "keep" else self.stop_words,
-        )
-        try:
-            weighted = self.vectorizer.fit_transform(training)
-        except ValueError as error:  # "empty vocabulary"
-            raise HarnessError(
-                "text backbone 'tfidf-svd' found no word to count in the training captions (stop words do not count): "
-                "use --set text-backbone.stop_words=keep, or another text backbone."
-            ) from error
-        components = max(1, min(self.dimension, min(weighted.shape) - 1))
-        self.svd = TruncatedSVD(components, algorithm="randomized", random_state=0).fit(weighted)
-
-    def encode(self, raw: Collection[Image.Image], run: Run) -> Iterator[Rows]:
-        """Captions to features, some at a time, because the decomposition works in float64."""
-        captions = list(raw)
-        for at in range(0, len(captions), CAPTIONS_AT_ONCE):
-            part = captions[at : at + CAPTIONS_AT_ONCE]
-            features = self.svd.transform(self.vectorizer.transform(part)).astype(np.float32)
-            yield np.arange(at, at + len(part)), features
+    hue, saturation, value = np.moveaxis(hsv.astype(np.int64), 2, 0)
+    boxes = (hue // 32 * 3 + saturation * 3 // 256) * 3 + value * 3 // 256
+    return np.sqrt(np.bincount(boxes.ravel(), minlength=72) / boxes.size)

@@ -41,7 +41,7 @@ def records(finished):
 def test_run_ends_with_a_table_that_is_marked_as_limited(finished):
     out, err, results = finished
     lines = out.strip().splitlines()
-    assert lines[0].startswith("map on toy, 64 bits, protocol derangement, trusted 0.2, handcrafted + tfidf-svd")
+    assert lines[0].startswith("map on toy, 64 bits, protocol derangement, trusted 0.2, handcrafted + random-indexing")
     assert lines[0].endswith("LIMITED to 70 images, not for comparison")
     assert lines[2].split() == ["method", "i2t", "0.4", "t2i", "0.4", "runs"]
     assert [line.split()[0] for line in lines[4:6]] == ["cca-itq", "chnr"]
@@ -73,7 +73,7 @@ def test_record_has_the_fields_of_the_design(records, method):
     assert cell["detector"] == ("adversarial" if method == "chnr" else "none")
     assert cell["images"] == {"train": 35, "trusted": 7, "query": 7, "database": 28}
     assert cell["backbones"]["image"]["name"] == "handcrafted"
-    assert cell["backbones"]["text"]["name"] == "tfidf-svd"
+    assert cell["backbones"]["text"]["name"] == "random-indexing"
     assert record["metrics"].keys() == {*DIRECTIONS, "detector", "noise"}
     for direction in DIRECTIONS:
         values = record["metrics"][direction]

@@ -48,7 +48,7 @@ def test_handcrafted_features_of_toy_images(benchmark):
     scenes = [draw_scene(name, 1) for name in CLASSES]
     images = [render(scene) for scene in scenes]
     run = RunContext(1, torch.device("cpu"))
-    backbone = ShapeTextureColour(size=64, cell=16, bins=8)
+    backbone = ShapeTextureColour(size=64, cell=8, bins=8)
     backbone.fit(images, run)
     benchmark(backbone.encode, images, run)
     benchmark.extra_info["images a second"] = round(len(images) / benchmark.stats.stats.min)

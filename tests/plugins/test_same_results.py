@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 import transformers
-from harness_plugins.handcrafted_features import ShapeTextureColour, TfidfSvd
+from harness_plugins.caption_words import TfidfSvd
 from harness_plugins.same_results import SAME_RESULTS
 from harness_plugins.torchvision_features import TorchvisionFeatures, without_head
 from harness_plugins.transformers_features import TransformersText
@@ -102,17 +102,9 @@ def test_transformers(tmp_path, pooling):
     np.testing.assert_array_equal(encoded(backbone, CAPTIONS, RUN), expected)
 
 
-def test_handcrafted():
-    backbone = ShapeTextureColour(size=32, cell=8, bins=4)
-    backbone.fit(PICTURES[:20], RUN)
-    parts = zip(backbone._parts(PICTURES, RUN, "images"), backbone.centres, backbone.spreads, strict=True)
-    expected = np.hstack([(part - centre) / spread for part, centre, spread in parts]).astype(np.float32)
-    np.testing.assert_array_equal(encoded(backbone, PICTURES, RUN), expected)
-
-
 def test_tfidf_svd(monkeypatch):
     backbone = TfidfSvd(dimension=6, words=1, stop_words="english")
     backbone.fit(CAPTIONS[:30], RUN)
-    expected = backbone.svd.transform(backbone.vectorizer.transform(CAPTIONS)).astype(np.float32)
-    monkeypatch.setattr("harness_plugins.handcrafted_features.CAPTIONS_AT_ONCE", 7)
+    expected = backbone.svd.transform(backbone.words.vectorizer.transform(CAPTIONS)).astype(np.float32)
+    monkeypatch.setattr("harness_plugins.caption_words.CAPTIONS_AT_ONCE", 7)
     np.testing.assert_array_equal(encoded(backbone, CAPTIONS, RUN), expected)

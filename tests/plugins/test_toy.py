@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -12,28 +13,27 @@ from collections import Counter
 import numpy as np
 import pytest
 from harness_plugins.toy.captions import captions
-from harness_plugins.toy.reader import read_toy
+from harness_plugins.toy.reader import _rendered, read_toy
 from harness_plugins.toy.scenes import CLASSES, draw_scene, render
 
 from harness.data.features.sources import card_of
 from harness.plugin.loading import load_registry
 
-# Words that only captions of this class use, so that a caption that names it can be told.
+DIGEST = "5889bff165b11a1359b4c825bf35f766f90ab918c3437b61c472646c79fbd31d"
+
+# What only captions of this class say, so that a reader knows which it is.
 TELLING = {
-    "baseball diamond": ("baseball", "ball field", "infield"),
-    "beach": ("beach", "seaside", "coast", "sand of"),
-    "dense residential": ("dense residential", "crowded neighborhood", "densely"),
-    "farmland": ("farmland", "farm field"),
-    "forest": ("forest", "wood"),
-    "golf course": ("golf", "bunker", "sand trap"),
-    "harbor": ("harbor", "port", "marina", "dock", "boats"),
-    "intersection": ("intersection", "crossroads", "crossing", "junction", "cross each other"),
-    "parking lot": ("parking", "car park", "parked"),
-    "river": ("river", "stream", "goes through"),
-    "runway": ("runway", "airstrip", "airport", "plane"),
-    "sparse residential": ("sparse residential", "country home", "quiet neighborhood"),
-    "storage tanks": ("tank", "oil depot"),
-    "tennis court": ("tennis", "court"),
+    "beach": "beach|seaside|coast|strand|seashore|bathing place|lido",
+    "dense residential": "dense residential|dense houses|many houses|suburb|housing estate|crowded neighborhood"
+    "|town quarter|terraced homes",
+    "farmland": "farmland|ploughed land|agricultural plain|arable plots|harvested acres",
+    "forest": "forest|wood|woodland|jungle|grove|closed canopy|timberland",
+    "harbor": "harbor|marina|port|jetty|moored vessels|anchorage|berths",
+    "parking lot": "parking lot|car park|bays for vehicles|automobiles|parking place",
+    "river": "river|stream|waterway|creek|brook|watercourse",
+    "runway": "runway|airstrip|airfield|landing strip|aerodrome|tarmac",
+    "sparse residential": "sparse residential|sparse houses|few houses|country home|villa|homestead|cottage|dwelling",
+    "storage tanks": "storage tanks|oil depot|fuel containers|refinery|petroleum cylinders",
 }
 
 
@@ -52,7 +52,7 @@ def checksums(raw, rows) -> list[str]:
 
 
 def test_classes_images_and_captions_are_as_many_as_the_card_says(card, raw):
-    assert len(CLASSES) == card.classes >= 12
+    assert len(CLASSES) == card.classes == len(TELLING)
     assert len(raw) == len(raw.filenames) == len(set(raw.filenames)) == card.images
     counts = Counter(raw.labels.tolist())
     assert set(counts) == set(range(card.classes))
@@ -81,19 +81,19 @@ def test_same_seed_same_scene_same_captions_same_pixels():
 
 
 def test_nothing_depends_on_the_order_of_rendering_or_on_global_chance(raw):
-    rows = [3, 200, 777]
+    rows = [3, 200, 377]
     first = checksums(raw, rows)
     np.random.seed(4)  # noqa: NPY002 - the global state must not matter
     assert checksums(raw, rows[::-1]) == first[::-1]
 
 
 def test_another_process_makes_the_same_pixels_captions_and_fingerprint(raw):
-    rows = [0, 61, 130, 300, 555, 839]
+    rows = [0, 61, 130, 300, 355, 399]
     program = (
         "import hashlib, json, numpy as np\n"
         "from harness.data.features.sources import card_of\n"
         "from harness.plugin.loading import load_registry\n"
-        "from harness_plugins.toy.reader import read_toy\n"
+        "from harness_plugins.toy.reader import _rendered, read_toy\n"
         "raw = read_toy(card_of(load_registry(environment={}), 'toy'), None)\n"
         f"sums = [hashlib.sha256(np.asarray(raw.images[row]).tobytes()).hexdigest() for row in {rows}]\n"
         "print(json.dumps([sums, raw.captions, raw.fingerprint]))\n"
@@ -131,7 +131,7 @@ def test_attributes_vary_within_a_class(raw, label):
     names = scenes[0].attributes.keys()
     assert all(scene.attributes.keys() == names for scene in scenes)
     varied = [name for name in names if len({scene.attributes[name] for scene in scenes}) > 1]
-    assert len(varied) >= 3
+    assert len(varied) >= 2
 
 
 def test_captions_of_an_image_are_five_distinct_sentences(raw):
@@ -148,54 +148,79 @@ def test_captions_are_whole_sentences_of_plain_words(raw):
         assert text.removesuffix(" .").replace(" ", "").isalpha(), text
 
 
-@pytest.mark.parametrize("label", range(len(CLASSES)), ids=CLASSES)
-def test_captions_tell_their_class_and_never_another(raw, label):
-    own = [raw.captions[at].lower() for at in np.flatnonzero(raw.labels[raw.caption_image] == label)]
-    telling = [any(word in text for word in TELLING[CLASSES[label]]) for text in own]
-    assert np.mean(telling) > 0.3
-    per_image = np.array(telling).reshape(-1, 5).any(axis=1)
-    assert per_image.mean() > 0.85
-    for other, words in TELLING.items():
-        if other == CLASSES[label]:
-            continue
-        wrong = [text for text in own for word in words if f" {word}" in text or text.startswith(word)]
-        assert not wrong, f"{CLASSES[label]} is called {other}: {wrong[0]}"
+def classes_told(text: str) -> list[str]:
+    return [name for name, words in TELLING.items() if re.search(rf"\b({words})\b", text.lower())]
+
+
+def test_every_caption_tells_its_class_and_no_other(raw):
+    """So a caption of another class is wrong for every image that it is given to."""
+    wrong = [
+        text
+        for text, label in zip(raw.captions, raw.labels[raw.caption_image], strict=True)
+        if classes_told(text) != [CLASSES[label]]
+    ]
+    assert not wrong, f"{len(wrong)} of {len(raw.captions)}, the first {wrong[0]!r}: {classes_told(wrong[0])}"
+
+
+def test_no_caption_is_said_of_two_classes(raw):
+    of = {(text, label) for text, label in zip(raw.captions, raw.labels[raw.caption_image].tolist(), strict=True)}
+    assert len(of) == len({text for text, _ in of})
 
 
 @pytest.mark.parametrize(
     ("name", "attribute", "value", "said", "never"),
     [
-        ("runway", "planes", 0, "no plane", "two planes"),
-        ("runway", "planes", 2, "planes", "no plane"),
-        ("tennis court", "courts", 4, "court", "two tennis courts"),
-        ("storage tanks", "colour", "white", "white", "brown storage tanks"),
-        ("beach", "crowd", "empty", "beach", "many people"),
-        ("forest", "season", "lush", "green", "brown"),
+        ("runway", "planes", "no plane", "no plane", "two planes"),
+        ("runway", "planes", "two planes", "two planes", "no plane"),
+        ("storage tanks", "colour", "white", "white storage tanks", "gray"),
+        ("beach", "crowd", "nobody", "nobody", "many people"),
+        ("dense residential", "roofs", "red", "red", "gray"),
+        ("river", "near", "trees", "near trees", "near a road"),
     ],
 )
 def test_captions_say_only_what_the_scene_shows(name, attribute, value, said, never):
-    texts = [
-        text.lower()
-        for seed in range(400)
-        if (scene := draw_scene(name, seed)).attributes[attribute] == value and scene.attributes["near"] != "bare land"
-        for text in captions(scene)
-    ]
+    scenes = [scene for seed in range(200) if (scene := draw_scene(name, seed)).attributes[attribute] == value]
+    texts = [text.lower() for scene in scenes for text in captions(scene)]
     assert len(texts) > 50
     assert any(said in text for text in texts)
     assert not [text for text in texts if never in text]
 
 
-def test_about_one_caption_in_four_names_no_class(raw):
-    named = [
-        any(word in text.lower() for words in TELLING.values() for word in words)
-        for text, label in zip(raw.captions, raw.labels[raw.caption_image], strict=True)
-        if CLASSES[label] in ("harbor", "river", "parking lot", "forest")  # every clear caption of these is telling
-    ]
-    # 1200 captions: 0.25 +- 0.0125; five deviations.
-    assert 1 - np.mean(named) == pytest.approx(0.25, abs=0.0625)
+@pytest.mark.parametrize(
+    ("name", "attribute", "few", "many", "colour"),
+    [
+        ("beach", "water", "green", "blue", 2),
+        ("dense residential", "roofs", "gray", "red", 0),
+        ("storage tanks", "colour", "gray", "white", 0),
+    ],
+)
+def test_pictures_show_the_colours_that_captions_say(name, attribute, few, many, colour):
+    def mean(value: str) -> float:
+        scenes = [scene for seed in range(60) if (scene := draw_scene(name, seed)).attributes[attribute] == value]
+        return float(np.mean([np.asarray(render(scene))[..., colour].mean() for scene in scenes]))
+
+    assert mean(many) > mean(few) + 4, "levels of 256"
+
+
+def test_pictures_and_captions_are_those_of_every_machine():
+    """Seen with Pillow 11.3, 12 and 13; 11.0 fills polygons by other rules."""
+    digest = hashlib.sha256()
+    for name in CLASSES:
+        scene = draw_scene(name, 100)
+        digest.update(render(scene).tobytes() + repr(captions(scene)).encode())
+    assert digest.hexdigest() == DIGEST
+
+
+def test_a_picture_is_drawn_once_for_all_of_its_views(raw, monkeypatch):
+    drawn = []
+    monkeypatch.setattr("harness_plugins.toy.reader.render", lambda scene: drawn.append(scene) or render(scene))
+    _rendered.cache_clear()
+    assert raw.images[7] is raw.images[7]
+    assert drawn == [raw.images.scenes[7]]
 
 
 def test_fingerprint_of_an_image_needs_no_rendering_and_changes_with_the_scene(raw, card, monkeypatch):
+    _rendered.cache_clear()
     monkeypatch.setattr("harness_plugins.toy.reader.render", lambda scene: pytest.fail("rendered"))
     assert raw.images.fingerprint(0) != raw.images.fingerprint(1)
     assert raw.images.fingerprint(0) == read_toy(card, None).images.fingerprint(0)
