@@ -181,8 +181,9 @@ def test_images_reach_the_network_with_channels_last_and_few_at_once():
         seen.append((len(batch), batch.is_contiguous(memory_format=torch.channels_last)))
         return batch.flatten(1)
 
-    encoded(Backbone(prepare=lambda at: torch.rand(3, 5, 6), forward=forward, batch_size=64), Numbers(6), RUN)
-    assert seen == [(loading.IMAGES_AT_ONCE, True), (6 - loading.IMAGES_AT_ONCE, True)]
+    backbone = Backbone(prepare=lambda at: torch.rand(3, 5, 6), forward=forward, batch_size=64)
+    encoded(backbone, Numbers(loading.IMAGES_AT_ONCE + 2), RUN)
+    assert seen == [(loading.IMAGES_AT_ONCE, True), (2, True)]
 
 
 def test_threads_encode_at_the_same_time_with_one_thread_of_torch_each(threads):
