@@ -1,9 +1,12 @@
 # `make run` and `make test` need nothing but Python 3.11 to 3.13 and make; everything else goes into .venv.
-PYTHON ?= $(shell for p in python3.12 python3.11 python3.13 python3; do command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && { echo $$p; break; }; done)
+# Debian and Ubuntu have ensurepip apart, in python3-venv.
+USABLE := import sys, ensurepip, venv; (3, 11) <= sys.version_info < (3, 14) and print("usable")
+ITSELF := import sys; print(sys.base_prefix, sys.version)
+PYTHON ?= $(shell for p in python3.12 python3.11 python3.13 python3; do test "$$($$p -c '$(USABLE)' 2>/dev/null)" = usable && { echo $$p; break; }; done)
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test coverage lint typecheck format docs docs-site notebooks bench bench-compare clean
+.PHONY: again run test coverage lint typecheck format docs docs-site notebooks bench bench-compare clean
 
 run: $(VENV)/.installed
 	$(BIN)/harness run --method chnr --noise 0.4
@@ -48,9 +51,21 @@ bench: $(VENV)/.installed-for-tests
 bench-compare: $(VENV)/.installed-for-tests
 	$(BIN)/pytest tests/benchmarks --benchmark-only --benchmark-compare --benchmark-columns=min,median,rounds -q
 
+# Made again where its Python cannot be used, or is another one than the command names.
+ifneq ($(shell $(BIN)/python -c '$(USABLE)' 2>/dev/null),usable)
+$(VENV)/.made: again
+AGAIN := --clear
+else ifneq ($(filter command environment,$(firstword $(origin PYTHON))),)
+ifneq ($(shell $(PYTHON) -c '$(ITSELF)' 2>/dev/null),$(shell $(BIN)/python -c '$(ITSELF)'))
+$(VENV)/.made: again
+AGAIN := --clear
+endif
+endif
+
 $(VENV)/.made:
 	@test -n "$(PYTHON)" || { echo "No Python 3.11, 3.12 or 3.13 found: install one, or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3.12" >&2; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+	@test "$$($(PYTHON) -c '$(USABLE)' 2>/dev/null)" = usable || { echo "$(PYTHON) cannot be used: it has to be Python 3.11, 3.12 or 3.13 with venv (on Debian and Ubuntu a package of its own, python3-venv). Name another one: make $(MAKECMDGOALS) PYTHON=/path/to/python3.12" >&2; exit 1; }
+	$(PYTHON) -m venv $(AGAIN) $(VENV)
 	@touch $@
 
 # torch comes first: the constraints pin the release that was tested, whatever its build (CPU or CUDA).

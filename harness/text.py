@@ -7,6 +7,7 @@ sequence hides lines, sets the title of the window or moves the cursor over what
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Sequence
 
 LONGEST_WORD = 300
@@ -66,6 +67,33 @@ def listed(names: Sequence[str], most: int = 8) -> str:
 def shortened(text: str, longest: int = 200) -> str:
     """A text of a user for a message: its beginning, where it is long."""
     return text if len(text) <= longest else f"{text[: longest - 3]}..."
+
+
+def cut_in_the_middle(text: str, longest: int) -> str:
+    """A title in at most so many characters: its beginning and its end, which say most, where it is longer."""
+    if len(text) <= longest:
+        return text
+    end = max(longest - 3, 0) // 2
+    return f"{text[: longest - 3 - end]}...{text[len(text) - end :]}" if longest > 3 else text[:longest]
+
+
+def folded(text: str, width: int | None) -> str:
+    """A text in lines of a width, broken at blanks; a word that is longer than a line, as a path, stays whole.
+
+    Args:
+        text: The text, each line with its indentation.
+        width: Characters of a line; None for lines as they are.
+    """
+    if width is None:
+        return text
+    lines = []
+    for line in text.split("\n"):
+        indent = " " * (len(line) - len(line.lstrip(" ")))
+        wrapper = textwrap.TextWrapper(
+            width, subsequent_indent=f"{indent}    ", break_long_words=False, break_on_hyphens=False
+        )
+        lines.append(wrapper.fill(line))
+    return "\n".join(lines)
 
 
 def _escaped(match: re.Match[str]) -> str:

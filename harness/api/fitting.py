@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.api.arguments import check_names, given_in_python, one_each, settings_in_python
-from harness.api.how_to_run import RUNNING_OPTIONS
+from harness.api.how_to_run import RUNNING_OPTIONS, USUAL_THREADS, threads_of
 from harness.api.inputs import array_of, registry_with
 from harness.api.model import Model, ModelFacts, named_curves
 from harness.cells.checks import check_numbers
@@ -78,7 +78,7 @@ def fit(
     set: Mapping[str, Any] | None = None,
     plugins: Iterable[Any] = (),
     device: str = RunSettings.device,
-    threads: int | None = None,
+    threads: int | str | None = None,
     deterministic: bool = RunSettings.deterministic,
     progress: bool = True,
     **unknown: Any,
@@ -112,7 +112,8 @@ def fit(
         set: Parameter to value, such as ``{"detector.weights": "cubed"}``.
         plugins: Plugin files, modules, or classes of this session, with methods of your own.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
-        threads: Threads; None for 1, as in a cell. With other ones sums are rounded in another order.
+        threads: Threads; "auto" for all cores, None for 1, as in a cell. With other ones sums are rounded in another
+            order.
         deterministic: Deterministic algorithms only, and an error where there is none.
         progress: Show how far it is; nothing is shown without.
         **unknown: Refused, with near names.
@@ -127,7 +128,9 @@ def fit(
     """
     given = dict(locals())
     check_names("fit", unknown, [name for name in inspect.signature(fit).parameters if name != "unknown"])
-    request, settings = _request(given), RunSettings(**one_each(given, RUNNING_OPTIONS))
+    request, running = _request(given), one_each(given, RUNNING_OPTIONS)
+    threads_here = threads_of(running.get("threads", USUAL_THREADS), in_process=True)
+    settings = RunSettings(**{**running, "threads": threads_here})
     check_numbers(request)
     with notes_as_warnings():
         workbench = Workbench(registry_with(plugins), settings.device)

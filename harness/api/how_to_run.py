@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +13,7 @@ from harness.cells.options import option, options_in
 from harness.errors import HarnessError
 from harness.plugin.parameters import read_values
 from harness.quantities import check_whole, seconds_of, size_of
+from harness.text import shown
 
 if TYPE_CHECKING:
     from harness.execution import Executor, Session
@@ -20,6 +23,14 @@ if TYPE_CHECKING:
 
 MOST_WORKERS = 100_000
 """More is a slip of the keyboard."""
+
+AUTO = "auto"
+"""As many threads as there are cores where one cell runs at a time, one where workers share the machine."""
+
+USUAL_THREADS = "1"
+"""Digits depend on the number of threads: with one, a command gives the same on machines with other numbers of cores,
+and whichever executor runs its cells.
+"""
 
 RUNNING = "Running"
 """Section of the help."""
@@ -31,7 +42,11 @@ class RunningRequest:
     """How cells are run, as asked for; the fields say in their metadata what they are."""
 
     device: str = option("auto", RUNNING, "auto, cpu, cuda, cuda:1, mps.", "NAME", shows_default=True)
-    threads: int | None = option(None, RUNNING, "Threads of each cell.  [default: 1]", "N")
+    threads: str | None = option(
+        None, RUNNING,
+        "Threads of each cell; auto: all cores where cells run one by one in this process, 1 in workers.  "
+        f"[default: {USUAL_THREADS}]", "N"
+    )
     deterministic: bool = option(
         False, RUNNING, "Deterministic algorithms only, and an error where there is none."
     )
@@ -112,7 +127,7 @@ def how_to_run(
         asked: The options.
         results: Folder of the records.
         metric_ids: Metrics of the final tables.
-        threads: Threads of a cell where nothing is asked for; None for 1.
+        threads: Threads of a cell where nothing is asked for; None for :data:`USUAL_THREADS`.
         deterministic: As if it were asked for.
         words: As of :class:`HowToRun`.
 
@@ -125,9 +140,11 @@ def how_to_run(
     from harness.runtime.settings import MOST_THREADS, RunSettings
 
     standing = Standing(asked.overwrite, asked.since).checked()
+    executor = make_executor(registry, asked.executor, asked.executor_options)
+    in_process = bool(getattr(executor, "in_process", False))
     settings = RunSettings(
         device=asked.device,
-        threads=next(number for number in (asked.threads, threads, 1) if number is not None),
+        threads=threads_of(asked.threads or str(threads or USUAL_THREADS), in_process),
         deterministic=asked.deterministic or deterministic,
         trackers=asked.trackers,
     )
@@ -144,8 +161,25 @@ def how_to_run(
         memory_limit=None if asked.memory_limit is None else size_of(asked.memory_limit, "--memory-limit"),
         environment=carried_environment(),
     )
-    executor = make_executor(registry, asked.executor, asked.executor_options)
     return HowToRun(settings, standing, executor, asked.executor, session, results, tuple(metric_ids), tuple(words))
+
+
+def threads_of(text: str, in_process: bool) -> int:
+    """Threads of each cell.
+
+    Args:
+        text: A number, or :data:`AUTO`.
+        in_process: Cells run one by one in this very process.
+
+    Raises:
+        HarnessError: It is neither.
+    """
+    if text == AUTO:
+        affinity = getattr(os, "sched_getaffinity", None)  # macOS and Windows have none
+        return (len(affinity(0)) if affinity else os.cpu_count() or 1) if in_process else 1
+    if not re.fullmatch(r"[+-]?\d{1,50}", text.strip()):
+        raise HarnessError(f"--threads {shown(text)}: expected a whole number, or auto.")
+    return int(text)
 
 
 def make_executor(registry: Registry, name: str, options: Sequence[str]) -> Executor:

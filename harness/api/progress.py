@@ -7,26 +7,28 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.api.drawing import Counts, columns_of_bars, drawn, say_above
 from harness.quantities import spoken_time
 from harness.runtime.outlets import console, shown
-from harness.text import counted
+from harness.text import counted, cut_in_the_middle
 
 if TYPE_CHECKING:
     from harness.cells.workbench import Job
     from harness.execution.sweep import Refusal
     from harness.execution.sweep_state import SweepState
-    from harness.execution.worker_state import WorkerState
     from harness.records.index import End
     from harness.records.schema import RunRecord
     from harness.runtime.context import Progress
 
 PLAIN_SECONDS = 10.0
 """Least time between plain lines of one phase."""
+
+LEAST_TITLE = 60
+"""Columns of a title below which what follows it gets a line of its own."""
 
 PER_SECOND = 4
 """How often the table is drawn."""
@@ -39,11 +41,33 @@ class PlainListener:
         self._last = 0.0
         self._phase = ""
         self.elsewhere = ""
+        """As of :func:`harness.cli.options.results_option`."""
         self.remark: Callable[[str, str], None] = lambda kind, text: self.say(f"{kind}: {text}")
+
+    @property
+    def width(self) -> int | None:
+        """Columns of the terminal; None where lines go elsewhere, as long as they are."""
+        return None
 
     def say(self, text: str) -> None:
         """One line on standard error."""
         click.echo(text, err=True)
+
+    def say_of(self, before: str, title: str, after: str = "") -> None:
+        """One line about a cell; on a terminal its title is cut to fit, or what follows gets a line of its own."""
+        if self.width is not None:
+            room = self.width - len(before)
+            if room - len(after) < min(len(title), LEAST_TITLE):
+                self.say(f"{before}{cut_in_the_middle(title, room)}")
+                self.say(f"  {after.removeprefix(': ')}")
+                return
+            title = cut_in_the_middle(title, room - len(after))
+        self.say(f"{before}{title}{after}")
+
+    def say_command(self, record: RunRecord) -> None:
+        """The command that repeats a cell that failed, in one line however long, for copying."""
+        if record.error is not None:
+            self.say(f"  repeat with: {record.command}{self.elsewhere}")
 
     def grid_started(self, jobs: Sequence[Job], refused: Sequence[Refusal]) -> None:
         """Name what will not run, and what the user should know."""
@@ -57,7 +81,7 @@ class PlainListener:
 
     def cell_started(self, number: int, total: int, job: Job) -> None:
         """Name the cell."""
-        self.say(f"[{number}/{total}] {job.cell.title}")
+        self.say_of(f"[{number}/{total}] ", job.cell.title)
         self._phase = ""
 
     def progressed(self, progress: Progress) -> None:
@@ -79,17 +103,18 @@ class PlainListener:
 
     def cell_kept(self, job: Job, end: End) -> None:
         """Print that the cell keeps its record."""
-        self.say(f"kept: {job.cell.title}: {f'{end.status}: {end.error}' if end.error else 'finished before'}")
+        self.say_of("kept: ", job.cell.title, f": {f'{end.status}: {end.error}' if end.error else 'finished before'}")
 
     def cell_finished(self, job: Job, record: RunRecord) -> None:
         """Print the result in one line, or the error and the command that repeats the cell."""
-        self.say(f"  {outcome_line(record, self.elsewhere)}")
+        self.say(f"  {outcome_line(record)}")
+        self.say_command(record)
 
 
-def outcome_line(record: RunRecord, elsewhere: str = "") -> str:
-    """How a cell ended, in one line; ``elsewhere`` is :func:`harness.cli.options.results_option`."""
+def outcome_line(record: RunRecord) -> str:
+    """How a cell ended, in one line."""
     if record.error is not None:
-        return f"{record.status}: {record.error.message}\n  repeat with: {record.command}{elsewhere}"
+        return f"{record.status}: {record.error.message}"
     figures = [
         f"{direction} {record.metrics[direction]['map']:.3f}"
         for direction in ("i2t", "t2i")
@@ -112,9 +137,14 @@ class BarListener(PlainListener):
         self._grid: Any = None
         self._task: Any = None
 
+    @property
+    def width(self) -> int:
+        """Columns of the terminal."""
+        return int(self._bars.console.width)
+
     def say(self, text: str) -> None:
         """One line above the bars."""
-        self._bars.console.print(text)
+        say_above(self._bars.console, text)
 
     def grid_started(self, jobs: Sequence[Job], refused: Sequence[Refusal]) -> None:
         """Show the bar of the grid if there are several cells."""
@@ -176,49 +206,8 @@ class LineListener(PlainListener):
     def cell_finished(self, job: Job, record: RunRecord) -> None:
         """Print the cell and how it ended."""
         self._ended += 1
-        self.say(f"[{self._ended}/{self._total}] {job.cell.title}: {outcome_line(record, self.elsewhere)}")
-
-
-@dataclass
-class Counts:
-    """How far a sweep is.
-
-    Attributes:
-        total: Cells.
-        kept: Cells whose record stood at the beginning.
-        ok, failed: Cells that ended since.
-        began: Seconds since 1970.
-    """
-
-    total: int
-    began: float
-    kept: int = 0
-    ok: int = 0
-    failed: int = 0
-
-    @property
-    def ended(self) -> int:
-        """Cells that have a record."""
-        return self.kept + self.ok + self.failed
-
-    @property
-    def seconds_left(self) -> float | None:
-        """Seconds that the rest takes at the rate so far; None before the first cell has ended."""
-        done = self.ok + self.failed
-        if not done:
-            return None
-        return (time.time() - self.began) / done * (self.total - self.ended)
-
-    def sentence(self) -> str:
-        """``12 of 40 cells, 3 kept, 1 failed; 2.4 cells a minute, 12 min left``."""
-        parts = [f"{self.ended} of {self.total} cells"]
-        parts += [f"{self.kept} kept"] * bool(self.kept) + [f"{self.failed} failed"] * bool(self.failed)
-        said = ", ".join(parts)
-        left = self.seconds_left
-        if left is not None and self.total > self.ended:
-            rate = (self.ok + self.failed) / max(time.time() - self.began, 1e-9) * 60
-            said += f"; {rate:.3g} cells a minute, {spoken_time(left)} left"
-        return said
+        self.say(f"[{self._ended}/{self._total}] {job.cell.title}: {outcome_line(record)}")
+        self.say_command(record)
 
 
 class TableListener(PlainListener):
@@ -230,12 +219,17 @@ class TableListener(PlainListener):
         self.counts = Counts(total, time.time())
         self.live: Any = None
 
+    @property
+    def width(self) -> int | None:
+        """Columns of the terminal."""
+        return None if self.live is None else int(self.live.console.width)
+
     def say(self, text: str) -> None:
         """One line above the table."""
         if self.live is None:
             super().say(text)
         else:
-            self.live.console.print(text)
+            say_above(self.live.console, text)
 
     def grid_started(self, jobs: Sequence[Job], refused: Sequence[Refusal]) -> None:
         """Print what will not run and what the user should know, and start the clock."""
@@ -258,37 +252,12 @@ class TableListener(PlainListener):
             self.counts.ok += 1
         else:
             self.counts.failed += 1
-        self.say(f"{job.cell.title}: {outcome_line(record, self.elsewhere)}")
+        self.say_of("", job.cell.title, f": {outcome_line(record)}")
+        self.say_command(record)
 
     def __rich__(self) -> Any:
         """The table and the bar."""
         return drawn(self._state.running(), self.counts)
-
-
-def drawn(workers: Sequence[WorkerState], counts: Counts) -> Any:
-    """Workers and an overall bar, for rich.
-
-    Args:
-        workers: What is running.
-        counts: How far the sweep is.
-    """
-    from rich.console import Group
-    from rich.progress_bar import ProgressBar
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for column in ("worker", "cell", "phase", "loss", "time"):
-        table.add_column(column, no_wrap=True, overflow="ellipsis", justify="right" if column == "time" else "left")
-    for worker in workers:
-        phase = f"{worker.phase} {worker.epoch}/{worker.epochs}" if worker.phase else "begins"
-        loss = "" if worker.loss is None else f"{worker.loss:.4g}"
-        name = f"{worker.executor} {worker.worker}".strip()
-        cells = (name, worker.title, phase, loss, spoken_time(time.time() - worker.started))
-        table.add_row(*map(Text, cells))  # as they are: brackets in a title are no markup
-    overall = Table.grid(padding=(0, 1))
-    overall.add_row(ProgressBar(total=max(counts.total, 1), completed=counts.ended, width=40), Text(counts.sentence()))
-    return Group(table, overall)
 
 
 @contextmanager
@@ -342,13 +311,8 @@ def make_listener(state: SweepState | None, total: int, in_process: bool) -> Ite
         with table_shown(listener):
             yield listener
         return
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
     from rich.progress import Progress as Bars
 
-    columns = (
-        TextColumn("{task.description:<14}", markup=False), BarColumn(), MofNCompleteColumn(),
-        TextColumn("{task.fields[loss]:<16}", markup=False), TimeElapsedColumn(), TimeRemainingColumn(),
-    )  # fmt: skip
-    bars = Bars(*columns, console=console(sys.stderr), transient=True)
+    bars = Bars(*columns_of_bars(), console=console(sys.stderr), transient=True)
     with shown(bars):
         yield BarListener(bars)

@@ -23,6 +23,7 @@ from harness.cells.request import CellRequest, MethodRequest
 from harness.cells.workbench import Job, Workbench
 from harness.execution.cells_to_run import ends_of_jobs, read_shard
 from harness.execution.cells_to_run import shard as part_of
+from harness.execution.estimate import work_of
 from harness.execution.sweep import Listener, Refusal, Result, Sweep, prepare_all, run_sweep
 from harness.execution.sweep_state import InvocationFile, PlannedCell, SweepState, begin_invocation, open_state
 from harness.execution.trackers.group import choose_trackers
@@ -30,7 +31,7 @@ from harness.plugin.loading import Registry, load_registry
 from harness.plugin.metric_ids import checked_metrics
 from harness.records import repeat
 from harness.records.store import RunStore
-from harness.runtime.context import check_device_name, choose_device
+from harness.runtime.context import check_device_name, device_to_plan_for, type_of
 
 DEFAULT_RESULTS = Path("results")
 
@@ -210,7 +211,7 @@ def run_cells(
     """
     how = prepared.how
     if how.in_process:
-        choose_device(how.settings.device)  # a device that is not here is found before the first cell
+        device_to_plan_for(how.settings.device)  # one that is not here is found before anything is written
     # It also puts back what killed writers had set aside, so it comes before the look at what has a record.
     RunStore(how.results).check_writable()
     sweep = prepared.sweep()
@@ -238,9 +239,17 @@ def _begun(prepared: Prepared, sweep: Sweep) -> tuple[SweepState, InvocationFile
     """The state of a sweep of several cells on disk, and the file in it that says that this process works on it."""
     if len(prepared.everything) < 2 or not sweep.pending:
         return None, None
-    cells = [PlannedCell(job.cell.hash, *job.cell.place[:2], job.cell.title) for job in prepared.everything]
+    cells = [
+        PlannedCell(job.cell.hash, *job.cell.place[:2], job.cell.title, work_of(job)) for job in prepared.everything
+    ]
     state = open_state(sweep.store.results, prepared.name, cells)
     shard = "" if prepared.part is None else "{}/{}".format(*prepared.part)
     how = prepared.how
-    began = begin_invocation(state, how.executor_name, how.session.workers, shard, len(sweep.pending), how.words)
+    # Where other processes run the cells, "auto" may mean another device for each.
+    asked = how.settings.device
+    device = type_of(device_to_plan_for(asked)) if how.in_process else asked.partition(":")[0]
+    began = begin_invocation(
+        state, how.executor_name, how.session.workers, shard, len(sweep.pending), how.words,
+        "" if device == "auto" else device, how.settings.threads,
+    )  # fmt: skip
     return state, began

@@ -216,15 +216,15 @@ ORDER = tuple(option.name for option in sorted(DECLARED, key=lambda option: opti
 
 BY_NAME = {one.name: one for one in OPTIONS}
 
-FACTS = {one.name: one.fact for one in DECLARED if one.fact is not None}
+TOLD_OPTIONS = {one.name: one.fact for one in DECLARED if one.fact is not None}
 """Options that the record of a cell tells, and how tables treat them."""
 
-OF_DATA = tuple(name for name in FACTS if BY_NAME[name].group in (DATA, NOISE))
+OF_DATA = tuple(name for name in TOLD_OPTIONS if BY_NAME[name].group in (DATA, NOISE))
 """Those that fix data and wrong captions for every method, codes of another program included."""
 
 OLDER_SETTINGS = ("protocol", "trusted", "standardise", "precision", "limit")
 
-LATER_SETTINGS = tuple(name for name, fact in FACTS.items() if fact.apart and name not in OLDER_SETTINGS)
+LATER_SETTINGS = tuple(name for name, fact in TOLD_OPTIONS.items() if fact.apart and name not in OLDER_SETTINGS)
 """Options that must be equal for numbers to stand in one table, and need no more than their :class:`Fact`; a younger
 option becomes one of them.
 """

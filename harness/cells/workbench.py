@@ -17,7 +17,7 @@ from harness.cells.cell import CORE_VERSIONS, Cell
 from harness.cells.checks import check_numbers, check_plan_against
 from harness.cells.compatibility import DataFacts, check_combination, granted_beyond_the_wall
 from harness.cells.methods import ResolvedMethod, resolve_method
-from harness.cells.request import DEFAULT_TRUSTED, FACTS, MODALITIES, CellRequest
+from harness.cells.request import DEFAULT_TRUSTED, MODALITIES, TOLD_OPTIONS, CellRequest
 from harness.data.assemble import DataProtocol, check_plan, trusted_rows
 from harness.data.broken import without_broken
 from harness.data.cards import DatasetCard
@@ -39,7 +39,7 @@ from harness.noise.index_file import INDEX_FILE
 from harness.noise.plan import NoisePlan, read_plan
 from harness.plugin.declarations import Component, ProtocolDeclaration
 from harness.plugin.loading import Registry
-from harness.runtime.context import choose_device
+from harness.runtime.context import device_to_plan_for
 from harness.runtime.precision import AUTO, FP32, check_precision, resolve_precision
 
 log = logging.getLogger(__name__)
@@ -47,7 +47,7 @@ log = logging.getLogger(__name__)
 
 NOT_IN_THE_HASH = (
     "row", "preset", "images", "granted", "precisions", "copies",
-    *(name for name, fact in FACTS.items() if not fact.hashed),
+    *(name for name, fact in TOLD_OPTIONS.items() if not fact.hashed),
 )  # fmt: skip
 """Facts that follow from others, or whose effect is hashed itself (the split codes)."""
 
@@ -234,7 +234,7 @@ class Workbench:
         check_precision(request.precision)
         if request.precision == FP32 or (request.precision == AUTO and method.precisions == {FP32}):
             return FP32
-        return resolve_precision(request.precision, method.precisions, choose_device(self.device))
+        return resolve_precision(request.precision, method.precisions, device_to_plan_for(self.device))
 
     def source_hash(self, component: Component) -> str:
         """Hash of the code of a component, as it was when this process loaded it."""

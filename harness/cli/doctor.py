@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,32 +21,34 @@ from harness.runtime.torchvision_operators import make_torchvision_importable
 if TYPE_CHECKING:
     from harness.data.cards import DatasetCard
 
+SIDE_BY_SIDE = ("torchvision", "transformers", "open_clip")
 
 MARKS = {True: "ok  ", False: "FAIL", None: "-   "}
 """Result of a check to how its line begins; None stands for what is not there and is not required."""
 
 
 @click.command()
+@click.option("--imports", is_flag=True, help="Also import the large libraries that can break each other.")
 @RESULTS
 @click.pass_context
-def command(ctx: click.Context, results: Path) -> None:
+def command(ctx: click.Context, imports: bool, results: Path) -> None:
     """Check versions, plugins, devices, data folders, cache and results folder."""
     failed = 0
-    for good, what, remark in _checks(results):
+    for good, what, remark in _checks(results, imports):
         click.echo(f"{MARKS[good]}  {what:<22} {remark}")
         failed += good is False
     click.echo(f"\n{failed} of the checks failed." if failed else "\nEverything is in order.")
     ctx.exit(1 if failed else 0)
 
 
-def _checks(results: Path) -> Iterator[tuple[bool | None, str, str]]:
+def _checks(results: Path, imports: bool) -> Iterator[tuple[bool | None, str, str]]:
     for library, version in versions().items():
         yield (
             bool(version),
             library,
             version or "is not installed: pip install -e . in the checkout, or pip install noisy-hashing-harness",
         )
-    yield from _imports()
+    yield _imports(imports)
     import torch
 
     yield True, "processor", f"{processor()}, {os.cpu_count()} cores, torch uses {torch.get_num_threads()} threads"
@@ -91,24 +94,20 @@ def _dataset(card: DatasetCard, root: Path | None) -> tuple[bool | None, str, st
     return presence in ("yes", "made on the spot") or None, f"dataset {card.name}", remark.get(presence, presence)
 
 
-def _imports() -> Iterator[tuple[bool, str, str]]:
-    """The lines of the libraries whose imports can break each other: whether they can be imported."""
+def _imports(thoroughly: bool) -> tuple[bool, str, str]:
+    """The line of the libraries whose imports can break each other, which takes two to three seconds thoroughly."""
     try:
         make_torchvision_importable()
-        import open_clip
-        import torchvision
-        import transformers
-
-        yield (
-            True,
-            "imports",
-            (
-                f"torchvision {torchvision.__version__}, transformers {transformers.__version__}, open_clip "
-                f"{open_clip.__version__} side by side"
-            ),
-        )
+        if thoroughly:
+            for library in SIDE_BY_SIDE:
+                importlib.import_module(library)
     except Exception as error:
-        yield False, "imports", f"{type(error).__name__}: {error}"
+        return False, "imports", f"{type(error).__name__}: {error}"
+    absent = [library for library in SIDE_BY_SIDE if importlib.util.find_spec(library) is None]
+    if absent:
+        return False, "imports", f"{' and '.join(absent)} cannot be found: install this program again"
+    together = ", ".join(SIDE_BY_SIDE)
+    return True, "imports", f"{together} side by side" if thoroughly else f"{together} are there; --imports tries them"
 
 
 def _writable(folder: Path, option: str) -> tuple[bool, str, str]:

@@ -51,13 +51,13 @@ def command(
 ) -> None:
     """Compute metrics from the stored codes of finished runs. RUN is a run folder or the beginning of a hash."""
     from harness.execution.rescore import rescore, write_rescored
-    from harness.runtime.context import choose_device
+    from harness.runtime.context import device_to_plan_for
 
     registry = load_registry(plugins)
     metric_ids = texts(metrics, "--metric")
     declared = [declared_metric(registry, name) for name in metric_ids] or metrics_with(registry, [])
     chosen = _chosen(results, runs, everything, texts(datasets, "--dataset"), texts(methods, "--method"))
-    place = choose_device(device)
+    place = device_to_plan_for(device)
     if not dry_run:
         for runs_folder in {stored.folder.absolute().parents[2] for stored in chosen}:
             remove_abandoned(runs_folder)  # what a killed command left, this one or another

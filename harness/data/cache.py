@@ -69,7 +69,7 @@ def uses_noted() -> Iterator[list[Use]]:
     try:
         yield uses
     finally:
-        _watchers.remove(uses)
+        _watchers[:] = [one for one in _watchers if one is not uses]  # equal lists may watch, too
 
 
 class Workspace:
@@ -210,6 +210,11 @@ def _entry_of(key: Mapping[str, Any]) -> tuple[Path, Mapping[str, Any]]:
     return cache_folder() / "features" / hashlib.sha256(text.encode()).hexdigest()[:24], json.loads(text)
 
 
+def is_cached(key: Mapping[str, Any]) -> bool:
+    """Whether there is an entry of that key; whether it is damaged is not looked at."""
+    return (_entry_of(key)[0] / "key.json").is_file()
+
+
 def _look_up(
     key: Mapping[str, Any],
     compute: Callable[[Workspace], list[NDArray]],
@@ -270,11 +275,6 @@ def stored_entry(folder: Path, key: Mapping[str, Any] | None = None) -> tuple[di
     return stored, [
         np.load(folder / f"{number}.npy", mmap_mode="r", allow_pickle=False) for number in range(stored["count"])
     ]
-
-
-def is_stored(key: Mapping[str, Any]) -> bool:
-    """Whether there is an entry of that key."""
-    return _read(*_entry_of(key)) is not None
 
 
 def lock_file(folder: Path) -> Path:

@@ -20,6 +20,7 @@ from harness.cells.compatibility import granted_beyond_the_wall
 from harness.cells.methods import ResolvedMethod
 from harness.cells.workbench import Job
 from harness.data.assemble import CellData, Standardiser, assemble, training_pairs
+from harness.data.cache import uses_noted
 from harness.data.query_blocks import query_blocks
 from harness.data.table import at_rows
 from harness.errors import HarnessError
@@ -79,6 +80,7 @@ def fit_method(method: ResolvedMethod, pairs: TrainingPairs, run: RunContext, me
         HarnessError: A component broke its contract.
     """
     meter, declared = meter or Meter(run.device), method.hasher
+    run = replace(run, listener=meter.hearing(run.listener))
     with float32_products(run.precision):
         teams = _teams(method, pairs, run, meter)
         first = teams[0]
@@ -193,7 +195,7 @@ def run_job(
     meter = Meter(device)
     precision = job.cell.facts["precision"]
     run = RunContext(job.request.bits, device, job.request.seed, precision=precision, listener=listener)
-    with meter.phase("features"), global_randomness(0, "backbones"):
+    with meter.phase("features"), global_randomness(0, "backbones"), uses_noted() as uses:
         table = job.data.source.table(job.data.split, replace(run, seed=0))
         revisions = job.data.source.revisions()  # only now: the weights may have been downloaded just before
     with meter.phase("data"):
@@ -215,7 +217,10 @@ def run_job(
         "detector": detector_scores(trust, data.plan.wrong, changed, data.plan.trusted),
         "noise": realised_rates(data.plan, table.caption_image, table.label_matrix, table.captions),
     }
-    cost = {**meter.finish(), **_sizes_and_speeds(fitted, codes, evaluation, meter)}
+    computed = {
+        use.about["modality"]: 0.0 if use.hit else round(use.seconds, 6) for use in uses if "modality" in use.about
+    }
+    cost = {**meter.finish(), "computed_features": computed, **_sizes_and_speeds(fitted, codes, evaluation, meter)}
     model = model_tensors(fitted.hasher, data.image_standardiser, data.text_standardiser)
     with global_randomness(run.seed, "latency"):
         cost["encode_seconds"] = {"alone": latencies(data, fitted.hasher, run), "in_bulk": per_item}

@@ -23,6 +23,7 @@ from pathlib import Path
 
 from harness.errors import HarnessError, unknown_name
 from harness.execution.cell_log import tail_of
+from harness.execution.estimate import Work
 from harness.execution.worker_state import WorkerState, forget_worker, log_beside, read_workers
 from harness.files.json_text import read_json_as
 from harness.files.paths import path_below
@@ -44,21 +45,31 @@ LATEST = 2.0**37
 
 @dataclass(frozen=True)
 class PlannedCell:
-    """A cell of a sweep: where its record belongs, and one line for people."""
+    """A cell of a sweep: where its record belongs, one line for people, and what there is to do, if known."""
 
     hash: str
     method: str
     dataset: str
     title: str
+    work: Work | None = None
 
 
 @dataclass(frozen=True)
 class CellList:
-    """The content of ``sweep.json``: for each cell what :class:`PlannedCell` has, in its order."""
+    """The content of ``sweep.json``.
+
+    Attributes:
+        schema, name: Of the file, and of the sweep.
+        cells: For each cell what :class:`PlannedCell` has, in its order, but for its work.
+        works: What there is to do, each once.
+        work_of_cell: For each cell the position in ``works``. Both are empty in files of earlier versions.
+    """
 
     schema: int
     name: str
     cells: list[tuple[str, str, str, str]]
+    works: list[Work] = field(default_factory=list)
+    work_of_cell: list[int] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -76,6 +87,7 @@ class Invocation:
         ended: Seconds since 1970; None while it runs, or if it was killed.
         outcome: "finished", "stopped" or "failed"; "" while it runs.
         number: Which command on this sweep it is, from 1: clocks are set back, too. 0 for one of an earlier version.
+        device, threads: Kind of device and threads of its cells; "" and 0 where that is not known.
     """
 
     argv: tuple[str, ...]
@@ -89,6 +101,8 @@ class Invocation:
     ended: float | None = None
     outcome: str = ""
     number: int = 0
+    device: str = ""
+    threads: int = 0
 
     @property
     def state(self) -> str:
@@ -125,8 +139,10 @@ class SweepState:
         path = self.folder / "sweep.json"
         try:
             content = read_json_as(path, CellList)
-            return [PlannedCell(*cell) for cell in content.cells]
-        except (OSError, ValueError) as error:
+            works: list[Work | None] = [content.works[at] for at in content.work_of_cell]
+            works = works or [None] * len(content.cells)
+            return [PlannedCell(*cell, work) for cell, work in zip(content.cells, works, strict=True)]
+        except (OSError, ValueError, IndexError) as error:
             raise HarnessError(
                 f"{path} cannot be read ({error}): start the sweep again, which writes it anew; records stay."
             ) from error
@@ -180,19 +196,27 @@ def open_state(results: Path, name: str, cells: Sequence[PlannedCell]) -> SweepS
         for cell in state.fatal():
             log.warning("%s", told_of_fatal(cell))
         _clear(state)
-        listed = [[cell.hash, cell.method, cell.dataset, cell.title] for cell in cells]
         try:
-            written = len(state.cells()) == len(listed)
+            written = state.cells() == list(cells)
         except HarnessError:  # not there, or damaged
             written = False
         if not written:
-            replace_text(state.folder / "sweep.json", json.dumps({"schema": 1, "name": name, "cells": listed}))
+            replace_text(state.folder / "sweep.json", json.dumps(asdict(_listed(name, cells))))
     except OSError as error:
         raise HarnessError(
             f"the state of the sweep cannot be written to {state.folder} ({error.strerror}): free space there, or name "
             "another folder with --results."
         ) from error
     return state
+
+
+def _listed(name: str, cells: Sequence[PlannedCell]) -> CellList:
+    """What :meth:`SweepState.cells` reads."""
+    works = dict.fromkeys(cell.work for cell in cells if cell.work is not None)
+    position = {work: at for at, work in enumerate(works)}
+    known = [position[cell.work] for cell in cells if cell.work is not None]
+    places = [(cell.hash, cell.method, cell.dataset, cell.title) for cell in cells]
+    return CellList(1, name, places, list(works), known if len(known) == len(cells) else [])
 
 
 def told_of_fatal(cell: WorkerState) -> str:
@@ -239,9 +263,16 @@ class InvocationFile:
 
 
 def begin_invocation(
-    state: SweepState, executor: str, workers: int | None, shard: str, to_run: int, argv: Sequence[str] = ()
+    state: SweepState,
+    executor: str,
+    workers: int | None,
+    shard: str,
+    to_run: int,
+    argv: Sequence[str] = (),
+    device: str = "",
+    threads: int = 0,
 ) -> InvocationFile:
-    """Note that this process works on the sweep now; ``argv`` is its command line, where it has one."""
+    """Note that this process works on the sweep now; the arguments are those of :class:`Invocation`."""
     return InvocationFile(
         state,
         Invocation(
@@ -254,6 +285,8 @@ def begin_invocation(
             to_run,
             started=time.time(),
             number=max((one.number for one in state.invocations()), default=0) + 1,
+            device=device,
+            threads=threads,
         ),
     )
 

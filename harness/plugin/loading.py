@@ -14,7 +14,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from importlib import metadata
 from pathlib import Path
 from types import ModuleType
@@ -114,10 +114,9 @@ def _installed() -> list[_Candidate]:
     """Plugins behind entry points."""
     candidates = []
     for entry_point in sorted(metadata.entry_points(group=ENTRY_POINT_GROUP), key=_own_first):
-        distribution = entry_point.dist
-        version = distribution.version if distribution else ""
-        origin = f"{distribution.name} {version}" if distribution else "entry point"
-        ours = not _own_first(entry_point)[0]
+        name, version = _name_and_version(entry_point.dist)
+        origin = f"{name} {version}" if name else "entry point"
+        ours = name == OWN_DISTRIBUTION
         package = entry_point.module.partition(".")[0]
         candidates.append(
             _Candidate(entry_point.name, origin, entry_point.load, version=version, package=package, ours=ours)
@@ -164,8 +163,16 @@ def _chosen(candidates: Iterable[_Candidate], choice: str | None) -> set[str]:
 
 def _own_first(entry_point: metadata.EntryPoint) -> tuple[bool, str]:
     """Our own plugins come first, so that they win name clashes."""
-    distribution = entry_point.dist
-    return (distribution is None or distribution.name != OWN_DISTRIBUTION, entry_point.name)
+    return (_name_and_version(entry_point.dist)[0] != OWN_DISTRIBUTION, entry_point.name)
+
+
+@lru_cache
+def _name_and_version(distribution: metadata.Distribution | None) -> tuple[str, str]:
+    """Of a distribution, whose metadata are parsed anew each time it is asked; ("", "") for none."""
+    if distribution is None:
+        return "", ""
+    said = distribution.metadata
+    return said["Name"], said["Version"]
 
 
 def import_file(file: Path) -> ModuleType:

@@ -13,6 +13,7 @@ import importlib.util
 import sys
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import MappingProxyType
 
@@ -135,16 +136,30 @@ def _beside(folder: Path | None, module: str) -> Path | None:
 
 
 def _path_of(module: str) -> Path | None:
-    """The file of a module, without importing it where its package is light."""
-    loaded = sys.modules.get(module)
-    file = getattr(loaded, "__file__", None)
+    """The file of a module, which is not imported, and neither are the packages above it."""
+    file = getattr(sys.modules.get(module), "__file__", None)
     if file is None:
-        try:
-            spec = importlib.util.find_spec(module)
-        except (ImportError, ValueError, AttributeError):
-            return None
+        spec = _spec_of(module)
         file = spec.origin if spec else None
     return Path(file) if file and file.endswith(".py") else None
+
+
+def _spec_of(module: str) -> ModuleSpec | None:
+    """Where a module lies. importlib's own search would import what stands before the last dot: for ``a.b``, which may
+    be the function ``b`` of a module that takes torch, all of that.
+    """
+    above = module.rpartition(".")[0]
+    try:
+        if not above:
+            return importlib.util.find_spec(module)
+        if above in sys.modules:
+            places = getattr(sys.modules[above], "__path__", None)
+        else:
+            spec = _spec_of(above)
+            places = spec.submodule_search_locations if spec else None
+        return None if places is None else PathFinder.find_spec(module, list(places))
+    except (ImportError, ValueError, AttributeError):
+        return None
 
 
 def _imports(tree: ast.Module, module: str, path: Path) -> list[str]:

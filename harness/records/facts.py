@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from harness.cells.request import BY_NAME, LATER_SETTINGS
-from harness.cells.request import FACTS as FACTS_OF_CELLS
+from harness.cells.request import BY_NAME, LATER_SETTINGS, TOLD_OPTIONS
 
 if TYPE_CHECKING:
     from harness.records.schema import RunRecord
@@ -54,7 +53,7 @@ FACTS = {
     "text_backbone": str,
     "plan": str,
     "limit": int,
-    **{name: str if FACTS_OF_CELLS[name].empty else BY_NAME[name].read for name in LATER_SETTINGS},
+    **{name: str if TOLD_OPTIONS[name].empty else BY_NAME[name].read for name in LATER_SETTINGS},
     "granted": str,
     "code": str,
     "seconds": float,
@@ -93,8 +92,8 @@ def facts(record: RunRecord) -> dict[str, Any]:
         "standardise": cell.standardise,
         "precision": cell.precision,
         "precision_chosen": len(cell.precisions) > 1,
-        "image_backbone": _backbone(cell.backbones.get("image")),
-        "text_backbone": _backbone(cell.backbones.get("text")),
+        "image_backbone": backbone_column(cell.backbones.get("image")),
+        "text_backbone": backbone_column(cell.backbones.get("text")),
         "plan": identity.get("plan"),
         "limit": cell.limit,
         **{name: BY_NAME[name].column(getattr(cell, name)) for name in LATER_SETTINGS},
@@ -123,7 +122,7 @@ def _code(identity: dict[str, Any]) -> str:
     return json.dumps({key: value for key, value in identity.items() if key not in NOT_CODE}, sort_keys=True)
 
 
-def _backbone(described: Any) -> str:
+def backbone_column(described: Any) -> str:
     """Name of a backbone, with what differs in weights and parameters made part of it by their values."""
     if not isinstance(described, dict):
         return ""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-VERSION = 4
+VERSION = 5
 """Layout of the index; raise it when columns or what they hold change. An index of another version is made again."""
 
 MORE_FACTS = {
@@ -35,6 +35,9 @@ MORE_FACTS = {
     "host": str,
     "device": str,
     "threads": int,
+    "training_pairs": int,
+    "query_images": int,
+    "database_images": int,
     "git": str,
     "command": str,
     "error_kind": str,
@@ -235,6 +238,9 @@ def _more_facts(record: RunRecord) -> dict[str, Any]:
         "host": surroundings.get("host"),
         "device": surroundings.get("device"),
         "threads": surroundings.get("threads"),
+        "training_pairs": record.cell.images.get("train"),
+        "query_images": record.cell.images.get("query"),
+        "database_images": record.cell.images.get("database"),
         "git": git.get("commit") if isinstance(git, dict) else None,
         "command": record.command,
         "error_kind": record.error.kind if record.error else None,

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import ctypes
 import re
+import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from harness.errors import HarnessError, cut
-from harness.runtime.precision import BF16, FP32
+from harness.runtime.precision import BF16, CPU, FP32
 from harness.runtime.seeding import frozen_global_randomness, numpy_generator, torch_generator
 
 if TYPE_CHECKING:
@@ -166,3 +169,29 @@ def choose_device(name: str) -> torch.device:
             f"--device {name}: torch cannot use it here ({str(error).splitlines()[0]}); --device cpu always works."
         ) from error
     return device
+
+
+def device_to_plan_for(name: str) -> torch.device | str:
+    """The device that ``--device`` means, as :func:`choose_device`, or "cpu" where that needs no torch to be told.
+
+    Raises:
+        HarnessError: There is no such device here.
+    """
+    if name == CPU or (name == "auto" and "torch" not in sys.modules and not _gpu_is_thinkable()):
+        return CPU
+    return choose_device(name)
+
+
+def _gpu_is_thinkable(kernel: Path = Path("/dev/kfd")) -> bool:
+    """Whether there is a driver through which torch could find a GPU; torch itself takes a second to load."""
+    library = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
+    try:
+        ctypes.CDLL(library)
+    except OSError:
+        return kernel.exists()  # of AMD, whose libraries come with torch
+    return True
+
+
+def type_of(device: torch.device | str) -> str:
+    """The kind of a device: "cpu", "cuda"."""
+    return device if isinstance(device, str) else device.type

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,11 @@ from harness.runtime.nvml import Gpu, NoGpuCounter
 
 if TYPE_CHECKING:
     import torch
+
+    from harness.runtime.context import Progress
+
+MOST_PHASES = 20
+"""Phases whose epochs are counted; a component may call every step another one."""
 
 LATENCY_REPEATS = 20
 LATENCY_SECONDS = 0.03
@@ -36,11 +42,14 @@ class Meter:
     Attributes:
         seconds: Phase to wall-clock seconds; a phase that is entered again adds up.
         joules: Phase to joules of the GPU; empty where nothing counts them.
+        epochs: Name of a training phase, or ``detector``, to its epochs.
     """
 
     def __init__(self, device: torch.device) -> None:
         self.seconds: dict[str, float] = {}
         self.joules: dict[str, float] = {}
+        self.epochs: dict[str, Epochs] = {}
+        self._stage = ""
         self._device = device
         self._most_processes = 0
         self._gpu: Gpu | None = None
@@ -62,13 +71,26 @@ class Meter:
     def phase(self, name: str) -> Iterator[None]:
         """Add the time and energy of a ``with`` block to a phase; waits at its end until the GPU is done."""
         joules, start = self._read_joules(), time.perf_counter()
+        self._stage = name
         yield
         self._synchronise()
+        self._stage = ""
         self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
         joules = self._read_joules() - joules
         if self._gpu is not None:  # it may have stopped counting just now
             self.joules[name] = self.joules.get(name, 0.0) + joules
             self._most_processes = max(self._most_processes, self._gpu.processes())
+
+    def hearing(self, listener: Callable[[Progress], None]) -> Callable[[Progress], None]:
+        """A listener that counts the epochs of detector and training, and passes on what it hears."""
+
+        def hear(progress: Progress) -> None:
+            name = progress.phase if self._stage == "training" else self._stage
+            if name in self.epochs or len(self.epochs) < MOST_PHASES:
+                self.epochs.setdefault(name, Epochs()).heard(progress.epoch, time.perf_counter())
+            listener(progress)
+
+        return hear
 
     def finish(self) -> dict[str, Any]:
         """Set ``seconds["total"]`` and sum up what the process and the GPU counted.
@@ -79,6 +101,7 @@ class Meter:
         self._synchronise()
         self.seconds["total"] = time.perf_counter() - self._begin
         cost: dict[str, Any] = {"cpu_seconds": round(time.process_time() - self._cpu, 6), **self._memory()}
+        cost["epochs"] = {name: epochs.facts() for name, epochs in self.epochs.items()}
         total = None if self._gpu is None else self._read_joules() - self._first_joules
         counting = self._gpu is not None
         cost["energy_joules"] = round(total, 3) if counting and total is not None else None
@@ -118,6 +141,30 @@ class Meter:
 
             facts["peak_cuda_bytes"] = torch.cuda.max_memory_allocated(self._device)
         return facts
+
+
+@dataclass
+class Epochs:
+    """The epochs of one phase. The first one, in which libraries get ready, tells nothing of the others."""
+
+    number: int = 0
+    _last: tuple[int, float] = (0, 0.0)
+    _later: int = 0
+    _seconds: float = 0.0
+
+    def heard(self, epoch: int, now: float) -> None:
+        """Note that ``epoch`` (from 1, and from 1 again for another learner) ended ``now``."""
+        last, before = self._last
+        new = epoch - last if epoch > last else epoch
+        if 0 < last < epoch:
+            self._later += new
+            self._seconds += now - before
+        self.number += max(new, 0)
+        self._last = epoch, now
+
+    def facts(self) -> dict[str, float | None]:
+        """Their number, and seconds of one of those after the first; None where there is only one."""
+        return {"number": self.number, "seconds": round(self._seconds / self._later, 6) if self._later else None}
 
 
 def _forget_peak_memory(clear: Path = Path("/proc/self/clear_refs")) -> bool:

@@ -18,10 +18,17 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from harness.errors import HarnessError
-from harness.text import one_line, printable
+from harness.text import cut_in_the_middle, one_line, printable
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, ConsoleOptions, RenderResult
+    from rich.measure import Measurement
+
+LEAST_NAME = 6
+"""Columns of a name that stay on the narrowest terminal."""
+
+BAR_WIDTH = 40
+"""Columns of a bar where there is room."""
 
 
 class Outlet:
@@ -149,6 +156,56 @@ def shown(display: Any) -> Iterator[None]:
         yield
 
 
+class GivingWay:
+    """A text for rich that is cut in its middle where the line is too short.
+
+    Args:
+        text: What may be cut.
+        kept: What follows it and never is.
+        style: As rich has it.
+    """
+
+    def __init__(self, text: str, kept: str = "", style: str = "") -> None:
+        self.text, self.kept, self.style = text, kept, style
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        from rich.text import Text
+
+        room = max(options.max_width - len(self.kept), 1)
+        # As it is: brackets in a title are no markup.
+        yield Text(f"{cut_in_the_middle(self.text, room)}{self.kept}", self.style, no_wrap=True, end="")
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        from rich.measure import Measurement
+
+        return Measurement(min(len(self.text), LEAST_NAME) + len(self.kept), len(self.text) + len(self.kept))
+
+
+def name_and_bar(padded: int = 0) -> tuple[Any, Any]:
+    """The first two columns of rich's bars, which give way to the numbers in the others.
+
+    Args:
+        padded: Least columns of the name, where it may change.
+    """
+    from rich.progress import BarColumn, ProgressColumn
+    from rich.table import Column
+
+    class Name(ProgressColumn):
+        max_refresh = None
+
+        def render(self, task: Any) -> Any:
+            return GivingWay(f"{task.description:<{padded}}")
+
+    return Name(), BarColumn(bar_width=None, table_column=Column(max_width=BAR_WIDTH))
+
+
+def numbers(column: Callable[..., Any], **options: Any) -> Any:
+    """A column of rich's bars that is never cut."""
+    from rich.table import Column
+
+    return column(**options, table_column=Column(no_wrap=True))
+
+
 @contextmanager
 def bars_shown(unit: str, *, quiet: bool = False) -> Iterator[Callable[[str, int, int | None], None]]:
     """A progress bar for work that is no run, on a terminal; elsewhere nothing.
@@ -165,13 +222,12 @@ def bars_shown(unit: str, *, quiet: bool = False) -> Iterator[Callable[[str, int
     from rich import progress
 
     amounts: tuple[Any, ...] = (
-        (progress.DownloadColumn(binary_units=True), progress.TransferSpeedColumn())
+        (numbers(progress.DownloadColumn, binary_units=True), numbers(progress.TransferSpeedColumn))
         if unit == "bytes"
-        else (progress.MofNCompleteColumn(),)
+        else (numbers(progress.MofNCompleteColumn),)
     )
     bars = progress.Progress(
-        progress.TextColumn("{task.description}", markup=False), progress.BarColumn(), *amounts,
-        progress.TimeRemainingColumn(), console=console(sys.stderr), transient=True,
+        *name_and_bar(), *amounts, numbers(progress.TimeRemainingColumn), console=console(sys.stderr), transient=True,
     )  # fmt: skip
     with shown(bars):
         tasks: dict[str, Any] = {}

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 from harness.errors import HarnessError, unknown_name
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 FP32, BF16, TF32 = "fp32", "bf16", "tf32"
 PRECISIONS = (FP32, BF16, TF32)
 AUTO = "auto"
+CPU = "cpu"
 
 BF16_INSTRUCTIONS = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
 """Processor flags that mean a fast bf16 product: x86 with AVX-512 or AMX, ARM."""
@@ -36,11 +37,19 @@ def processor_multiplies_bf16(description: Path = Path("/proc/cpuinfo")) -> bool
     return bool(BF16_INSTRUCTIONS & set(words.split()))
 
 
-def is_fast(device: torch.device) -> bool:
-    """Whether bf16 products are faster than float32 ones on a device."""
-    if device.type == "cuda":
-        return _has_tensor_cores_for_bf16(device)
-    return device.type == "cpu" and processor_multiplies_bf16()
+def is_fast(device: torch.device | str) -> bool:
+    """Whether bf16 products are faster than float32 ones on a device; :data:`CPU` stands for the processor."""
+    if _is_cpu(device):
+        return processor_multiplies_bf16()
+    return _is_cuda(device) and _has_tensor_cores_for_bf16(device)
+
+
+def _is_cpu(device: torch.device | str) -> bool:
+    return device == CPU if isinstance(device, str) else device.type == CPU
+
+
+def _is_cuda(device: torch.device | str) -> TypeGuard[torch.device]:
+    return not isinstance(device, str) and device.type == "cuda"
 
 
 def _has_tensor_cores_for_bf16(device: torch.device) -> bool:
@@ -59,7 +68,7 @@ def check_precision(asked: str) -> None:
         raise unknown_name("value of --precision", asked, (AUTO, *PRECISIONS))
 
 
-def resolve_precision(asked: str, offered: Collection[str], device: torch.device) -> str:
+def resolve_precision(asked: str, offered: Collection[str], device: torch.device | str) -> str:
     """The precision that a cell is trained in.
 
     ``auto`` is bf16 where the device has fast bf16 products and a component of the method can use them, otherwise fp32
@@ -69,7 +78,7 @@ def resolve_precision(asked: str, offered: Collection[str], device: torch.device
     Args:
         asked: "auto", "fp32", "bf16" or "tf32".
         offered: What the method's components offer together.
-        device: Where it will be trained.
+        device: Where it will be trained; :data:`CPU` stands for the processor.
 
     Returns:
         "fp32", "bf16" or "tf32".
@@ -79,12 +88,12 @@ def resolve_precision(asked: str, offered: Collection[str], device: torch.device
     """
     if asked == AUTO:
         return BF16 if BF16 in offered and is_fast(device) else FP32
-    if asked == TF32 and not (device.type == "cuda" and _has_tensor_cores_for_bf16(device)):
+    if asked == TF32 and not (_is_cuda(device) and _has_tensor_cores_for_bf16(device)):
         raise HarnessError(
             f"--precision tf32: device {device} has no TF32 products, which are those of NVIDIA GPUs since Ampere; "
             "use fp32, bf16 or auto."
         )
-    if asked == BF16 and not (device.type == "cpu" or is_fast(device)):
+    if asked == BF16 and not (_is_cpu(device) or is_fast(device)):
         raise HarnessError(f"--precision bf16: device {device} has no bf16 products; use fp32 or auto.")
     return asked if asked in offered else FP32
 

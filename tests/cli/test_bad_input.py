@@ -75,6 +75,8 @@ COMMAND_LINES = {
     "bits without measure": ((*RUN, "--bits", "1000000"), ["--bits 1000000", "at most 65536"]),
     "limit without measure": ((*RUN, "--limit", str(10**30)), ["--limit", "at most"]),
     "epochs without measure": ((*CHNR, "--epochs", str(10**30)), ["--epochs", "at most"]),
+    "threads that are no number": ((*RUN, "--threads", "many"), ["--threads 'many'", "a whole number, or auto"]),
+    "threads of many digits": ((*RUN, "--threads", "9" * 5000), ["--threads '999", "a whole number, or auto"]),
     "threads without measure": ((*RUN, "--threads", str(10**30)), ["--threads", "at most 4096"]),
     "workers without measure": ((*RUN, "--workers", str(10**30)), ["--workers", "at most 100000"]),
     "views without measure": ((*UCM, "--image-views", str(10**30)), ["--image-views"]),

@@ -15,13 +15,19 @@ def lines_of(result) -> dict[str, str]:
 
 @pytest.fixture
 def doctor(harness, monkeypatch):
-    """The doctor without the slow import of the big libraries, which has a test of its own elsewhere."""
-    monkeypatch.setattr("harness.cli.doctor._imports", lambda: iter([(True, "imports", "not tried")]))
+    """The doctor without the look at the big libraries."""
+    monkeypatch.setattr("harness.cli.doctor._imports", lambda thoroughly: (True, "imports", "not tried"))
     return lambda *words: harness("doctor", *words)
 
 
+def test_a_large_library_that_is_not_there_is_a_finding(harness, monkeypatch):
+    monkeypatch.setattr("harness.cli.doctor.SIDE_BY_SIDE", ("torchvision", "nobodys_library"))
+    assert lines_of(harness("doctor"))["imports"].startswith("FAIL  imports                nobodys_library cannot be")
+    assert "No module named 'nobodys_library'" in lines_of(harness("doctor", "--imports"))["imports"]
+
+
 def test_everything_is_in_order_here(harness):
-    result = harness("doctor")
+    result = harness("doctor", "--imports")
     assert result.code == 0, result.out
     assert result.out.rstrip().endswith("Everything is in order.")
     lines = lines_of(result)

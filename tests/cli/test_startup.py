@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from harness.cli import VERBS
+from harness.runtime.context import _gpu_is_thinkable
 
 SCRIPT = Path(sys.executable).with_name("harness")
 HEAVY = {
@@ -31,11 +32,11 @@ HEAVY = {
 }
 
 
-def modules_after(*words: str) -> set[str]:
+def modules_after(*words: str, code: int = 0) -> set[str]:
     program = (
         "import json, sys\nfrom harness.cli import main\n"
         f"sys.argv = ['harness', *{list(words)!r}]\n"
-        "try:\n    main()\nexcept SystemExit as stop:\n    assert not stop.code, stop.code\n"
+        f"try:\n    main()\nexcept SystemExit as stop:\n    assert (stop.code or 0) == {code}, stop.code\n"
         "print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
@@ -43,10 +44,11 @@ def modules_after(*words: str) -> set[str]:
     return set(json.loads(done.stdout.splitlines()[-1]))
 
 
-def seconds_of(*words: str) -> float:
+def seconds_of(*words: str, code: int = 0) -> float:
     """Processor time of one start; wall time would measure what else the machine does."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run([SCRIPT, *words], capture_output=True, timeout=60, check=True)
+    done = subprocess.run([SCRIPT, *words], capture_output=True, timeout=60, check=False)
+    assert done.returncode == code, done.stderr
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
@@ -63,6 +65,41 @@ def test_help_imports_nothing_heavy():
 @pytest.mark.parametrize("verb", VERBS)
 def test_help_of_every_verb_imports_neither_torch_nor_pandas_nor_numpy(verb):
     assert not modules_after(verb, "--help") & {"torch", "pandas", "numpy", "scipy", "sklearn"}
+
+
+LARGE = {"torch", "torchvision", "transformers", "open_clip", "timm", "sklearn", "skimage"}
+"""Each takes from half a second to three."""
+
+GRID = ("--method", "cca-itq,chnr", "--noise", "0.4", "--bits", "8", "--epochs", "2")
+
+
+@pytest.fixture
+def finished(harness, features, tmp_path):
+    """The words of cells that have their records: one that is fitted at once, and one with a choice of precision."""
+    words = ("run", "--features", str(features()), *GRID, "--results", str(tmp_path / "results"))
+    assert harness(*words).code == 0
+    return words
+
+
+@pytest.mark.skipif(_gpu_is_thinkable(), reason="torch has to be asked what the GPU can do")
+def test_nothing_to_do_takes_little_time_and_none_of_the_large_libraries(finished, tmp_path):
+    for words, code, limit in (
+        (("run", "--dataset", "ucm", "--method", "chnr", "--data-root", str(tmp_path)), 2, 1.0),
+        (finished, 0, 1.6),
+        ((*finished, "--seed", "7", "--dry-run"), 0, 1.6),
+        (("score", "--all", "--metric", "map", *finished[-2:]), 0, 2.0),
+    ):
+        assert not modules_after(*words, code=code) & LARGE, words
+        assert min(seconds_of(*words, code=code) for _ in range(2)) < limit, words
+
+
+def test_a_missing_data_set_is_told_without_pandas_too(tmp_path):
+    words = ("run", "--dataset", "ucm", "--method", "chnr", "--data-root", str(tmp_path))
+    assert not modules_after(*words, code=2) & {*LARGE, "pandas", "scipy", "numba", "tabulate", "rich", "PIL"}
+
+
+def test_the_doctor_takes_of_the_large_libraries_torch_alone():
+    assert modules_after("doctor") & LARGE == {"torch"}
 
 
 @pytest.mark.parametrize(

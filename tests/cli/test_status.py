@@ -12,10 +12,12 @@ from pathlib import Path
 import pytest
 
 from harness.cli.options import results_option
-from harness.cli.running.status import _command, _seconds_left, _state, described, sweep_facts
+from harness.cli.running.status import _command, _state, _time_left, described, sweep_facts
+from harness.execution.estimate import MARGIN, Work
 from harness.execution.sweep_state import Invocation, PlannedCell, begin_invocation, open_state
 from harness.execution.worker_state import WorkerState
 from harness.records.index import End
+from harness.records.store import RunStore
 
 NOW = datetime(2026, 11, 24, 20, tzinfo=UTC)
 DEAD = 2**22 + 1
@@ -50,12 +52,50 @@ def test_a_sweep_that_runs_all_again_is_finished_when_all_have_run_again(old, ne
     assert _state(ends(old, new), [invocation("--overwrite", "always", outcome=outcome)], 0) == state
 
 
-def test_time_left_counts_cells_that_run_again():
+WORK = Work.of(["cca-itq", "cca-itq", "none", None, "small", 16, "fp32", 10, 2, 8], {"hasher.ridge": 1.0}, [])
+
+
+@pytest.fixture
+def left(record, tmp_path):
+    """What is said of the time left where four cells are planned; the records of like cells say 10 s."""
+    store = RunStore(tmp_path)
+    store.check_writable()
+    where = {"host": socket.gethostname(), "device": "cpu", "threads": 1}
+    store.write(record(identity={"phases": []}, timings={"total": 10 * MARGIN}, environment=where))
     began = datetime.now(UTC).timestamp() - 10
-    running = Invocation(("harness",), "elsewhere", os.getpid(), "local", None, "", 10, started=began)
-    ended = datetime.fromtimestamp(began + 5, UTC).isoformat()
-    found = {str(at): End("ok", ended if at < 5 else NOW.replace(year=2020).isoformat(), None) for at in range(10)}
-    assert _seconds_left(found, [running], 1) == pytest.approx(10, abs=1)
+    command = Invocation(("harness",), "elsewhere", 1, "local", None, "", 4, started=began, device="cpu", threads=1)
+
+    def ask(ends=None, running=(), works=(WORK,) * 4, **changed):
+        cells = [PlannedCell(letter, "cca-itq", "small", "", one) for letter, one in zip("abcd", works, strict=True)]
+        workers = [WorkerState("h", 1, "local", "1", letter, "", started=began, updated=began) for letter in running]
+        return _time_left(tmp_path, cells, ends or {}, workers, [replace(command, **changed)])
+
+    return ask
+
+
+def test_time_left_is_that_of_like_cells(left):
+    most = 10 * MARGIN**2
+    assert left() == {"seconds_left": [40, 4 * most], "unknown_left": 0}
+    assert left(workers=2)["seconds_left"] == pytest.approx([20, 2 * most], abs=0.1)
+    assert left(threads=2) == {"seconds_left": None, "unknown_left": 4}
+    assert left(works=(WORK, None, replace(WORK, kind=()), WORK)) == {
+        "seconds_left": pytest.approx([20, 2 * most], abs=0.1),
+        "unknown_left": 2,
+    }
+    assert left(outcome="stopped") == {"seconds_left": None, "unknown_left": 0}
+
+
+def test_what_runs_has_less_time_left(left):
+    """It began 10 s ago."""
+    assert left(running="a")["seconds_left"] == pytest.approx([30, 3 * 10 * MARGIN**2 + 10 * MARGIN**2 - 10], abs=1)
+
+
+def test_time_left_counts_cells_that_run_again(left):
+    old, new = ({"finished": moment.isoformat()} for moment in (NOW.replace(year=2020), datetime.now(UTC)))
+    ends = {"a": End("ok", **old), "b": End("failed", **old), "c": End("ok", **new)}
+    assert left(ends, to_run=4)["seconds_left"][0] == 30, "all run again, and one of them has"
+    assert left(ends, to_run=3)["seconds_left"][0] == 20, "the one that failed does"
+    assert left({**ends, "d": End("ok", **new)}, to_run=2)["seconds_left"] is None
 
 
 def test_a_clock_that_was_set_back_makes_no_nonsense(tmp_path):
@@ -63,7 +103,8 @@ def test_a_clock_that_was_set_back_makes_no_nonsense(tmp_path):
     began = datetime.now(UTC).timestamp() + 3600
     running = Invocation(("harness",), "elsewhere", 1, "local", None, "", 2, started=began)
     found = {str(at): End("ok", datetime.now(UTC).isoformat(), None) for at in range(2)}
-    assert _seconds_left(found, [running], 3) is None
+    again = [PlannedCell(name, "m", "d", "m on d") for name in found]
+    assert _time_left(tmp_path, again, found, [], [running]) == {"seconds_left": None, "unknown_left": 2}
     assert _state(found, [replace(running, host=socket.gethostname(), pid=DEAD)], 0) == "finished"
     cells = [PlannedCell(letter * 12, "m", "d", "m on d") for letter in "abc"]
     state = open_state(tmp_path, "set-back", cells)

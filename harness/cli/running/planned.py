@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
 
 from harness.cli.json_output import print_json
 from harness.cli.rows import aligned
-from harness.execution.estimate import CellKind, PastCell, estimate
-from harness.records.index import open_index
 from harness.text import counted
 
 if TYPE_CHECKING:
-    from harness.cells.workbench import Job
+    from harness.execution.estimate import Estimate
     from harness.execution.sweep import Sweep
-    from harness.records.store import RunStore
 
 
 def show_plan(sweep: Sweep, as_json: bool) -> None:
@@ -44,27 +40,24 @@ def show_plan(sweep: Sweep, as_json: bool) -> None:
         if pending:
             slots = getattr(sweep.executor, "slots", None)
             workers = slots(sweep.session) if slots else sweep.session.workers or 1
-            click.echo(f"estimated time: {_estimate(pending, sweep.store, workers)}")
+            click.echo(f"estimated time: {_estimate(sweep, workers)}")
     for note in dict.fromkeys(note for job in jobs for note in job.notes):
         click.echo(f"note: {note}", err=True)
     for refusal in sweep.refused:
         click.echo(f"refused: {refusal.reason}", err=True)
 
 
-def _estimate(pending: Sequence[Job], store: RunStore, workers: int) -> str:
-    """How long cells will take, from what earlier ones took."""
-    past = []
-    if store.runs.is_dir():
-        with open_index(store.results) as index:
-            columns = ["method", "dataset", "bits", "image_backbone", "text_backbone", "seconds"]
-            rows = index.rows(columns, "status = 'ok' AND seconds IS NOT NULL AND bits IS NOT NULL")
-        past = [
-            PastCell(CellKind(method, dataset, bits, _names(backbones)), seconds)
-            for method, dataset, bits, *backbones, seconds in rows
-        ]
-    return str(estimate([CellKind.of(job.cell.facts) for job in pending], past, workers))
+def _estimate(sweep: Sweep, workers: int) -> Estimate:
+    """How long the cells to run will take, from what earlier ones took."""
+    from harness.execution.estimate import Times, estimate, past_cells, work_of
+    from harness.runtime.context import device_to_plan_for, type_of
 
-
-def _names(backbones: Sequence[str]) -> str:
-    """Names of backbones without their weights, joined as by :func:`harness.execution.estimate.backbones_of`."""
-    return " + ".join(name.partition(" (")[0] for name in backbones if name)
+    works = [work_of(job) for job in sweep.pending]
+    device = type_of(device_to_plan_for(sweep.settings.device))
+    times = Times(past_cells(sweep.store.results, works), device, sweep.settings.threads)
+    features = {}
+    sources = {(id(job.data.source), job.data.split.tobytes()): job for job in sweep.pending}
+    for job in sources.values():
+        for modality in job.data.source.missing(job.data.split, device):
+            features[f"{modality} features of {job.data.source.name}"] = times.features(job, modality)
+    return estimate(works, times, workers, features)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import logging
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import metadata
@@ -16,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.data import decoding, loading
-from harness.data.cache import Workspace, filled_arrays, is_stored
+from harness.data.cache import Workspace, filled_arrays, is_cached
 from harness.data.content_hashes import hash_remembered
+from harness.data.features.one_pass import in_one_pass
 from harness.data.features.views import ImageViews, TextViews, fingerprint_of_tree
 from harness.data.features.weights import revision_of
 from harness.data.passes import DecodedOnce, Pass
@@ -27,8 +26,6 @@ from harness.errors import HarnessError
 from harness.plugin.declarations import STANDARD, BackboneDeclaration
 from harness.plugin.interfaces import Run
 
-log = logging.getLogger(__name__)
-
 LIBRARIES = (
     "numpy", "open_clip_torch", "pillow", "scikit-image", "scikit-learn", "scipy", "sentence-transformers",
     "sentencepiece", "timm", "tokenizers", "torch", "torchvision", "transformers",
@@ -37,9 +34,6 @@ LIBRARIES = (
 
 CROP = "crop"
 """Parameter of image backbones that cut out the centre of larger images: the side of that square in pixels."""
-
-NOTED_SECONDS = 5.0
-"""So much work may be lost where a process is killed."""
 
 HUB = "hub:"
 """What the fingerprint of weights that are named after a repository of a hub begins with."""
@@ -194,8 +188,7 @@ def extract(
     Returns:
         The features, with the fingerprint of the raw data.
     """
-    of_images = image.views if isinstance(image.views, ImageViews) else ImageViews()
-    of_captions = text.views if text is not None and isinstance(text.views, TextViews) else TextViews()
+    of_images, of_captions = _views_of(image, text)
 
     def images() -> list[Any]:
         decoded = DecodedOnce(raw.images)
@@ -232,6 +225,23 @@ def extract(
         filenames=raw.filenames,
         fingerprint=raw.fingerprint,
     )
+
+
+def missing_features(
+    raw: RawDataset, training: NDArray[np.int64], image: BackboneChoice, text: BackboneChoice | None, device: str
+) -> list[str]:
+    """Of "image" and "text" those whose features :func:`extract` would compute on a kind of device ("cpu", "cuda")."""
+    of_images, of_captions = _views_of(image, text)
+    keys = {"image": _key(image, raw.image_fingerprint, training, of_images.recipes(), device)}
+    if text is not None:
+        of_training = np.flatnonzero(np.isin(raw.caption_image, training))
+        keys["text"] = _key(text, raw.caption_fingerprint, of_training, of_captions.recipes(), device)
+    return [modality for modality, key in keys.items() if not is_cached(key)]
+
+
+def _views_of(image: BackboneChoice, text: BackboneChoice | None) -> tuple[ImageViews, TextViews]:
+    of_captions = text.views if text is not None and isinstance(text.views, TextViews) else TextViews()
+    return image.views if isinstance(image.views, ImageViews) else ImageViews(), of_captions
 
 
 def encode_captions(
@@ -271,34 +281,24 @@ def _encode(
     """Encode what ``make_views`` gives: items and their augmented views, or other captions; after a fit to the items
     where one is asked for.
     """
-    below = choice.weights and not choice.declaration.whole_folder
 
-    def key(fitted: bool) -> dict[str, Any]:
-        return {
-            **choice.encoder_facts(),
-            "revision": choice.revision,
-            "below_weights": fingerprint_below(choice.weights) if below else "",
-            "modality": choice.encodes,
-            "source": choice.source,
-            "content": content,
-            "encoding": loading.VERSION,
-            "decoder": decoding.VERSION if choice.encodes == "image" else None,
-            "fitted_on": hashlib.sha256(training.tobytes()).hexdigest()[:16] if fitted else None,
-            "views": recipes,
-            "libraries": {name: version_of(name) for name in LIBRARIES},
-            "device": run.device.type,
-            **({} if edited is None else {"captions": hashlib.sha256("\0".join(edited).encode()).hexdigest()}),
-        }
+    def key() -> dict[str, Any]:
+        return _key(choice, content, training, recipes, run.device.type, edited)
 
     def compute(workspace: Workspace) -> list[NDArray]:
         backbone = choice.make()
         if fitted:
             backbone.fit(Pass([items], training), run)  # one image at a time, however many there are
         sources = make_views()
+        images = choice.encodes == "image"
         if choice.recipe == STANDARD:
-            return _encoded(choice, backbone, sources, workspace, run)
+            return in_one_pass(choice.name, backbone, sources, workspace, run, images=images, resumable=True)
         # Another recipe may make features depend on who shares a batch: views apart, and from the beginning.
-        arrays = [array for source in sources for array in _encoded(choice, backbone, [source], workspace, run)]
+        arrays = [
+            array
+            for source in sources
+            for array in in_one_pass(choice.name, backbone, [source], workspace, run, images=images, resumable=False)
+        ]
         for array in arrays:
             if array.shape != arrays[0].shape:
                 raise HarnessError(
@@ -308,76 +308,44 @@ def _encode(
         return arrays
 
     about = {"dataset": dataset, "modality": choice.encodes, "weights": choice.weights}
-    # An entry tells whether this code is fitted; to ask the backbone itself imports its libraries, which takes seconds.
-    fitted = next((guess for guess in (False, True) if is_stored(key(guess))), None)
-    fitted = choice.fitted if fitted is None else fitted
+    known = key()
+    fitted = known["fitted_on"] is not None
     # The revision of weights that are downloaded meanwhile is known only afterwards.
-    arrays, _ = filled_arrays(key(fitted), compute, about, key_afterwards=lambda: key(fitted))
+    arrays, _ = filled_arrays(known, compute, about, key_afterwards=key)
     return arrays
 
 
-def _encoded(
-    choice: BackboneChoice, backbone: Any, sources: Sequence[Any], workspace: Workspace, run: Run
-) -> list[NDArray[np.float32]]:
-    """Features of items and their views, all in one pass; what an earlier process had encoded is not done again."""
-    views, count = len(sources), len(sources[0])
-    begun = workspace.begun(views, count) if choice.recipe == STANDARD else None
-    arrays, filled = begun or ([], np.zeros((views, count), dtype=bool))
-    if begun:
-        log.warning(
-            "going on where making features by %s was stopped: %d of %d are there",
-            choice.name, filled.all(axis=0).sum(), count,
-        )  # fmt: skip
-    positions = np.flatnonzero(~filled.T)
-    asked: Sequence[Any] = Pass(sources, positions)
-    output = backbone.encode(asked if choice.encodes == "image" else list(asked), run) if len(asked) else iter(())
-    if not isinstance(output, Iterator):
-        whole = _checked(output, len(asked), choice.name)
-        if not begun:
-            return [np.ascontiguousarray(whole[view::views]) for view in range(views)]
-        output = iter([(np.arange(len(asked)), whole)])
-    noted = time.monotonic()
-    try:
-        for rows, part in output:
-            features = _as_floats(part, choice.name)
-            width = arrays[0].shape[1] if arrays else None
-            whole_part = features.ndim == 2 and features.shape[1] >= 1 and len(features) == len(rows)
-            if not whole_part or width not in (None, features.shape[1]) or not np.isfinite(features).all():
-                raise HarnessError(
-                    f"backbone {choice.name!r} must yield finite features, one row for each of the {len(rows)} of a "
-                    f"batch and all of one width; it yielded {features.shape}."
-                )
-            arrays = arrays or [workspace.empty((count, features.shape[1])) for _ in sources]
-            item_of, view_of = np.divmod(positions[rows], views)
-            for view, array in enumerate(arrays):
-                array[item_of[view_of == view]] = features[view_of == view]
-            filled[view_of, item_of] = True
-            if choice.recipe == STANDARD and time.monotonic() - noted > NOTED_SECONDS:
-                workspace.note(filled)
-                noted = time.monotonic()
-    except BaseException:
-        if choice.recipe == STANDARD and filled.any():
-            workspace.note(filled)
-        raise
-    if not filled.all():
-        raise HarnessError(f"backbone {choice.name!r} yielded features for {int(filled.sum())} of {filled.size} items.")
-    return arrays
-
-
-def _checked(output: Any, expected: int, name: str) -> NDArray[np.float32]:
-    array = _as_floats(output, name)
-    if array.ndim != 2 or len(array) != expected or array.shape[1] < 1 or not np.isfinite(array).all():
-        raise HarnessError(f"backbone {name!r} must return ({expected}, d) finite features; it returned {array.shape}.")
-    return array
-
-
-def _as_floats(output: Any, name: str) -> NDArray[np.float32]:
-    try:
-        return np.asarray(output, dtype=np.float32)
-    except (TypeError, ValueError) as error:
-        raise HarnessError(
-            f"backbone {name!r} must return a matrix of numbers; it returned {type(output).__name__}."
-        ) from error
+def _key(
+    choice: BackboneChoice,
+    content: str,
+    training: NDArray[np.int64],
+    recipes: list[str],
+    device: str,
+    edited: list[str] | None = None,
+) -> dict[str, Any]:
+    """Everything that determines the features of a data set's items, or of other captions."""
+    below = choice.weights and not choice.declaration.whole_folder
+    facts = {
+        **choice.encoder_facts(),
+        "revision": choice.revision,
+        "below_weights": fingerprint_below(choice.weights) if below else "",
+        "modality": choice.encodes,
+        "source": choice.source,
+        "content": content,
+        "encoding": loading.VERSION,
+        "decoder": decoding.VERSION if choice.encodes == "image" else None,
+        "fitted_on": None,
+        "views": recipes,
+        "libraries": {name: version_of(name) for name in LIBRARIES},
+        "device": device,
+        **({} if edited is None else {"captions": hashlib.sha256("\0".join(edited).encode()).hexdigest()}),
+    }
+    fitted = {**facts, "fitted_on": hashlib.sha256(training.tobytes()).hexdigest()[:16]}
+    # An entry tells whether this code is fitted; to ask the backbone itself imports its libraries, which takes seconds.
+    for key in (facts, fitted):
+        if is_cached(key):
+            return key
+    return fitted if choice.fitted else facts
 
 
 def version_of(library: str) -> str:

@@ -14,7 +14,7 @@ from harness.data.broken import refuse_broken
 from harness.data.cache import cached_arrays
 from harness.data.cards import CardLayout, DatasetCard, read_card
 from harness.data.features.authors_file import read_authors_files
-from harness.data.features.extraction import BackboneChoice, encode_captions, extract
+from harness.data.features.extraction import BackboneChoice, encode_captions, extract, missing_features
 from harness.data.features.feature_file import read_feature_file
 from harness.data.features.views import ImageViews, TextViews
 from harness.data.parts import Choice, Parts, choose_parts
@@ -152,6 +152,14 @@ class DataSource:
         if key not in self._tables:
             self._tables = {key: extract(self.raw, training, self.image, self.text, run)}  # the last one only: memory
         return self._tables[key]
+
+    def missing(self, split: NDArray[np.int8], device: str) -> list[str]:
+        """Of "image" and "text" those whose features are not in the cache, for a kind of device ("cpu", "cuda")."""
+        if self.ready is not None:
+            return []
+        assert self.raw is not None
+        assert self.image is not None
+        return missing_features(self.raw, training_images(split), self.image, self.text, device)
 
     def caption_encoder(self, split: NDArray[np.int8], run: Run) -> Callable[[list[str]], NDArray[np.float32]] | None:
         """The text backbone, for captions that are not in the data; None for ready features."""

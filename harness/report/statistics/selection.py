@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from harness.cells.request import FACTS as FACTS_OF_CELLS
+from harness.cells.request import TOLD_OPTIONS
 from harness.errors import HarnessError, unknown_name
 from harness.records.facts import FACTS, SETTING
 from harness.report.frame import DIRECTIONS, plain
@@ -191,5 +191,5 @@ def told(name: str, value: Any) -> str:
     if value is None:
         return "as given" if name == "noise" else "none"
     if value == "":
-        return getattr(FACTS_OF_CELLS.get(name), "empty", "") or "none"
+        return getattr(TOLD_OPTIONS.get(name), "empty", "") or "none"
     return f"{value:g}" if isinstance(value, float) else str(value)

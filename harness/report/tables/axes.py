@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from harness.cells.request import FACTS, LATER_SETTINGS
+from harness.cells.request import LATER_SETTINGS, TOLD_OPTIONS
 from harness.errors import HarnessError, unknown_name
 from harness.report.frame import DIRECTIONS
 from harness.text import counted
@@ -77,7 +77,7 @@ def bare(axis: str, value: Any) -> str:
         return f"{value:g}"
     if axis in ("image_backbone", "text_backbone"):
         return without_weights(str(value))
-    return str(value) if value != "" else FACTS[axis].empty or "-" if axis in FACTS else "-"
+    return str(value) if value != "" else getattr(TOLD_OPTIONS.get(axis), "empty", "") or "-"
 
 
 def told(axis: str, value: Any) -> str:

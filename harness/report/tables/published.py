@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from harness.cells.request import BY_NAME, DEFAULT_PRESET, FACTS, LATER_SETTINGS
+from harness.cells.request import BY_NAME, DEFAULT_PRESET, LATER_SETTINGS, TOLD_OPTIONS
 from harness.errors import HarnessError
 from harness.report.frame import plain
 from harness.report.tables.axes import in_order, without_weights
@@ -72,7 +72,7 @@ _FACTS_OF_RUNS = (
     "limit", *LATER_SETTINGS,
 )  # fmt: skip
 
-TAKEN_FOR_USUAL = {name: said for name in LATER_SETTINGS if (said := FACTS[name].published)}
+TAKEN_FOR_USUAL = {name: said for name in LATER_SETTINGS if (said := TOLD_OPTIONS[name].published)}
 """Settings that published numbers do not name: what each is, its usual value, and another one as a format."""
 
 

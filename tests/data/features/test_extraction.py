@@ -358,7 +358,7 @@ def batches(monkeypatch):
     """The backbone, with notes after every batch."""
     monkeypatch.setattr(Batches, "asked", [])
     monkeypatch.setattr(Batches, "before_batch", {})
-    monkeypatch.setattr("harness.data.features.extraction.NOTED_SECONDS", -1)
+    monkeypatch.setattr("harness.data.features.one_pass.NOTED_SECONDS", -1)
     return Batches
 
 
@@ -407,7 +407,7 @@ def stopped(raw, error, at=6):
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), HarnessError("image 3.tif cannot be decoded"), MemoryError()])
 def test_a_build_that_ended_early_loses_nothing(raw, batches, tmp_path, monkeypatch, error):
-    monkeypatch.setattr("harness.data.features.extraction.NOTED_SECONDS", 1000)
+    monkeypatch.setattr("harness.data.features.one_pass.NOTED_SECONDS", 1000)
     expected = undisturbed(raw, monkeypatch, tmp_path)
     stopped(raw, error)
     table = extract(raw, TRAINING, choice(Batches), choice(Lengths, "text"), RUN)
