@@ -345,8 +345,7 @@ class Backbone(Protocol):
         """(n, d) float32 features of PIL RGB images or of strings, in order; or an iterator of parts: (b,) row numbers
         and their (b, d) features, which go straight to the cache (:func:`harness.data.loading.encode_in_batches`).
 
-        ``raw`` has a length and is iterated once, or read by index from several threads; images, each followed by its
-        augmented views, are decoded as that goes. Features of an item must not depend on the others.
+        ``raw`` has a length, is iterated once or read by index from several threads, and decodes as that goes.
         """
 
 
