@@ -20,10 +20,8 @@ from harness.runtime.seeding import numpy_generator
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-RECIPE = "blur 3x3 sigma 1.1-1.3, rotation -10 to -5 degrees, seed 0, version 2"
-"""Of the first DUCH view. Part of the key of cached features: change it with the code. Since version 2 small
-images keep no black corners.
-"""
+RECIPE = "blur 3x3 sigma 1.1-1.3, rotation -10 to -5 degrees, seed 0, version 1"
+"""Of the first DUCH view. Part of the key of cached features: change it with the code."""
 
 RAND_RECIPE = "RandAugment, 2 operations of magnitude 9, version 1"
 
@@ -43,14 +41,11 @@ class AugmentedImages:
     Attributes:
         images: The images.
         seed, stream: The random stream that strengths are drawn from; by default the same for every data seed.
-        crop: Side in pixels of the square that the backbone cuts out of larger images. Smaller ones are cut here, in
-            proportion: otherwise they would keep the black corners of the rotation.
     """
 
     images: ImageSource
     seed: int = 0
     stream: str = "image-augmentation"
-    crop: int = 0
     _strengths: NDArray[np.float64] = field(init=False, repr=False, compare=False)  # (n, 2) sigma and degrees
 
     def __post_init__(self) -> None:
@@ -70,20 +65,7 @@ class AugmentedImages:
         for axis in (0, 1):
             pixels = gaussian_filter1d(pixels, sigma, axis=axis, radius=1, mode="nearest")
         blurred = Image.fromarray(np.clip(pixels + 0.5, 0, 255).astype(np.uint8))
-        turned = blurred.rotate(degrees, resample=Image.Resampling.BILINEAR)
-        return turned.crop(without_corners(*turned.size)) if min(turned.size) <= self.crop else turned
-
-
-def without_corners(width: int, height: int) -> tuple[int, int, int, int]:
-    """The largest centred box of the same proportions that no rotation by :data:`DEGREES` leaves without content.
-
-    Returns:
-        Left, upper, right and lower pixel, as Pillow's ``crop`` takes it.
-    """
-    turn = np.deg2rad(max(map(abs, DEGREES)))
-    share = 1 / (np.cos(turn) + np.sin(turn) * max(width, height) / min(width, height))
-    left, upper = (int(np.ceil(side * (1 - share) / 2)) for side in (width, height))
-    return left, upper, width - left, height - upper
+        return blurred.rotate(degrees, resample=Image.Resampling.BILINEAR)
 
 
 @dataclass(frozen=True)

@@ -32,9 +32,6 @@ LIBRARIES = (
 )  # fmt: skip
 """Libraries whose version may change features."""
 
-CROP = "crop"
-"""Parameter of image backbones that cut out the centre of larger images: the side of that square in pixels."""
-
 HUB = "hub:"
 """What the fingerprint of weights that are named after a repository of a hub begins with."""
 
@@ -192,7 +189,7 @@ def extract(
 
     def images() -> list[Any]:
         decoded = DecodedOnce(raw.images)
-        return [decoded, *of_images.of(decoded, int(image.parameters.get(CROP, 0)))]
+        return [decoded, *of_images.of(decoded)]
 
     def captions() -> list[Any]:
         return [raw.captions, *of_captions.of(raw.captions, run)]

@@ -57,22 +57,17 @@ class ImageViews:
             return [augment.RECIPE, *further][: self.number]
         return [f"{augment.RAND_RECIPE}, seed {self.seed}, view {view}" for view in range(1, self.number + 1)]
 
-    def of(self, images: ImageSource, crop: int = 0) -> list[AugmentedView]:
-        """The views of some images, each as long as they.
-
-        Args:
-            images: The images.
-            crop: Side in pixels of the square that the backbone cuts out of larger images; 0 if it does not.
-        """
+    def of(self, images: ImageSource) -> list[AugmentedView]:
+        """The views of some images, each as long as they."""
         views: list[AugmentedView] = []
         for view in range(1, self.number + 1):
             stream = f"image-augmentation-{self.augment}-{view}"
             if self.augment == "randaugment":
                 views.append(augment.RandAugmentedImages(images, self.seed, stream))
             elif view == 1:
-                views.append(augment.AugmentedImages(images, crop=crop))
+                views.append(augment.AugmentedImages(images))
             else:
-                views.append(augment.AugmentedImages(images, self.seed, stream, crop))
+                views.append(augment.AugmentedImages(images, self.seed, stream))
         return views
 
 

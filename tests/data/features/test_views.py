@@ -113,34 +113,6 @@ def test_views_are_the_same_in_whatever_order_and_in_however_many_threads(kind):
         np.testing.assert_array_equal(pixels, expected[index])
 
 
-@dataclass(frozen=True)
-class White:
-    size: tuple[int, int]
-
-    def __len__(self):
-        return 40
-
-    def __getitem__(self, index):
-        return Image.new("RGB", self.size, "white")
-
-
-@pytest.mark.parametrize("size", [(150, 150), (200, 180), (120, 300)])
-def test_views_of_images_smaller_than_the_crop_keep_no_black_corner(size):
-    (view,) = ImageViews().of(White(size), crop=200)
-    for index in range(40):
-        assert np.asarray(view[index]).min() == 255
-        width, height = view[index].size
-        assert width / size[0] == pytest.approx(height / size[1], abs=0.02)
-        assert height > 0.69 * size[1]
-    assert view[0].size[0] > 0.85 * 150 or size != (150, 150)
-
-
-def test_views_of_larger_images_and_of_backbones_that_do_not_crop_stay_whole():
-    for crop, size in ((0, (150, 150)), (200, (256, 256)), (200, (201, 300))):
-        (view,) = ImageViews().of(White(size), crop=crop)
-        assert view[0].size == size
-
-
 def test_views_are_described_where_they_differ_from_the_standing_one():
     assert ImageViews(0).describe() == {"number": 0}
     assert ImageViews(0).of(Pictures()) == []
