@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.api.drawing import Counts, columns_of_bars, drawn, say_above
+from harness.quantities import spoken_time
 from harness.runtime.outlets import console, shown
 from harness.text import counted, cut_in_the_middle
 
@@ -92,6 +93,8 @@ class PlainListener:
         if finished or now - self._last >= PLAIN_SECONDS:
             self._last = now
             figure = f", {progress.figure}" if progress.figure else ""
+            left = progress.seconds_left
+            figure += "" if left is None else f", {spoken_time(left)} left"
             self.say(f"  {progress.phase} {progress.epoch}/{progress.epochs}{figure}")
 
     def noted(self, note: str) -> None:

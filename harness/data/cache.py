@@ -27,6 +27,9 @@ log = logging.getLogger(__name__)
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, EOFError, RecursionError, MemoryError)
 """What is raised where an entry is not there, damaged, or of another key."""
 
+FILLED = "filled.npy"
+"""In the folder of an entry that is being made: what is there already."""
+
 
 def cache_folder(environment: Mapping[str, str] = os.environ) -> Path:
     """``HARNESS_CACHE``, or ``harness`` in the user's cache folder."""
@@ -73,32 +76,88 @@ class Workspace:
     """Where arrays are filled: memory maps in the cache, so that they may be larger than the memory.
 
     A folder that cannot be written, or has no room left, is no error here: the arrays are then in memory.
+
+    Attributes:
+        folder: Where the arrays lie; None before the first one.
+        kept: What is filled was noted, for a later process to go on from.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._entry = folder
+    def __init__(self, folder: Path, alone: bool) -> None:
+        """Arrays for an entry; ``alone`` says that no other process can be at work on it."""
+        self._entry, self._alone, self._arrays = folder, alone, list[NDArray[np.float32]]()
         self.folder: Path | None = None
-        self._made = 0
+        self.kept = False
 
     def empty(self, shape: tuple[int, ...]) -> NDArray[np.float32]:
         """An array of that shape to be filled, float32; its content is arbitrary."""
         try:
             if self.folder is None:
                 self._entry.parent.mkdir(parents=True, exist_ok=True)
-                self.folder = Path(tempfile.mkdtemp(prefix=f".{self._entry.name}-", dir=self._entry.parent))
-            path = self.folder / f"{self._made}.npy"
+                self.folder = self._new_folder()
+            path = self.folder / f"{len(self._arrays)}.npy"
             array: NDArray[np.float32] = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
             with path.open("r+b") as opened:  # a disk that fills up later would end the process with a signal
                 if hasattr(os, "posix_fallocate"):
                     os.posix_fallocate(opened.fileno(), 0, path.stat().st_size)
         except OSError:
             array = np.empty(shape, dtype=np.float32)
-        self._made += 1
+        self._arrays.append(array)
         return array
 
+    def _new_folder(self) -> Path:
+        if not self._alone:
+            return Path(tempfile.mkdtemp(prefix=f".{self._entry.name}-", dir=self._entry.parent))
+        shutil.rmtree(self._begun, ignore_errors=True)
+        self._begun.mkdir()
+        return self._begun
+
+    @property
+    def _begun(self) -> Path:
+        return self._entry.with_name(f".{self._entry.name}-begun")
+
+    def begun(self, number: int, rows: int) -> tuple[list[NDArray[np.float32]], NDArray[np.bool_]] | None:
+        """What a process that was stopped had filled.
+
+        Args:
+            number: How many arrays there are.
+            rows: Rows of each.
+
+        Returns:
+            The arrays, which are those of :meth:`empty` now, and (number, rows) bool, what is filled; None if there is
+            nothing of that shape.
+        """
+        try:
+            filled = np.load(self._begun / FILLED, allow_pickle=False)
+            arrays = [np.load(self._begun / f"{at}.npy", mmap_mode="r+", allow_pickle=False) for at in range(number)]
+        except UNREADABLE:
+            return None
+        shapes = {array.shape for array in arrays}
+        floats = all(array.dtype == np.float32 for array in arrays)
+        if not self._alone or filled.shape != (number, rows) or filled.dtype != bool or not floats or len(shapes) > 1:
+            return None
+        if arrays[0].ndim != 2 or len(arrays[0]) != rows:
+            return None
+        self.folder, self._arrays, self.kept = self._begun, arrays, True
+        return arrays, filled
+
+    def note(self, filled: NDArray[np.bool_]) -> None:
+        """Write down what is filled, (number, rows) bool, so that it outlives this process and this machine's power."""
+        arrays = [array for array in self._arrays if isinstance(array, np.memmap)]
+        if self.folder != self._begun or len(arrays) < len(self._arrays):
+            return
+        with suppress(OSError):  # without room there is nothing to go on from
+            for array in arrays:
+                array.flush()
+            if not self.kept:
+                np.lib.format.open_memmap(self.folder / FILLED, mode="w+", dtype=bool, shape=filled.shape)
+                self.kept = True
+            noted = np.load(self.folder / FILLED, mmap_mode="r+", allow_pickle=False)
+            noted[:] = filled  # only after the rows themselves are on the disk
+            noted.flush()
+
     def discard(self) -> None:
-        """Remove what was not stored."""
-        if self.folder is not None:
+        """Remove what was not stored, unless it was noted."""
+        if self.folder is not None and not self.kept:
             shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -119,7 +178,8 @@ def filled_arrays(
     """Arrays from the cache, or computed and put there.
 
     Entries are written under a temporary name and renamed, so several processes may share a cache and a killed one
-    leaves nothing half-written. Of several processes that miss the same entry, one computes and the others wait for it.
+    leaves no half of an entry, but what :meth:`Workspace.begun` finds. Of several processes that miss the same entry,
+    one computes and the others wait for it.
     A cache that cannot be written costs a note, not the run.
 
     Args:
@@ -166,11 +226,11 @@ def _look_up(
     arrays = _read(folder, key)
     if arrays is not None:
         return arrays, Use(folder, about, True, 0.0)
-    with _only_one(folder):
+    with _only_one(folder) as alone:
         arrays = _read(folder, key)
         if arrays is not None:
             return arrays, Use(folder, about, True, 0.0)
-        workspace = Workspace(folder)
+        workspace = Workspace(folder, alone)
         try:
             arrays = compute(workspace)
             folder, key = _entry_of(key_afterwards())
@@ -223,18 +283,20 @@ def lock_file(folder: Path) -> Path:
 
 
 @contextmanager
-def _only_one(folder: Path) -> Iterator[None]:
-    """Hold the lock of an entry in a ``with`` block; nothing is locked where the file system has no locks."""
+def _only_one(folder: Path) -> Iterator[bool]:
+    """Hold the lock of an entry in a ``with`` block; False, and nothing is locked, where the file system has no locks
+    or this process holds it already.
+    """
     path = lock_file(folder)
     lock = FileLock(path, is_singleton=True)  # one process may ask twice
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire()
     except (OSError, NotImplementedError):
-        yield
+        yield False
         return
     try:
-        yield
+        yield lock.lock_counter == 1
     finally:
         lock.release()
 
@@ -261,6 +323,7 @@ def _write(
             ),
             encoding="utf-8",
         )
+        (temporary / FILLED).unlink(missing_ok=True)
         if folder.exists():  # damaged, or of a colliding key: replace it
             shutil.rmtree(folder, ignore_errors=True)
         temporary.rename(folder)

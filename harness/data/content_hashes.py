@@ -29,6 +29,9 @@ from harness.files.paths import require_regular
 SETTLED = 2_000_000_000
 """Nanoseconds since its last change after which a file's hash is remembered: longer than any file system's clock."""
 
+AT_ONCE = 64
+"""Files that a thread looks at in one task."""
+
 THREADS = 8
 """Files read at a time: hashing lets go of the interpreter's lock, and a cold disk or a network answers several."""
 
@@ -102,7 +105,11 @@ def hash_files(paths: Sequence[Path]) -> list[str]:
         return stamp, hash_file(paths[place])
 
     with ThreadPoolExecutor(THREADS, thread_name_prefix="hashing") as pool:
-        looked = list(pool.map(look, range(len(paths)), chunksize=64))
+        # Threads take a task for each item, whatever chunks `map` is asked for, and most items are known.
+        chunks = (range(at, min(at + AT_ONCE, len(paths))) for at in range(0, len(paths), AT_ONCE))
+        looked = [
+            found for chunk in pool.map(lambda places: [look(place) for place in places], chunks) for found in chunk
+        ]
     remembered = {
         name: [*stamp, digest]
         for name, (stamp, digest) in zip(names, looked, strict=True)

@@ -1,25 +1,30 @@
-"""Batches for backbones: items are read and prepared ahead, encoded batch by batch, and handed on at once.
+"""Batches for backbones: items are prepared and encoded in all threads that there are, and handed on at once, in order.
 
-Nothing is collected here, so that the features of any number of images need no more memory than one batch.
+Nothing is collected here, so that the features of any number of images need no more memory than a few batches. On the
+processor each thread encodes small batches by itself: their size is the same whatever the number of threads, and so are
+the features, bit for bit. Beside another device the threads prepare, and the device gets whole batches.
 """
 
 from __future__ import annotations
 
 import logging
-import multiprocessing
 import os
-import pickle
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Any
+from itertools import islice
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.data.passes import Pass
 from harness.errors import HarnessError
 from harness.plugin.interfaces import Run
-from harness.runtime.processes import usable_cores
+from harness.runtime.processes import keep_freed_memory, usable_cores
+from harness.runtime.settings import LOADERS
 
 if TYPE_CHECKING:
     import torch
@@ -27,16 +32,35 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+VERSION = 2
+"""Part of the key of cached features: raise it when the same items are encoded to other numbers. Since 2: batches of
+few items and channels last, on the processor; other last digits than before.
+"""
+
 Rows = tuple[NDArray[np.int64], NDArray[np.float32]]
 """(b,) row numbers and their (b, d) features."""
 
 Forward = Callable[["Tensor"], "Tensor"]
 """(b, ...) prepared items on the device to (b, d) features."""
 
-FEWEST_FOR_PROCESSES = 4096
-"""Fewer items are not worth the seconds in which another process imports torch."""
+IMAGES_AT_ONCE = 8
+"""Images that a thread of the processor encodes at once: as fast as larger batches, whose maps leave the processor's
+caches and are given back to the system after each layer (docs/benchmarks.md).
+"""
+
+CAPTIONS_AT_ONCE = 32
+"""Captions that a thread of the processor encodes at once."""
+
+MOST_BESIDE_A_DEVICE = 8
+"""Threads that prepare items for another device; each holds a batch or two."""
+
+TOLD_SECONDS = 0.1
+"""Least time between two reports of progress."""
 
 _ALLOCATION_FAILED = ("can't allocate memory", "not enough memory", "out of memory")
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 def encode_in_batches(
@@ -54,15 +78,15 @@ def encode_in_batches(
     """Features of items, batch by batch.
 
     Args:
-        items: Has a length, and gives item ``i`` as ``items[i]``.
-        prepare: One item to a tensor; all of the same shape. Runs in other processes if it can be pickled.
-        forward: A batch of prepared items, on the device of the run, to features.
+        items: Has a length, and gives item ``i`` as ``items[i]``. Read from several threads.
+        prepare: One item to a tensor; all of the same shape. Called from several threads.
+        forward: A batch of prepared items, on the device of the run, to features. On the processor it is called from
+            several threads, so it must not change what it uses.
         run: Device and progress.
-        batch_size: Items per batch.
+        batch_size: Items per batch; on the processor :data:`IMAGES_AT_ONCE` at most.
         phase: What the progress is called: "images".
         order: The order in which items are taken; None for their own.
-        divisible: Whether a batch may be encoded in parts where it does not fit the memory; False where features depend
-            on their batch.
+        divisible: Whether a batch may be encoded in parts; False where features depend on their batch.
         device: Where batches go; None for the device of the run.
 
     Yields:
@@ -71,21 +95,44 @@ def encode_in_batches(
     Raises:
         HarnessError: An item cannot be read; the message names its file.
     """
+    import torch
 
     device = run.device if device is None else device
-
-    def on_device(part: Tensor) -> Tensor:
-        return forward(part.to(device, non_blocking=True))
-
     rows = np.arange(len(items)) if order is None else order
-    done, shown = 0, _Rate(run, phase, len(rows))
-    halving = Halving(on_device, device, batch_size, divisible)
-    for batch in _batches(_Prepared(items, prepare), rows, batch_size, device):
-        numbers = rows[done : done + len(batch)]
-        features = [part.numpy() for part in halving(batch)]
-        done += len(batch)
-        shown(done)
-        yield numbers, np.concatenate(features) if len(features) > 1 else features[0]
+    on_processor = device.type == "cpu"
+    in_threads = on_processor and divisible
+    size = min(batch_size, IMAGES_AT_ONCE) if in_threads else batch_size
+    threads, threads_of_torch = _threads(device), torch.get_num_threads()
+    halving = Halving(lambda part: forward(part.to(device, non_blocking=True)), device, size, divisible)
+
+    def prepared(row: int) -> Tensor:
+        torch.set_num_threads(1)  # of this thread: all cores are at work as it is
+        return prepare(items[row])
+
+    def encoded(tensors: list[Tensor]) -> NDArray[np.float32]:
+        torch.set_num_threads(1 if in_threads else threads_of_torch)
+        batch = _stacked(tensors)
+        if batch.ndim == 4 and on_processor:
+            batch = batch.contiguous(memory_format=torch.channels_last)
+        return _joined(halving(batch.pin_memory() if device.type == "cuda" else batch))
+
+    def together(batch: NDArray[np.int64]) -> NDArray[np.float32]:
+        return encoded([prepared(row) for row in batch.tolist()])
+
+    batches = [rows[at : at + size] for at in range(0, len(rows), size)]
+    if in_threads:
+        features = _in_order(together, batches, threads, ahead=2 * threads)
+    else:
+        tensors = _in_order(prepared, rows.tolist(), threads, ahead=2 * size)
+        features = (encoded(list(islice(tensors, len(batch)))) for batch in batches)
+    shown = _Rate(run, items, phase)
+    try:
+        for batch, found in zip(batches, features, strict=True):
+            shown(len(batch))
+            yield batch, found
+    finally:
+        features.close()
+        torch.set_num_threads(threads_of_torch)
 
 
 def encode_texts_in_batches(
@@ -97,26 +144,43 @@ def encode_texts_in_batches(
 
     Args:
         captions: The captions.
-        forward: Some captions to their (b, d) features.
+        forward: Some captions to their (b, d) features. On the processor it is called from several threads, after the
+            first batch.
         run: Device and progress.
-        batch_size: Captions per batch.
+        batch_size: Captions per batch; on the processor :data:`CAPTIONS_AT_ONCE` at most.
 
     Yields:
         Row numbers and features.
     """
+    import torch
+
     number_of: dict[str, int] = {}
     numbers = np.array([number_of.setdefault(text, len(number_of)) for text in captions], dtype=np.int64)
     distinct = list(number_of)
     rows_by_text = np.argsort(numbers, kind="stable")
     ends = np.cumsum(np.bincount(numbers, minlength=len(distinct)))
-    order = sorted(range(len(distinct)), key=lambda at: (len(distinct[at]), distinct[at]))
-    shown, halving = _Rate(run, "captions", len(distinct)), Halving(forward, run.device, batch_size)
-    for at in range(0, len(order), batch_size):
-        part = order[at : at + batch_size]
-        features = np.concatenate([encoded.numpy() for encoded in halving([distinct[text] for text in part])])
-        rows = [rows_by_text[(ends[text - 1] if text else 0) : ends[text]] for text in part]
-        shown(at + len(part))
-        yield np.concatenate(rows), np.repeat(features, [len(own) for own in rows], axis=0)
+    # Networks count tokens, and words are nearer to these than letters.
+    order = sorted(range(len(distinct)), key=lambda at: (distinct[at].count(" "), len(distinct[at]), distinct[at]))
+    on_processor = run.device.type == "cpu"
+    size = min(batch_size, CAPTIONS_AT_ONCE) if on_processor else batch_size
+    threads, threads_of_torch = _threads(run.device) if on_processor else 1, torch.get_num_threads()
+    halving = Halving(forward, run.device, size)
+
+    def encoded(part: list[int]) -> NDArray[np.float32]:
+        torch.set_num_threads(1 if on_processor else threads_of_torch)
+        return _joined(halving([distinct[text] for text in part]))
+
+    parts = [order[at : at + size] for at in range(0, len(order), size)]
+    features = _in_order(encoded, parts, threads, ahead=2 * threads)
+    shown = _Rate(run, distinct, "captions")
+    try:
+        for part, found in zip(parts, features, strict=True):
+            rows = [rows_by_text[(ends[text - 1] if text else 0) : ends[text]] for text in part]
+            shown(len(part))
+            yield np.concatenate(rows), np.repeat(found, [len(own) for own in rows], axis=0)
+    finally:
+        features.close()
+        torch.set_num_threads(threads_of_torch)
 
 
 class Halving:
@@ -172,114 +236,87 @@ def autocast(precision: str, device: torch.device) -> AbstractContextManager[Any
 
 
 class _Rate:
-    """Reports progress with items per second."""
+    """Reports progress with items per second; of several views of each item, they are reported as one."""
 
-    def __init__(self, run: Run, phase: str, total: int) -> None:
-        self.run, self.phase, self.total, self.began = run, phase, total, time.monotonic()
+    def __init__(self, run: Run, items: Sequence[Any], phase: str) -> None:
+        whole = items if isinstance(items, Pass) else None
+        self.views = 1 if whole is None else whole.views
+        self.total = len(items) if whole is None else whole.total
+        self.phase = phase if self.views == 1 else f"{phase}, {self.views} views"
+        self.run, self.before, self.done = run, self.total - len(items), 0
+        self.began = self.told = time.monotonic()
 
-    def __call__(self, done: int) -> None:
-        seconds = max(time.monotonic() - self.began, 1e-9)
-        self.run.report(phase=self.phase, epoch=done, epochs=self.total, rate=done / seconds)
-
-
-class _Prepared:
-    """Items as tensors; one that cannot be read is the text of its error, which passes between processes whole."""
-
-    def __init__(self, items: Any, prepare: Callable[[Any], Tensor]) -> None:
-        self.items, self.prepare = items, prepare
-
-    def __len__(self) -> int:
-        return len(self.items)
-
-    def __getitem__(self, index: int) -> Tensor | str:
-        try:
-            item = self.items[index]
-        except HarnessError as error:
-            return str(error)
-        return self.prepare(item)
+    def __call__(self, more: int) -> None:
+        self.done += more
+        now, finished = time.monotonic(), self.before + self.done >= self.total
+        if finished or now - self.told >= TOLD_SECONDS:
+            self.told = now
+            self.run.report(
+                phase=self.phase,
+                epoch=(self.before + self.done) // self.views,
+                epochs=self.total // self.views,
+                rate=self.done / self.views / max(now - self.began, 1e-9),
+            )
 
 
-def _stacked(prepared: Sequence[Tensor | str]) -> Tensor | str:
-    """A batch, or what is wrong with the first item that could not be read."""
+def _stacked(tensors: Sequence[Tensor]) -> Tensor:
+    """A batch.
+
+    Raises:
+        HarnessError: The items differ in size.
+    """
     import torch
 
-    wrong = next((item for item in prepared if isinstance(item, str)), None)
-    if wrong is not None:
-        return wrong
-    tensors = [item for item in prepared if not isinstance(item, str)]
     shapes = {tuple(tensor.shape) for tensor in tensors}
     if len(shapes) > 1:
-        return (
+        raise HarnessError(
             f"the backbone prepares images of different sizes ({' and '.join(map(str, sorted(shapes)[:2]))}), which do "
             "not fit one batch: use batch_size=1, or a preparation that scales to one size."
         )
-    return torch.stack(tensors)
+    return torch.stack(list(tensors))
 
 
-def _batches(data: _Prepared, rows: NDArray[np.int64], batch_size: int, device: torch.device) -> Iterator[Tensor]:
-    """Batches in order; from other processes where that pays, and from this one if they cannot be had.
+def _joined(parts: Iterator[Tensor]) -> NDArray[np.float32]:
+    features = [part.numpy() for part in parts]
+    return np.concatenate(features) if len(features) > 1 else features[0]
 
-    Raises:
-        HarnessError: An item cannot be read.
+
+def _in_order(work: Callable[[T], R], tasks: Iterable[T], threads: int, *, ahead: int) -> Generator[R, None, None]:
+    """What ``work`` makes of each task, in the order of the tasks.
+
+    The first task is done before the threads begin, so that what a library makes at first use is made once.
+
+    Args:
+        work: Called in several threads.
+        tasks: The tasks.
+        threads: How many; 1 means this thread alone.
+        ahead: How many tasks are begun before their results are asked for, at most.
     """
-    done, processes = 0, _processes(data, len(rows), device)
-    while done < len(rows):
-        try:
-            for batch in _loader(data, rows[done:], batch_size, device, processes):
-                if isinstance(batch, str):
-                    raise HarnessError(batch)
-                yield batch
-                done += len(batch)
-        except (RuntimeError, OSError, AssertionError) as error:
-            if processes == 0 or not _lost_process(error):
-                raise
-            log.warning("reading ahead in %d processes failed (%s): going on in one", processes, _first_line(error))
-            processes = 0
+    remaining = iter(tasks)
+    yield from map(work, remaining if threads == 1 else islice(remaining, 1))
+    if threads == 1:
+        return
+    pool, waiting = ThreadPoolExecutor(threads, "features"), deque[Future[R]]()
+    try:
+        for task in remaining:
+            waiting.append(pool.submit(work, task))
+            if len(waiting) > ahead:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
-def _loader(data: _Prepared, rows: NDArray[np.int64], batch_size: int, device: torch.device, processes: int) -> Any:
-    from torch.utils.data import DataLoader
-
-    several: dict[str, Any] = {}
-    if processes:
-        # A new interpreter: a copy of this process would inherit locks of threads that it does not have.
-        several = {"num_workers": processes, "prefetch_factor": 2, "multiprocessing_context": "spawn"}
-    return DataLoader(
-        data,  # type: ignore[arg-type]
-        batch_size,
-        sampler=rows.tolist(),
-        collate_fn=_stacked,
-        pin_memory=device.type == "cuda",
-        **several,
-    )
-
-
-def _processes(data: _Prepared, count: int, device: torch.device) -> int:
-    """How many processes read ahead: ``HARNESS_LOADERS``, or what the machine has to spare.
+def _threads(device: torch.device) -> int:
+    """In how many threads features are made: ``HARNESS_LOADERS``, or all cores.
 
     Raises:
         HarnessError: ``HARNESS_LOADERS`` is no number.
     """
-    asked = os.environ.get("HARNESS_LOADERS", "")
+    asked = os.environ.get(LOADERS, "")
     if asked and not asked.isdigit():
-        raise HarnessError(f"HARNESS_LOADERS={asked}: expected the number of processes that read images, 0 or more.")
+        raise HarnessError(f"{LOADERS}={asked}: expected the number of threads that make features, 1 or more.")
+    keep_freed_memory()
     cores = usable_cores()
-    spare = min(8, cores - 1) if device.type != "cpu" else min(4, cores // 4)
-    wanted = int(asked) if asked else spare if count >= FEWEST_FOR_PROCESSES else 0
-    if not wanted or multiprocessing.current_process().daemon:  # a daemon must not have children
-        return 0
-    try:
-        pickle.dumps(data)
-    except Exception:  # whatever a class raises that cannot be sent to another process
-        return 0
-    return wanted
-
-
-def _lost_process(error: BaseException) -> bool:
-    """Whether an error means that a reading process was lost, not that an item could not be prepared."""
-    text = str(error)
-    return "DataLoader worker" in text or "daemonic" in text or isinstance(error, OSError)
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+    return max(1, int(asked)) if asked else cores if device.type == "cpu" else min(MOST_BESIDE_A_DEVICE, cores)

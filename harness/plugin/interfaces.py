@@ -345,7 +345,7 @@ class Backbone(Protocol):
         """(n, d) float32 features of PIL RGB images or of strings, in order; or an iterator of parts: (b,) row numbers
         and their (b, d) features, which go straight to the cache (:func:`harness.data.loading.encode_in_batches`).
 
-        ``raw`` has a length and is iterated once; images are decoded as the iteration goes.
+        ``raw`` has a length, is iterated once or read by index from several threads, and decodes as that goes.
         """
 
 

@@ -46,6 +46,11 @@ class Progress:
             return f"loss {self.loss:.4g}"
         return "" if self.rate is None else f"{self.rate:.0f} per second"
 
+    @property
+    def seconds_left(self) -> float | None:
+        """Seconds that the rest takes at this rate; None where no rate is known, and at the end."""
+        return (self.epochs - self.epoch) / self.rate if self.rate and self.epoch < self.epochs else None
+
 
 def ignore_progress(progress: Progress) -> None:
     """A listener that does nothing."""

@@ -12,6 +12,12 @@ from typing import Any
 OURS = ("harness.execution.trackers.process", "resource_tracker", "forkserver")
 """Signs in the command lines of processes that end by themselves when this one does: trackers, and Python's helpers."""
 
+KEPT_BYTES = 256 * 2**20
+"""Freed memory that a process keeps."""
+
+LARGE_BYTES = 32 * 2**20
+"""What is larger is given back at once; glibc takes no higher limit."""
+
 GRACE_SECONDS = 0.5
 """Children may take so long to end by themselves."""
 
@@ -44,6 +50,20 @@ def usable_cores() -> int:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # not on macOS and Windows
         return os.cpu_count() or 1
+
+
+def keep_freed_memory() -> None:
+    """Let this process keep memory that it frees, :data:`KEPT_BYTES` at most, where the C library is glibc.
+
+    By itself glibc gives the maps of a network back to the system layer by layer and asks for them again, a million
+    page faults for a few hundred images.
+    """
+    if sys.platform == "linux":
+        m_trim_threshold, m_mmap_threshold = -1, -3
+        with suppress(OSError, AttributeError):  # another C library
+            mallopt = ctypes.CDLL(None).mallopt
+            mallopt(m_mmap_threshold, LARGE_BYTES)
+            mallopt(m_trim_threshold, KEPT_BYTES)
 
 
 @contextmanager

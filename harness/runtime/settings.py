@@ -20,6 +20,9 @@ MOST_THREADS = 4096
 POOLS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 """Read by BLAS and OpenMP libraries when they are loaded; those that are loaded already are told directly."""
 
+LOADERS = "HARNESS_LOADERS"
+"""Variable for the number of threads that make features; executors that run several cells at once set it for each."""
+
 CUBLAS_WORKSPACE = ":4096:8"
 """One of the two workspaces under which cuBLAS is deterministic; torch refuses products on a GPU without it."""
 

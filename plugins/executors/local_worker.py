@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from harness.runtime.settings import POOLS
+from harness.runtime.settings import LOADERS, POOLS
 
 PARENT_SECONDS = 0.5
 """How often the process looks whether its sweep still lives."""
@@ -43,6 +43,7 @@ def begin(
     _end_with(parent)
     os.environ.update(environment)
     os.environ.update(dict.fromkeys(POOLS, str(threads)))
+    os.environ.setdefault(LOADERS, str(threads))
     _print_to(log)
     _numbers = numbers
     _numbers[0] = os.getpid()

@@ -18,7 +18,7 @@ from pathlib import Path
 from harness_plugins.executors.memory import held_by, over_the_limit
 
 from harness.files.whole import replace_text
-from harness.runtime.settings import POOLS
+from harness.runtime.settings import LOADERS, POOLS
 
 WATCH_SECONDS = 0.2
 """How often memory is looked at."""
@@ -82,6 +82,7 @@ def run(content: str) -> str:
         return json.dumps({"how": "memory", "reason": errand.verdict.read_text(encoding="utf-8"), "worker": worker})
     os.environ.update(errand.environment)
     os.environ.update(dict.fromkeys(POOLS, str(errand.threads)))
+    os.environ.setdefault(LOADERS, str(errand.threads))
     with _printing_to(errand.log):
         import torch  # noqa: F401 - slow the first time, and must not count for the cell
 

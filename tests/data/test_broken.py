@@ -121,14 +121,14 @@ def test_an_image_that_breaks_later_leaves_the_cache_as_it_was(harness, folder):
     whole = file.read_bytes()
     once = run(harness, folder)
     (first,) = once.json
-    assert f"images {N}/{N}" in once.err
+    assert f"images, 2 views {N}/{N}" in once.err
     spoil(folder, 7)
     assert run(harness, folder).code == 2
     assert run(harness, folder, "--skip-broken").code == 0
     file.write_bytes(whole)
     again = run(harness, folder, "--overwrite", "always")
     assert again.json[0]["metrics"] == first["metrics"]
-    assert f"images {N}/{N}" not in again.err, "nothing was decoded again"
+    assert f"images, 2 views {N}/{N}" not in again.err, "nothing was decoded again"
 
 
 def small(tmp_path, number: int = 3) -> RawDataset:

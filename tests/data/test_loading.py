@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import threading
+import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,7 +74,8 @@ def test_items_prepared_to_different_sizes_are_refused_in_words():
         encoded(Backbone(prepare=lambda item: torch.zeros(1 + item % 2)), Numbers(4), RUN)
 
 
-def test_progress_tells_items_per_second():
+def test_progress_tells_items_per_second(monkeypatch):
+    monkeypatch.setattr(loading, "TOLD_SECONDS", 0)
     told = []
     encoded(Backbone(), Numbers(7), RunContext(8, CPU, listener=told.append))
     assert [(news.phase, news.epoch, news.epochs) for news in told] == [("images", at, 7) for at in (3, 6, 7)]
@@ -95,7 +98,9 @@ def fits(most, seen=None):
     return forward
 
 
-def test_a_batch_that_does_not_fit_is_halved_for_good(caplog):
+def test_a_batch_that_does_not_fit_is_halved_for_good(caplog, monkeypatch):
+    monkeypatch.setenv("HARNESS_LOADERS", "1")
+    monkeypatch.setattr(loading, "IMAGES_AT_ONCE", 10)
     seen = []
     with caplog.at_level(logging.WARNING):
         found = encoded(Backbone(forward=fits(3, seen), batch_size=10), Numbers(20), RUN)
@@ -139,12 +144,70 @@ def test_halving_leaves_gradients_out():
     assert not found.requires_grad
 
 
-# --- other processes ---
+# --- several threads ---
 
 
-def test_two_processes_read_ahead_in_order_and_name_what_they_cannot_read(monkeypatch):
-    monkeypatch.setenv("HARNESS_LOADERS", "2")
-    parts = Backbone().encode(Numbers(20, broken=(13,)), RUN)
+@pytest.fixture
+def threads(monkeypatch):
+    def several(number):
+        monkeypatch.setenv("HARNESS_LOADERS", str(number))
+
+    return several
+
+
+def convolution():
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        return torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.ReLU(), torch.nn.AdaptiveAvgPool2d(1)).eval()
+
+
+def test_features_are_the_same_bits_whatever_the_number_of_threads(threads):
+    network, pictures = convolution(), torch.rand(30, 3, 40, 40)
+    backbone = Backbone(prepare=lambda at: pictures[at], forward=network, batch_size=64)
+    found = []
+    for number in (1, 2, 5):
+        threads(number)
+        found.append(encoded(backbone, Numbers(30), RUN))
+    assert (found[0] == found[1]).all()
+    assert (found[0] == found[2]).all()
+    with torch.no_grad():
+        np.testing.assert_allclose(found[0], network(pictures).flatten(1).numpy(), atol=1e-6)
+
+
+def test_images_reach_the_network_with_channels_last_and_few_at_once():
+    seen = []
+
+    def forward(batch):
+        seen.append((len(batch), batch.is_contiguous(memory_format=torch.channels_last)))
+        return batch.flatten(1)
+
+    backbone = Backbone(prepare=lambda at: torch.rand(3, 5, 6), forward=forward, batch_size=64)
+    encoded(backbone, Numbers(loading.IMAGES_AT_ONCE + 2), RUN)
+    assert seen == [(loading.IMAGES_AT_ONCE, True), (2, True)]
+
+
+def test_threads_encode_at_the_same_time_with_one_thread_of_torch_each(threads):
+    threads(2)
+    before, both, seen = torch.get_num_threads(), threading.Barrier(2, timeout=20), []
+
+    def forward(batch):
+        seen.append(torch.get_num_threads())
+        if batch[0, 0] > 0:  # the first batch is encoded before the threads begin
+            both.wait()
+        return batch
+
+    torch.set_num_threads(3)
+    try:
+        encoded(Backbone(forward=forward, batch_size=1), Numbers(5), RUN)
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
+    assert seen == [1] * 5
+
+
+def test_an_item_that_cannot_be_read_is_named_from_another_thread_after_what_came_before_it(threads):
+    threads(2)
+    parts = Backbone().encode(Numbers(20, broken=(13, 16)), RUN)
     for first in (0, 3, 6, 9):
         rows, features = next(parts)
         assert rows.tolist() == list(range(first, first + 3))
@@ -153,59 +216,60 @@ def test_two_processes_read_ahead_in_order_and_name_what_they_cannot_read(monkey
         next(parts)
 
 
-def test_lost_processes_cost_a_note_and_no_item(monkeypatch, caplog):
-    real, asked = loading._loader, []
+def test_no_more_is_read_ahead_than_a_few_batches(threads):
+    threads(2)
+    read = []
 
-    def loader(data, rows, batch_size, device, processes):
-        asked.append((rows.tolist(), processes))
-        if not processes:
-            return real(data, rows, batch_size, device, 0)
+    def prepare(item):
+        read.append(item)
+        return as_tensor(item)
 
-        def half():
-            yield next(iter(real(data, rows, batch_size, device, 0)))
-            raise RuntimeError("DataLoader worker (pid(s) 12) exited unexpectedly")
-
-        return half()
-
-    monkeypatch.setattr(loading, "_loader", loader)
-    monkeypatch.setattr(loading, "_processes", lambda *arguments: 2)
-    with caplog.at_level(logging.WARNING):
-        found = encoded(Backbone(), Numbers(7), RUN)
-    np.testing.assert_array_equal(found[:, 0], np.arange(7))
-    assert asked == [([0, 1, 2, 3, 4, 5, 6], 2), ([3, 4, 5, 6], 0)]
-    assert "reading ahead in 2 processes failed" in caplog.text
+    parts = Backbone(prepare=prepare).encode(Numbers(3000), RUN)
+    for _ in range(3):
+        next(parts)
+    time.sleep(0.05)
+    assert len(read) <= 3 * (3 + 2 * 2 + 1)
+    parts.close()
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("features")]
 
 
-class Anywhere:
-    def __reduce__(self):
-        raise TypeError("cannot be sent")
+def test_batches_that_must_not_be_divided_are_prepared_in_threads_and_encoded_whole(threads):
+    threads(3)
+    seen = []
+
+    def forward(batch):
+        seen.append((len(batch), threading.current_thread() is threading.main_thread()))
+        return batch
+
+    found = encoded(Backbone(forward=forward, batch_size=9, divisible=False), Numbers(20), RUN)
+    np.testing.assert_array_equal(found[:, 0], np.arange(20))
+    assert seen == [(9, True), (9, True), (2, True)]
 
 
-def processes(items=(), prepare=as_tensor, count=loading.FEWEST_FOR_PROCESSES, device=CPU):
-    return loading._processes(loading._Prepared(items, prepare), count, device)
-
-
-@pytest.mark.parametrize(
-    ("cores", "device", "expected"), [(2, "cpu", 0), (16, "cpu", 4), (16, "cuda", 8), (4, "cuda", 3)]
-)
-def test_processes_follow_the_machine(monkeypatch, cores, device, expected):
-    monkeypatch.setattr("os.sched_getaffinity", lambda pid: set(range(cores)), raising=False)
-    assert processes(device=torch.device(device)) == expected
-    assert processes(device=torch.device(device), count=100) == 0, "few items are not worth it"
-
-
-def test_processes_are_as_many_as_asked_for_where_that_can_be(monkeypatch):
-    monkeypatch.setenv("HARNESS_LOADERS", "3")
-    assert processes(count=1) == 3
-    assert processes(items=Anywhere()) == 0
-    monkeypatch.setattr("multiprocessing.current_process", lambda: type("Process", (), {"daemon": True})())
-    assert processes() == 0
+@pytest.mark.parametrize(("device", "expected"), [("cpu", 16), ("cuda", loading.MOST_BESIDE_A_DEVICE)])
+def test_threads_follow_the_machine_or_what_is_asked_for(monkeypatch, device, expected):
+    monkeypatch.delenv("HARNESS_LOADERS", raising=False)
+    monkeypatch.setattr("os.sched_getaffinity", lambda pid: set(range(16)), raising=False)
+    assert loading._threads(torch.device(device)) == expected
+    for asked, number in (("3", 3), ("0", 1)):
+        monkeypatch.setenv("HARNESS_LOADERS", asked)
+        assert loading._threads(torch.device(device)) == number
     monkeypatch.setenv("HARNESS_LOADERS", "many")
     with pytest.raises(HarnessError, match="HARNESS_LOADERS=many"):
-        processes()
+        loading._threads(torch.device(device))
 
 
 # --- captions ---
+
+
+def test_captions_are_encoded_in_threads_and_the_same_bits_come_out(threads):
+    texts = ["x" * (1 + at % 17) + f" {at}" for at in range(400)]
+    found = []
+    for number in (1, 3):
+        threads(number)
+        found.append(encoded(Lengths(64), texts, RUN))
+    np.testing.assert_array_equal(found[0], found[1])
+    np.testing.assert_array_equal(found[0][:, 0], [len(text) for text in texts])
 
 
 class Lengths:
@@ -226,7 +290,13 @@ def test_equal_captions_are_encoded_once_and_like_lengths_share_a_batch():
     texts = ["ccc", "a", "bb", "a", "dddd", "ccc", "a"]
     backbone = Lengths()
     np.testing.assert_array_equal(encoded(backbone, texts, RUN)[:, 0], [len(text) for text in texts])
-    assert backbone.asked == [["a", "bb"], ["ccc", "dddd"]]
+    assert sorted(backbone.asked) == [["a", "bb"], ["ccc", "dddd"]]
+
+
+def test_captions_of_as_many_words_share_a_batch():
+    backbone = Lengths()
+    encoded(backbone, ["a b c", "many", "e f", "extraordinarily"], RUN)
+    assert sorted(backbone.asked) == [["e f", "a b c"], ["many", "extraordinarily"]]
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 50])

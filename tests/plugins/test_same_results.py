@@ -20,6 +20,7 @@ from reference import tiny_models
 from reference.parts import encoded
 from safetensors.torch import save_file
 
+from harness.data.loading import IMAGES_AT_ONCE
 from harness.plugin.loading import load_registry
 from harness.plugin.source_hash import hash_of_component
 from harness.runtime.context import RunContext
@@ -65,9 +66,16 @@ def test_torchvision(tmp_path):
         image = functional.resize(image, [40, 40], antialias=True)
         return functional.normalize(functional.to_tensor(image), (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
+    # Version 0.1 took batches of 32 and channels first: equal to the last digits, not to the bit.
+    whole = network(torch.stack([prepare(image) for image in PICTURES])).flatten(1).numpy()
     images, parts = iter(PICTURES), []
-    while batch := list(islice(images, 32)):
-        parts.append(network(torch.stack([prepare(image) for image in batch])).flatten(1).float().numpy())
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    while batch := list(islice(images, IMAGES_AT_ONCE)):
+        pixels = torch.stack([prepare(image) for image in batch]).contiguous(memory_format=torch.channels_last)
+        parts.append(network(pixels).flatten(1).float().numpy())
+    torch.set_num_threads(threads)
+    np.testing.assert_allclose(np.concatenate(parts), whole, rtol=1e-5, atol=1e-5 * np.abs(whole).max())
     backbone = TorchvisionFeatures(
         model="squeezenet1_1", weights=str(tmp_path / "weights.safetensors"), batch_size=32, crop=48, size=40
     )

@@ -133,7 +133,8 @@ def test_the_same_captions_give_the_same_bytes_whatever_the_global_seed(tiny):
     assert np.array_equal(encoded(backbone(tiny), CAPTIONS, RUN), first)
 
 
-def test_progress_counts_distinct_captions(tiny):
+def test_progress_counts_distinct_captions(tiny, monkeypatch):
+    monkeypatch.setattr("harness.data.loading.TOLD_SECONDS", 0)
     told = []
     run = RunContext(8, torch.device("cpu"), listener=told.append)
     encoded(backbone(tiny, batch_size=2), CAPTIONS, run)

@@ -8,6 +8,7 @@ torchvision implements them with its defaults.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,6 +24,9 @@ RECIPE = "blur 3x3 sigma 1.1-1.3, rotation -10 to -5 degrees, seed 0, version 1"
 """Of the first DUCH view. Part of the key of cached features: change it with the code."""
 
 RAND_RECIPE = "RandAugment, 2 operations of magnitude 9, version 1"
+
+_ALONE = Lock()
+"""Views are made in several threads."""
 
 SIGMA = (1.1, 1.3)
 DEGREES = (-10.0, -5.0)
@@ -95,6 +99,6 @@ class RandAugmentedImages:
 
         seed = int(self._seeds[index])
         image = self.images[index]
-        with torch.random.fork_rng(devices=[]):  # it draws from torch's global generator
+        with _ALONE, torch.random.fork_rng(devices=[]):  # it draws from torch's global generator
             torch.manual_seed(seed)
             return RandAugment()(image)

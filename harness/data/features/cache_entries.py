@@ -140,7 +140,7 @@ def why_unreachable(entries: list[Entry], registry: Any) -> Iterator[tuple[Entry
     Yields:
         Entry and reason.
     """
-    from harness.data import decoding
+    from harness.data import decoding, loading
     from harness.data.features.extraction import LIBRARIES, version_of
     from harness.errors import HarnessError
 
@@ -166,7 +166,9 @@ def why_unreachable(entries: list[Entry], registry: Any) -> Iterator[tuple[Entry
         except HarnessError:
             yield entry, f"backbone {entry.backbone!r} is not registered"
             continue
-        if source != entry.key.get("source"):
+        if entry.key.get("encoding") != loading.VERSION:
+            yield entry, "made by another version of the harness"
+        elif source != entry.key.get("source"):
             yield entry, f"made by other code of backbone {entry.backbone!r}"
         elif entry.key.get("modality") == "image" and entry.key.get("decoder") != decoding.VERSION:
             yield entry, "made with another decoder"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import metadata
@@ -13,11 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.data import decoding
+from harness.data import decoding, loading
 from harness.data.cache import Workspace, filled_arrays, is_cached
 from harness.data.content_hashes import hash_remembered
+from harness.data.features.one_pass import in_one_pass
 from harness.data.features.views import ImageViews, TextViews, fingerprint_of_tree
 from harness.data.features.weights import revision_of
+from harness.data.passes import DecodedOnce, Pass
 from harness.data.raw import RawDataset
 from harness.data.table import FeatureTable
 from harness.errors import HarnessError
@@ -186,10 +188,11 @@ def extract(
     of_images, of_captions = _views_of(image, text)
 
     def images() -> list[Any]:
-        return of_images.of(raw.images)
+        decoded = DecodedOnce(raw.images)
+        return [decoded, *of_images.of(decoded)]
 
     def captions() -> list[Any]:
-        return list(of_captions.of(raw.captions, run))
+        return [raw.captions, *of_captions.of(raw.captions, run)]
 
     image_features, *image_views = _encode(
         image, raw.name, raw.image_fingerprint, raw.images, training, of_images.recipes(), images, run
@@ -254,8 +257,9 @@ def encode_captions(
         (len(captions), d_text) float32.
     """
     of_training = np.flatnonzero(np.isin(raw.caption_image, training))
+    edited = list(captions)
     (features,) = _encode(
-        text, raw.name, raw.caption_fingerprint, raw.captions, of_training, [], list, run, edited=list(captions)
+        text, raw.name, raw.caption_fingerprint, raw.captions, of_training, [], lambda: [edited], run, edited
     )
     return features
 
@@ -271,92 +275,74 @@ def _encode(
     run: Run,
     edited: list[str] | None = None,
 ) -> list[NDArray[np.float32]]:
-    """Encode items and their augmented views, or other captions, after a fit to the items where one is asked for."""
+    """Encode what ``make_views`` gives: items and their augmented views, or other captions; after a fit to the items
+    where one is asked for.
+    """
 
     def key() -> dict[str, Any]:
-        others = {} if edited is None else {"captions": hashlib.sha256("\0".join(edited).encode()).hexdigest()}
-        return {**_key(choice, content, training, recipes, run.device.type), **others}
+        return _key(choice, content, training, recipes, run.device.type, edited)
 
     def compute(workspace: Workspace) -> list[NDArray]:
-        from torch.utils.data import Subset
-
         backbone = choice.make()
-        if choice.fitted:
-            backbone.fit(Subset(items, training.tolist()), run)  # one image at a time, however many there are
-        arrays: list[NDArray] = []
-        views = [items, *make_views()] if edited is None else [edited]
-        for view in views:
-            array = _collected(backbone.encode(view, run), len(views[0]), choice.name, workspace)
-            if arrays and array.shape != arrays[0].shape:
+        if fitted:
+            backbone.fit(Pass([items], training), run)  # one image at a time, however many there are
+        sources = make_views()
+        images = choice.encodes == "image"
+        if choice.recipe == STANDARD:
+            return in_one_pass(choice.name, backbone, sources, workspace, run, images=images, resumable=True)
+        # Another recipe may make features depend on who shares a batch: views apart, and from the beginning.
+        arrays = [
+            array
+            for source in sources
+            for array in in_one_pass(choice.name, backbone, [source], workspace, run, images=images, resumable=False)
+        ]
+        for array in arrays:
+            if array.shape != arrays[0].shape:
                 raise HarnessError(
                     f"backbone {choice.name!r} gives the augmented view {array.shape} and the original "
                     f"{arrays[0].shape}."
                 )
-            arrays.append(array)
         return arrays
 
     about = {"dataset": dataset, "modality": choice.encodes, "weights": choice.weights}
+    known = key()
+    fitted = known["fitted_on"] is not None
     # The revision of weights that are downloaded meanwhile is known only afterwards.
-    arrays, _ = filled_arrays(key(), compute, about, key_afterwards=key)
+    arrays, _ = filled_arrays(known, compute, about, key_afterwards=key)
     return arrays
 
 
 def _key(
-    choice: BackboneChoice, content: str, training: NDArray[np.int64], recipes: list[str], device: str
+    choice: BackboneChoice,
+    content: str,
+    training: NDArray[np.int64],
+    recipes: list[str],
+    device: str,
+    edited: list[str] | None = None,
 ) -> dict[str, Any]:
-    """Everything that determines the features of a data set's items."""
+    """Everything that determines the features of a data set's items, or of other captions."""
     below = choice.weights and not choice.declaration.whole_folder
-    return {
+    facts = {
         **choice.encoder_facts(),
         "revision": choice.revision,
         "below_weights": fingerprint_below(choice.weights) if below else "",
         "modality": choice.encodes,
         "source": choice.source,
         "content": content,
+        "encoding": loading.VERSION,
         "decoder": decoding.VERSION if choice.encodes == "image" else None,
-        "fitted_on": hashlib.sha256(training.tobytes()).hexdigest()[:16] if choice.fitted else None,
+        "fitted_on": None,
         "views": recipes,
         "libraries": {name: version_of(name) for name in LIBRARIES},
         "device": device,
+        **({} if edited is None else {"captions": hashlib.sha256("\0".join(edited).encode()).hexdigest()}),
     }
-
-
-def _collected(output: Any, expected: int, name: str, workspace: Workspace) -> NDArray[np.float32]:
-    """What a backbone returned, whole or in batches, if it keeps the contract; checked before it is cached."""
-    if not isinstance(output, Iterator):
-        return _checked(output, expected, name)
-    array, filled = None, np.zeros(expected, dtype=bool)
-    for rows, part in output:
-        features = _as_floats(part, name)
-        whole = features.ndim == 2 and features.shape[1] >= 1 and len(features) == len(rows)
-        if not whole or (array is not None and features.shape[1] != array.shape[1]) or not np.isfinite(features).all():
-            raise HarnessError(
-                f"backbone {name!r} must yield finite features, one row for each of the {len(rows)} of a batch and all "
-                f"of one width; it yielded {features.shape}."
-            )
-        if array is None:
-            array = workspace.empty((expected, features.shape[1]))
-        array[rows] = features
-        filled[rows] = True
-    if array is None or not filled.all():
-        raise HarnessError(f"backbone {name!r} yielded features for {int(filled.sum())} of {expected} items.")
-    return array
-
-
-def _checked(output: Any, expected: int, name: str) -> NDArray[np.float32]:
-    array = _as_floats(output, name)
-    if array.ndim != 2 or len(array) != expected or array.shape[1] < 1 or not np.isfinite(array).all():
-        raise HarnessError(f"backbone {name!r} must return ({expected}, d) finite features; it returned {array.shape}.")
-    return array
-
-
-def _as_floats(output: Any, name: str) -> NDArray[np.float32]:
-    try:
-        return np.asarray(output, dtype=np.float32)
-    except (TypeError, ValueError) as error:
-        raise HarnessError(
-            f"backbone {name!r} must return a matrix of numbers; it returned {type(output).__name__}."
-        ) from error
+    fitted = {**facts, "fitted_on": hashlib.sha256(training.tobytes()).hexdigest()[:16]}
+    # An entry tells whether this code is fitted; to ask the backbone itself imports its libraries, which takes seconds.
+    for key in (facts, fitted):
+        if is_cached(key):
+            return key
+    return fitted if choice.fitted else facts
 
 
 def version_of(library: str) -> str:

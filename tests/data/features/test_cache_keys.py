@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 import harness.data.content_hashes as content_hashes
-from harness.data import decoding
+from harness.data import decoding, loading
 from harness.data.broken import without_broken
 from harness.data.cache import cache_folder, uses_noted
 from harness.data.content_hashes import REHASH
@@ -271,6 +271,23 @@ def test_another_decoder_is_seen(folder, monkeypatch):
     features(folder)
     monkeypatch.setattr(decoding, "VERSION", decoding.VERSION + 1)
     assert features(folder)[1] == {"image"}
+
+
+def test_another_way_of_making_batches_is_seen(folder, monkeypatch):
+    features(folder)
+    monkeypatch.setattr(loading, "VERSION", loading.VERSION + 1)
+    assert features(folder)[1] == {"image", "text"}
+
+
+def test_whether_a_backbone_is_fitted_is_told_by_its_entry_without_loading_it(folder, monkeypatch):
+    class Fitted(Length):
+        def fit(self, training, run):
+            self.seen = list(training)
+
+    text = choice(Fitted, "text", source="abc")
+    features(folder, text=text)
+    monkeypatch.setattr(BackboneDeclaration, "load", lambda self: pytest.fail("loaded"))
+    assert features(folder, text=text)[1] == set()
 
 
 def test_features_without_broken_images_are_others(folder):

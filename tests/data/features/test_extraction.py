@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import re
+import signal
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
@@ -12,6 +15,7 @@ import pytest
 import torch
 from PIL import Image
 
+from harness.data.features.cache_entries import cache_entries, remove_entry
 from harness.data.features.extraction import BackboneChoice, extract, fingerprint_of_weights
 from harness.data.features.views import ImageViews, TextViews
 from harness.data.raw import RawDataset
@@ -188,7 +192,7 @@ def test_texts_of_queries_and_database_do_not_move_the_training_features(raw):
 def test_features_are_computed_once(raw):
     text = choice(Lengths, "text")
     first, second = (extract(raw, TRAINING, IMAGE, text, RUN) for _ in range(2))
-    assert PixelMean.calls == [N, N]  # the images and their augmented copies
+    assert PixelMean.calls == [2 * N]  # the images and their augmented copies, in one pass
     assert Lengths.calls == [len(CAPTION_IMAGE)]
     np.testing.assert_array_equal(first.image, second.image)
     np.testing.assert_array_equal(first.image_views[0], second.image_views[0])
@@ -199,7 +203,7 @@ def test_another_split_fits_anew_and_leaves_pretrained_features_cached(raw):
     extract(raw, TRAINING, IMAGE, TEXT, RUN)
     extract(raw, np.array([1, 2, 6]), IMAGE, TEXT, RUN)
     assert len(Vocabulary.calls) == 2
-    assert len(PixelMean.calls) == 2
+    assert len(PixelMean.calls) == 1
 
 
 @pytest.mark.parametrize(
@@ -211,7 +215,7 @@ def test_whatever_determines_a_backbone_computes_its_features_anew(raw, changed)
     extract(raw, TRAINING, IMAGE, TEXT, RUN)
     table = extract(raw, TRAINING, IMAGE, replace(TEXT, **changed), RUN)
     assert len(Vocabulary.calls) == 2
-    assert len(PixelMean.calls) == 2
+    assert len(PixelMean.calls) == 1
     scale = changed.get("parameters", TEXT.parameters)["scale"]
     assert table.text[0, 1] == len("caption 0") * scale
 
@@ -236,9 +240,9 @@ def test_a_changed_caption_or_image_computes_its_own_modality_anew(raw):
     text = choice(Lengths, "text")
     extract(raw, TRAINING, IMAGE, text, RUN)
     extract(replace(raw, captions=[*raw.captions[:-1], "new"]), TRAINING, IMAGE, text, RUN)
-    assert (len(PixelMean.calls), len(Lengths.calls)) == (2, 2)
+    assert (len(PixelMean.calls), len(Lengths.calls)) == (1, 2)
     extract(replace(raw, images=MemoryImages(tuple(range(30, 30 + N)))), TRAINING, IMAGE, text, RUN)
-    assert (len(PixelMean.calls), len(Lengths.calls)) == (4, 2)
+    assert (len(PixelMean.calls), len(Lengths.calls)) == (2, 2)
 
 
 # --- wrong outputs ---
@@ -259,7 +263,7 @@ WRONG = {
 def test_features_of_a_wrong_shape_are_an_error_that_names_the_backbone(raw, output, modality):
     bad = choice(returns(WRONG[output]), modality, name="bad-backbone")
     image, text = (bad, TEXT) if modality == "image" else (IMAGE, bad)
-    rows = N if modality == "image" else len(CAPTION_IMAGE)
+    rows = 2 * N if modality == "image" else len(CAPTION_IMAGE)
     with pytest.raises(HarnessError, match=rf"backbone 'bad-backbone' must return \({rows}, d\) finite"):
         extract(raw, TRAINING, image, text, RUN)
 
@@ -278,7 +282,7 @@ def test_outputs_that_are_no_features_at_all_are_an_error_that_names_the_backbon
 def test_an_augmented_view_of_another_width_is_an_error_that_names_the_backbone(raw):
     # once: widths of original and view are not compared.
     widths = iter((3, 4))
-    bad = choice(returns(lambda n: np.ones((n, next(widths)))), name="bad-backbone")
+    bad = choice(returns(lambda n: np.ones((n, next(widths)))), name="bad-backbone", recipe="released")
     with pytest.raises(HarnessError, match="bad-backbone"):
         extract(raw, TRAINING, bad, TEXT, RUN)
 
@@ -308,13 +312,13 @@ class InParts:
 def test_features_in_parts_equal_whole_ones_and_lie_in_the_cache(raw):
     table = extract(raw, TRAINING, choice(InParts), choice(Lengths, "text"), RUN)
     np.testing.assert_array_equal(table.image[:, 0], np.arange(10, 10 + N) + 50)
-    np.testing.assert_array_equal(table.image_views[0][:, 1], np.arange(N))
+    np.testing.assert_array_equal(table.image_views[0][:, 1], 2 * np.arange(N) + 1)
     assert isinstance(table.image, np.memmap)
     assert table.image.dtype == np.float32
 
 
 WRONG_PARTS = {
-    "rows missing": [(np.arange(N - 1), np.ones((N - 1, 2)))],
+    "rows missing": [(np.arange(2 * N - 1), np.ones((2 * N - 1, 2)))],
     "nothing": [],
     "other length": [(np.arange(N), np.ones((N - 1, 2)))],
     "other width": [(np.arange(4), np.ones((4, 2))), (np.arange(4, N), np.ones((N - 4, 3)))],
@@ -332,10 +336,139 @@ def test_wrong_parts_are_an_error_that_names_the_backbone_and_are_not_cached(raw
     assert not list((tmp_path / "cache" / "features").glob("*/key.json"))
 
 
+# --- a build that was stopped ---
+
+
+class Batches:
+    """Yields two items at a time; something may happen before a batch."""
+
+    asked: ClassVar[list[int]] = []
+    before_batch: ClassVar[dict[int, object]] = {}
+
+    def encode(self, raw, run):
+        self.asked.append(len(raw))
+        for at in range(0, len(raw), 2):
+            self.before_batch.get(at, lambda: None)()
+            rows = np.arange(at, min(at + 2, len(raw)))
+            yield rows, np.array([[np.asarray(raw[row]).mean(), np.asarray(raw[row]).std()] for row in rows])
+
+
+@pytest.fixture
+def batches(monkeypatch):
+    """The backbone, with notes after every batch."""
+    monkeypatch.setattr(Batches, "asked", [])
+    monkeypatch.setattr(Batches, "before_batch", {})
+    monkeypatch.setattr("harness.data.features.one_pass.NOTED_SECONDS", -1)
+    return Batches
+
+
+def begun(tmp_path):
+    return list((tmp_path / "cache" / "features").glob(".*"))
+
+
+def undisturbed(raw, monkeypatch, tmp_path):
+    with monkeypatch.context() as patch:
+        patch.setenv("HARNESS_CACHE", str(tmp_path / "another"))
+        return extract(raw, TRAINING, choice(Batches), choice(Lengths, "text"), RUN)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="kills a copy of this process")
+@pytest.mark.filterwarnings("ignore:.*fork.*")
+def test_a_build_that_was_killed_goes_on_where_it_was(raw, batches, tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(logging.getLogger("harness"), "propagate", True)
+    expected = undisturbed(raw, monkeypatch, tmp_path)
+    child = os.fork()
+    if not child:
+        Batches.before_batch[10] = lambda: os.kill(os.getpid(), signal.SIGKILL)
+        extract(raw, TRAINING, choice(Batches), choice(Lengths, "text"), RUN)
+    assert os.waitpid(child, 0)[1] == signal.SIGKILL
+    assert len(begun(tmp_path)) == 1
+    batches.asked.clear()
+    with caplog.at_level(logging.WARNING):
+        table = extract(raw, TRAINING, choice(Batches), choice(Lengths, "text"), RUN)
+    assert batches.asked == [2 * N - 10]
+    np.testing.assert_array_equal(table.image, expected.image)
+    np.testing.assert_array_equal(table.image_views[0], expected.image_views[0])
+    assert "5 of 8 are there" in caplog.text
+    assert begun(tmp_path) == []
+    assert not list((tmp_path / "cache" / "features").glob("*/filled.npy"))
+
+
+def stopped(raw, error, at=6):
+    def stop():
+        raise error
+
+    Batches.before_batch = {at: stop}
+    with pytest.raises(type(error)):
+        extract(raw, TRAINING, choice(Batches), choice(Lengths, "text"), RUN)
+    Batches.before_batch = {}
+    Batches.asked.clear()
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), HarnessError("image 3.tif cannot be decoded"), MemoryError()])
+def test_a_build_that_ended_early_loses_nothing(raw, batches, tmp_path, monkeypatch, error):
+    monkeypatch.setattr("harness.data.features.one_pass.NOTED_SECONDS", 1000)
+    expected = undisturbed(raw, monkeypatch, tmp_path)
+    stopped(raw, error)
+    table = extract(raw, TRAINING, choice(Batches), choice(Lengths, "text"), RUN)
+    assert batches.asked == [2 * N - 6]
+    np.testing.assert_array_equal(table.image, expected.image)
+
+
+@pytest.mark.parametrize("file", ["0.npy", "1.npy", "filled.npy"])
+@pytest.mark.parametrize("content", [b"", b"garbage"], ids=["empty", "garbage"])
+def test_damaged_parts_are_made_anew(raw, batches, tmp_path, monkeypatch, file, content):
+    expected = undisturbed(raw, monkeypatch, tmp_path)
+    stopped(raw, KeyboardInterrupt())
+    (folder,) = begun(tmp_path)
+    (folder / file).write_bytes(content)
+    table = extract(raw, TRAINING, choice(Batches), choice(Lengths, "text"), RUN)
+    assert batches.asked == [2 * N]
+    np.testing.assert_array_equal(table.image_views[0], expected.image_views[0])
+
+
+def test_another_recipe_begins_anew_and_takes_views_apart(raw, batches, tmp_path):
+    """Its features may depend on who shares a batch."""
+    image = choice(Batches, recipe="released")
+
+    def stop():
+        raise KeyboardInterrupt
+
+    Batches.before_batch = {6: stop}
+    with pytest.raises(KeyboardInterrupt):
+        extract(raw, TRAINING, image, choice(Lengths, "text"), RUN)
+    assert begun(tmp_path) == []
+    Batches.before_batch = {}
+    batches.asked.clear()
+    extract(raw, TRAINING, image, choice(Lengths, "text"), RUN)
+    assert batches.asked == [N, N]
+
+
+def test_prune_takes_parts_that_nobody_went_on_with(raw, batches, tmp_path):
+    stopped(raw, KeyboardInterrupt())
+    (entry,) = [entry for entry in cache_entries() if entry.leftover]
+    assert remove_entry(entry)
+    assert begun(tmp_path) == []
+
+
+def test_each_image_is_decoded_once_for_all_of_its_views(raw):
+    decoded = []
+
+    @dataclass(frozen=True)
+    class Counted(MemoryImages):
+        def __getitem__(self, index):
+            decoded.append(index)
+            return super().__getitem__(index)
+
+    raw = replace(raw, images=Counted(raw.images.colours))
+    extract(raw, TRAINING, choice(PixelMean, views=ImageViews(3, seed=1)), choice(Lengths, "text"), RUN)
+    assert decoded == list(range(N))
+
+
 def test_text_views_are_encoded_like_the_captions(raw):
     views = TextViews(2, "dropout", seed=1)
     table = extract(raw, TRAINING, IMAGE, choice(Lengths, "text", views=views), RUN)
-    assert Lengths.calls == [len(CAPTION_IMAGE)] * 3
+    assert Lengths.calls == [3 * len(CAPTION_IMAGE)]
     for view, texts in zip(table.text_views, views.of(raw.captions, RUN), strict=True):
         np.testing.assert_array_equal(view[:, 0], [len(text) for text in texts])
 
@@ -345,7 +478,7 @@ def test_each_choice_of_views_and_each_seed_is_cached_apart(raw):
     for views in (ImageViews(0), ImageViews(2, seed=1), ImageViews(2, seed=2), ImageViews(2, seed=1)):
         table = extract(raw, TRAINING, choice(PixelMean, views=views), text, RUN)
         assert len(table.image_views) == views.number
-    assert len(PixelMean.calls) == 1 + 3 + 3
+    assert PixelMean.calls == [N, 3 * N, 3 * N]
 
 
 def test_a_recipe_and_a_modality_are_passed_on_and_told_apart(raw):

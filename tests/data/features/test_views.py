@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,7 @@ from scipy.ndimage import gaussian_filter1d
 from harness.data.features import augment, text_views
 from harness.data.features.text_views import read_synonyms
 from harness.data.features.views import ImageViews, TextViews
+from harness.data.passes import DecodedOnce
 from harness.errors import HarnessError
 from harness.runtime.context import RunContext
 from harness.runtime.seeding import numpy_generator
@@ -98,6 +100,17 @@ def test_randaugment_leaves_the_global_generator_alone_and_needs_no_order():
     again = arrays(ImageViews(1, "randaugment", seed=4).of(Pictures())[0])
     np.testing.assert_array_equal(last, again[5])
     np.testing.assert_array_equal(first, again[0])
+
+
+@pytest.mark.parametrize("kind", ["duch", "randaugment"])
+def test_views_are_the_same_in_whatever_order_and_in_however_many_threads(kind):
+    (view,) = ImageViews(1, kind, seed=3).of(DecodedOnce(Pictures(40)))
+    expected = arrays(view)
+    order = np.random.default_rng(0).permutation(np.repeat(np.arange(40), 3)).tolist()
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda index: np.asarray(view[index]), order))
+    for index, pixels in zip(order, found, strict=True):
+        np.testing.assert_array_equal(pixels, expected[index])
 
 
 def test_views_are_described_where_they_differ_from_the_standing_one():
