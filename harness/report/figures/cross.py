@@ -26,6 +26,7 @@ def draw(source: FigureRecords, metric: str = "map") -> Drawn:
     made = source.tables([metric], ("hasher", "objective"), ("direction", "detector"), ("dataset", "noise"))
     common, apart = told_apart(made.tables)
     panels = []
+    mixed: dict[str, None] = {}
     numbers: list[int] = []
     for at, table in enumerate(made.tables):
         measure = next(iter(table.measures.values()))
@@ -39,6 +40,8 @@ def draw(source: FigureRecords, metric: str = "map") -> Drawn:
                     if base is not None and base.mean is not None and cell.mean is not None:
                         gains[i, j] = (cell.mean - base.mean) / measure.scale
                         numbers += [cell.n, base.n]
+                        methods = dict.fromkeys(made.frame["method"].iloc[[*base.records, *cell.records]])
+                        mixed |= methods if len(methods) > 1 else {}
             rows, held = (np.flatnonzero(np.isfinite(gains).any(axis=axis)) for axis in (1, 0))
             if len(rows):
                 named = [table.rows[i] for i in rows], [detectors[j] for j in held]
@@ -68,6 +71,10 @@ def draw(source: FigureRecords, metric: str = "map") -> Drawn:
         f"Gain in {metric} of each detector (columns) over none, for each hasher (rows), {common}.",
         source.definition(made, metric),
         f"Differences of means over {seeds_told(numbers)}; orange is a gain, violet a loss, - was not run.",
+        f"Some gains are between methods of one hasher ({', '.join(map(name_shown, mixed))}), which may differ in more "
+        "than the detector."
+        if mixed
+        else "",
         *(f"† {text}" for text in source.remarks if " was granted " in text),
     ]
     return sheet.finish(caption, (), source.remarks, shows_caption=source.shows_caption)

@@ -35,10 +35,19 @@ def crossed():
 
 
 def test_cross_shows_what_a_detector_gains_over_none(written, drawn):
-    axes = drawn(written(*crossed()), "cross").figure.axes[0]
+    made = drawn(written(*crossed()), "cross")
+    axes = made.figure.axes[0]
     assert [text.get_text() for text in axes.texts] == ["+0.100", "-", "-", "-0.100"]
     assert [text.get_text() for text in axes.get_yticklabels()] == ["cca-itq", "h"]
     assert [text.get_text() for text in axes.get_xticklabels()] == ["structure", "oracle"]
+
+
+def test_gains_between_methods_are_told(written, drawn):
+    made = drawn(written(*crossed()), "cross")
+    assert "between methods of one hasher (cca-itq-none, cca-itq-structure, h-none, h-oracle)" in made.caption
+    same = [{**run, "method": run["hasher"], "row": f"{run['hasher']} {run['detector']}"} for run in crossed()]
+    assert "between methods" not in drawn(written(*({**run, "dataset": "d"} for run in same)), "cross",
+                                          datasets=["d"]).caption  # fmt: skip
 
 
 def test_cross_needs_runs_without_a_detector(written, drawn):
