@@ -22,7 +22,8 @@ def make(tmp_path):
         (tmp_path / name).touch()
 
     def run(*words: str) -> tuple[int, str, str]:
-        clean = {name: value for name, value in os.environ.items() if name not in ("PYTHON", "MAKEFLAGS")}
+        of_make = ("PYTHON", "MAKEFLAGS", "MAKELEVEL", "MFLAGS", "MAKEOVERRIDES")  # the suite itself runs under make
+        clean = {name: value for name, value in os.environ.items() if name not in of_make}
         done = subprocess.run(
             ["make", "-f", MAKEFILE, *words, ".venv/.installed"], cwd=tmp_path, env=clean, capture_output=True,
             text=True, timeout=60, check=False,

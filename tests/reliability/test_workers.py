@@ -29,4 +29,4 @@ def test_features_that_several_workers_want_at_once_are_computed_by_one(bench):
     )  # fmt: skip
     assert command.code() == 0, command.errors
     assert len({event.pid for event in bench.events("begin")}) == 2, "both workers had cells"
-    assert sorted(event.name for event in bench.events("features")) == ["slow-Image", "slow-Image", "slow-str"]
+    assert sorted(event.name for event in bench.events("features")) == ["slow-Image", "slow-str"]
