@@ -97,6 +97,7 @@ def encode_in_batches(
     """
     import torch
 
+    keep_freed_memory()
     device = run.device if device is None else device
     rows = np.arange(len(items)) if order is None else order
     on_processor = device.type == "cpu"
@@ -162,6 +163,8 @@ def encode_texts_in_batches(
     # Networks count tokens, and words are nearer to these than letters.
     order = sorted(range(len(distinct)), key=lambda at: (distinct[at].count(" "), len(distinct[at]), distinct[at]))
     on_processor = run.device.type == "cpu"
+    if on_processor:
+        keep_freed_memory()
     size = min(batch_size, CAPTIONS_AT_ONCE) if on_processor else batch_size
     threads, threads_of_torch = _threads(run.device) if on_processor else 1, torch.get_num_threads()
     halving = Halving(forward, run.device, size)
@@ -317,6 +320,5 @@ def _threads(device: torch.device) -> int:
     asked = os.environ.get(LOADERS, "")
     if asked and not asked.isdigit():
         raise HarnessError(f"{LOADERS}={asked}: expected the number of threads that make features, 1 or more.")
-    keep_freed_memory()
     cores = usable_cores()
     return max(1, int(asked)) if asked else cores if device.type == "cpu" else min(MOST_BESIDE_A_DEVICE, cores)
