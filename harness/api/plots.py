@@ -111,9 +111,11 @@ def plot(
 
             return load_published(registry, source.remarks)
 
+        facts = read(())
         source = FigureRecords(
-            results, list(index.columns), read, registry, published, left_out(read(()), elsewhere), caption
-        )
+            results, list(index.columns), read, sorted(set(facts["row"])), registry, published,
+            left_out(facts, elsewhere), caption,
+        )  # fmt: skip
         draw = getattr(importlib.import_module(f"harness.report.figures.{KINDS[kind].module}"), KINDS[kind].function)
         try:
             with styled():

@@ -74,6 +74,11 @@ def calibration(weight: NDArray[np.float32], right: NDArray[np.bool_]) -> dict[s
         over ten bins of equal width, sum over bins of share x |mean weight - share of right pairs|.
     """
     value, truth = weight.astype(np.float64), right.astype(np.float64)
-    bins = np.minimum((value * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
+    bins = calibration_bins(value)
     gaps = np.bincount(bins, weights=value - truth, minlength=CALIBRATION_BINS)
     return {"brier": float(np.mean((value - truth) ** 2)), "ece": float(np.abs(gaps).sum() / len(value))}
+
+
+def calibration_bins(weight: NDArray[np.float64]) -> NDArray[np.int64]:
+    """(n,) the bin of each weight, of :data:`CALIBRATION_BINS` of equal width; the last one holds 1."""
+    return np.minimum((weight * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)

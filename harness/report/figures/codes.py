@@ -10,16 +10,16 @@ from numpy.typing import NDArray
 
 from harness.errors import HarnessError
 from harness.report.figures.records import DIRECTION, Arrays, FigureRecords, cells_of, row_label, seeds_told, told_apart
-from harness.report.figures.sheet import Drawn, Sheet, name_shown
+from harness.report.figures.sheet import COLOURS, Drawn, Sheet, name_shown
 
 Floats = NDArray[np.float64]
 
 MOST_QUERIES, MOST_ITEMS = 500, 10_000
 """Of larger data every n-th query and item counts: a histogram of millions of distances looks no different."""
 
-MODALITIES = {"image": ("#0072B2", "solid"), "text": ("#D55E00", (0, (4, 1.5)))}
+MODALITIES = {"image": (COLOURS[0], "solid"), "text": (COLOURS[1], (0, (4, 1.5)))}
 
-PAIRS = {True: ("#0072B2", "matching pairs"), False: ("#D55E00", "other pairs")}
+PAIRS = {True: (COLOURS[0], "matching pairs"), False: (COLOURS[1], "other pairs")}
 
 _CORRELATIONS = np.linspace(0, 1, 26)
 

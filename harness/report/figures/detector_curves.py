@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.noise.scores import CALIBRATION_BINS
+from harness.noise.scores import CALIBRATION_BINS, calibration_bins
 from harness.report.figures.records import FigureRecords, seeds_told
 from harness.report.figures.sheet import Drawn, Sheet, looks_of, name_shown
 from harness.report.figures.weighed_pairs import WeighedPairs, by_panel, weighed_pairs
@@ -86,10 +86,9 @@ def roc_on_grid(score: Floats, positive: NDArray[np.bool_]) -> Floats:
         score: (n,) larger for what is taken for positive; equal scores are one step, drawn as a slope.
         positive: (n,) bool, with both values.
     """
-    order = np.argsort(-score, kind="stable")
-    ends = np.append(np.flatnonzero(np.diff(score[order])), len(score) - 1)
-    true = np.append(0.0, np.cumsum(positive[order])[ends] / positive.sum())
-    false = np.append(0.0, np.cumsum(~positive[order])[ends] / (~positive).sum())
+    from sklearn.metrics import roc_curve
+
+    false, true, _ = roc_curve(positive, score, drop_intermediate=False)
     last = np.append(np.diff(false) > 0, True)  # of points above each other the highest
     on_grid: Floats = np.interp(_GRID, false[last], true[last])
     return on_grid
@@ -97,7 +96,7 @@ def roc_on_grid(score: Floats, positive: NDArray[np.bool_]) -> Floats:
 
 def calibration_curve(weight: Floats, right: NDArray[np.bool_]) -> tuple[Floats, Floats, Floats]:
     """Mean weight, share of right pairs and share of all pairs, for each bin of weight that holds pairs."""
-    bins = np.minimum((weight * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
+    bins = calibration_bins(weight)
     number = np.bincount(bins, minlength=CALIBRATION_BINS)
     held = number > 0
     sums = (np.bincount(bins, weights=values, minlength=CALIBRATION_BINS) for values in (weight, right.astype(float)))

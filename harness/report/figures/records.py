@@ -47,6 +47,7 @@ class FigureRecords:
         results: The results folder.
         known: Columns of numbers that the records have.
         read: Reads the records with their facts and some more columns.
+        rows: Names of all rows among the records, sorted, which have their looks by this.
         registry: What is registered; metrics are looked up in it.
         published: Gives the published numbers that are known.
         remarks: What must be said besides, in sentences; figures add to it.
@@ -56,17 +57,13 @@ class FigureRecords:
     results: Path
     known: Sequence[str]
     read: Callable[[Sequence[str]], pd.DataFrame]
+    rows: Sequence[str]
     registry: Registry
     published: Callable[[], list[PublishedNumber]] = list
     remarks: list[str] = field(default_factory=list)
     shows_caption: bool = True
     lacking: dict[str, None] = field(default_factory=dict)
     """Hashes of runs without the arrays that a figure needs."""
-
-    @property
-    def rows(self) -> list[str]:
-        """Names of all rows among the records, which have their looks by this."""
-        return sorted(set(self.read(())["row"]))
 
     def tables(
         self, metrics: Sequence[str], rows: Sequence[str], columns: Sequence[str], by: Sequence[str] = ("dataset",)

@@ -50,7 +50,7 @@ STYLE: dict[Any, Any] = {
 
 MOST_PANELS = 12
 
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
 _DASHES = ("solid", (0, (5, 1.5)), (0, (1.5, 1.2)), (0, (5, 1.5, 1.2, 1.5)))
 
@@ -102,7 +102,7 @@ class Drawn:
 def looks_of(names: Iterable[str]) -> dict[str, Look]:
     """Row name to its look. The order is that of the names, whatever order they come in."""
     return {
-        name: Look(_COLOURS[at % len(_COLOURS)], _MARKERS[at % len(_MARKERS)], _DASHES[at % len(_DASHES)])
+        name: Look(COLOURS[at % len(COLOURS)], _MARKERS[at % len(_MARKERS)], _DASHES[at % len(_DASHES)])
         for at, name in enumerate(sorted(set(names)))
     }
 

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from harness.report.figures.records import FigureRecords, cells_of, row_label, seeds_told, told_apart
-from harness.report.figures.sheet import Drawn, Sheet, name_shown
+from harness.report.figures.sheet import COLOURS, Drawn, Sheet, name_shown
 from harness.text import one_line
 
-LOSS, AREA = "#0072B2", "#D55E00"
+LOSS, AREA = COLOURS[:2]
 
 _LOSS, _AREA = ("curve_loss", "curve_phase"), ("curve_detector_epoch", "curve_detector_auroc")
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from harness.report.figures.records import FigureRecords, seeds_told
-from harness.report.figures.sheet import Drawn, Sheet, name_shown
+from harness.report.figures.sheet import COLOURS, Drawn, Sheet, name_shown
 from harness.report.figures.weighed_pairs import weighed_pairs
 
 BINS = 25
 
-RIGHT, WRONG = "#0072B2", "#D55E00"
+RIGHT, WRONG = COLOURS[:2]
 
 
 def draw(source: FigureRecords) -> Drawn:
