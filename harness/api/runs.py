@@ -266,11 +266,13 @@ class Runs(Sequence[RecordedRun]):
             HarnessError: As ``harness table``.
         """
         from harness.api.tables import tables_of
+        from harness.report.tables.request import TableRequest
 
-        return tables_of(
-            self.results, self.hashes, metrics=_texts(metrics), preset=preset, rows=_texts(rows),
-            columns=_texts(columns), by=_texts(by), where=where, significance=significance, published=published,
+        request = TableRequest.of(
+            preset=preset, metrics=_texts(metrics), rows=_texts(rows), columns=_texts(columns), by=_texts(by),
+            where=where, significance=significance,
         )  # fmt: skip
+        return tables_of(self.results, request, self.hashes, published=published)
 
     def mean(self, by: str | Iterable[str] = ("method", "noise"), metrics: str | Iterable[str] = ()) -> pd.DataFrame:
         """Means over seeds, and over nothing else: what a table shows, as a data frame.

@@ -78,15 +78,9 @@ class Tables(Sequence["Table"]):
 
 def tables_of(
     results: Path,
+    request: TableRequest,
     hashes: Collection[str] | None = None,
     *,
-    preset: str | None = None,
-    metrics: Sequence[str] = (),
-    rows: Sequence[str] = (),
-    columns: Sequence[str] = (),
-    by: Sequence[str] = (),
-    where: str | None = None,
-    significance: str | None = None,
     datasets: Sequence[str] = (),
     methods: Sequence[str] = (),
     published: bool = False,
@@ -99,11 +93,8 @@ def tables_of(
 
     Args:
         results: The folder.
+        request: What is asked for.
         hashes: Only these runs; None for all.
-        preset: A layout by name, whose parts the next arguments override.
-        metrics, rows, columns, by: As the options of ``harness table``.
-        where: Condition on the records.
-        significance: Which tests mark the best: none, seeds, queries, both.
         datasets, methods: Only these; none for all.
         published: Whether published numbers stand beside ours.
         shows_ranks: Whether the format can show which cell is best.
@@ -115,9 +106,6 @@ def tables_of(
         HarnessError: A name is unknown, there is no such run, none has the metric, or a cell would average over
             something else than seeds.
     """
-    request = TableRequest.of(
-        preset=preset, metrics=metrics, rows=rows, columns=columns, by=by, where=where, significance=significance
-    )
     registry = load_registry(plugins)
     for metric_id in request.metric_ids:
         declared_metric(registry, metric_id)

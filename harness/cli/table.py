@@ -73,6 +73,7 @@ def command(
     """
     from harness.api.tables import chosen_records, tables_of
     from harness.report.tables.output import WITHOUT_RANKS, print_tables, style_of
+    from harness.report.tables.request import TableRequest
 
     style = style_of(style, output, FORMATS)
     chosen = texts(datasets), texts(methods)
@@ -80,9 +81,11 @@ def command(
         with records_in(results) as index:
             _list_runs(chosen_records(index, results, where, *chosen))
         return
+    request = TableRequest.of(
+        preset=preset, metrics=texts(metrics), rows=rows, columns=columns, by=by, where=where, significance=significance
+    )
     made = tables_of(
-        results, preset=preset, metrics=texts(metrics), rows=rows, columns=columns, by=by, where=where,
-        significance=significance, datasets=chosen[0], methods=chosen[1], published=published,
+        results, request, datasets=chosen[0], methods=chosen[1], published=published,
         shows_ranks=style not in WITHOUT_RANKS, plugins=plugins, elsewhere=results_option(results),
         note=lambda text: click.echo(f"note: {text}", err=True),
     )  # fmt: skip
