@@ -131,7 +131,7 @@ def _of_one(option: Option, value: Any) -> list[Any]:
         return _of_text(option, [value])
     if option.read is str and isinstance(value, os.PathLike):
         value = os.fspath(value)  # the card of a data set, a file of weights
-    if option.name in ("timeout", "threads") and isinstance(value, int | float) and not isinstance(value, bool):
+    if option.or_number and isinstance(value, int | float) and not isinstance(value, bool):
         value = f"{value:g}" if isinstance(value, float) else str(value)
     fits: dict[type, Callable[[Any], bool]] = {
         bool: lambda value: isinstance(value, bool),

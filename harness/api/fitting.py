@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from harness.api.arguments import check_names, given_in_python, one_each, settin
 from harness.api.how_to_run import RUNNING_OPTIONS, USUAL_THREADS, threads_of
 from harness.api.inputs import array_of, registry_with
 from harness.api.model import Model, ModelFacts, named_curves
+from harness.api.progress import make_listener
 from harness.cells.checks import check_numbers
 from harness.cells.compatibility import DataFacts, check_combination, granted_beyond_the_wall
 from harness.cells.methods import ResolvedMethod, resolve_method
@@ -28,7 +28,7 @@ from harness.data.table import FeatureTable
 from harness.errors import HarnessError
 from harness.execution.runner import Fitted, curve_arrays, fit_method
 from harness.plugin.interfaces import Need
-from harness.runtime.context import Progress, RunContext, ignore_progress
+from harness.runtime.context import RunContext
 from harness.runtime.outlets import notes_as_warnings
 from harness.runtime.seeding import frozen_global_randomness
 from harness.runtime.settings import RunSettings, applied
@@ -142,8 +142,12 @@ def fit(
         number_format = workbench.precision(request, resolved)
         given_pairs = workbench.registry.get("protocol", "given")
         protocol = DataProtocol(given_pairs, None, 0.0, request.data_seed, request.standardise)
-        with _shown(progress) as listener, applied(settings) as chosen, frozen_global_randomness():
-            run = RunContext(request.bits, chosen, request.seed, precision=number_format, listener=listener)
+        with (
+            make_listener(None, 1, True, quiet=not progress) as shown,
+            applied(settings) as chosen,
+            frozen_global_randomness(),
+        ):
+            run = RunContext(request.bits, chosen, request.seed, precision=number_format, listener=shown.progressed)
             data = assemble(table, protocol, np.full(len(table), TRAIN, dtype=np.int8))
             pairs = training_pairs(data, chosen, granted_beyond_the_wall(resolved))
             fitted = fit_method(resolved, pairs, run)
@@ -226,15 +230,3 @@ def _views(given: Any, modality: str, original: NDArray[np.float32]) -> tuple[ND
         what = f"{WHERE}: {modality}_views[{at}]"
         views.append(view_of(array_of(view, what), what, original, modality))
     return tuple(views)
-
-
-@contextmanager
-def _shown(progress: bool) -> Iterator[Callable[[Progress], None]]:
-    """What hears of the progress of a fit, as that of a cell in this process."""
-    if not progress:
-        yield ignore_progress
-        return
-    from harness.api.progress import make_listener
-
-    with make_listener(None, 1, True) as listener:
-        yield listener.progressed

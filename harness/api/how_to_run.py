@@ -45,7 +45,7 @@ class RunningRequest:
     threads: str | None = option(
         None, RUNNING,
         "Threads of each cell; auto: all cores where cells run one by one in this process, 1 in workers.  "
-        f"[default: {USUAL_THREADS}]", "N"
+        f"[default: {USUAL_THREADS}]", "N", or_number=True
     )
     deterministic: bool = option(
         False, RUNNING, "Deterministic algorithms only, and an error where there is none."
@@ -65,7 +65,7 @@ class RunningRequest:
         (), RUNNING, "Tell a tracker of the runs, as `harness list trackers` shows; repeat for several.",
         "NAME[:KEY=VALUE,...]", name="tracker", repeats=True
     )
-    timeout: str | None = option(None, RUNNING, "Longest time of a cell: 90, 15m, 2h.", "TIME")
+    timeout: str | None = option(None, RUNNING, "Longest time of a cell: 90, 15m, 2h.", "TIME", or_number=True)
     memory_limit: str | None = option(None, RUNNING, "Most memory of a cell's process: 800MB, 4GB.", "SIZE")
     overwrite: str = option(
         "failed", RUNNING, "Cells with a record that run again: never, failed, always.", "WHAT", shows_default=True

@@ -294,7 +294,9 @@ def in_notebook() -> bool:
 
 
 @contextmanager
-def make_listener(state: SweepState | None, total: int, in_process: bool) -> Iterator[PlainListener]:
+def make_listener(
+    state: SweepState | None, total: int, in_process: bool, *, quiet: bool = False
+) -> Iterator[PlainListener]:
     """On a terminal and in a notebook a table of workers for sweeps, bars for cells that run in this process; lines
     elsewhere.
 
@@ -302,7 +304,11 @@ def make_listener(state: SweepState | None, total: int, in_process: bool) -> Ite
         state: The state of a sweep, or None for a single cell.
         total: Cells.
         in_process: Cells run one by one in this process.
+        quiet: Show nothing anywhere.
     """
+    if quiet:
+        yield SilentListener()
+        return
     if not (sys.stderr.isatty() or in_notebook()):
         yield PlainListener() if in_process else LineListener(total)
         return

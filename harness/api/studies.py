@@ -119,7 +119,6 @@ def sweep(
         HarnessError: As :func:`run`, or the plan is wrong.
         KeyboardInterrupt: As :func:`run`.
     """
-
     from harness.api.running import prepare_sweep
 
     _, running = _checked("sweep", options, on_error)
@@ -175,6 +174,7 @@ def _common(plugins: Any, metrics: str | Iterable[str], results: str | os.PathLi
 
 
 def _run(prepared: Prepared, progress: bool, on_error: str) -> Runs:
+    from harness.api.progress import make_listener
     from harness.api.running import run_cells
     from harness.api.stopping import Stops, signals_taken
     from harness.execution import FINISH_RUNNING, GO_ON
@@ -187,7 +187,8 @@ def _run(prepared: Prepared, progress: bool, on_error: str) -> Runs:
 
     @contextmanager
     def listening(state: SweepState | None) -> Iterator[PlainListener]:
-        with signals_taken({signal.SIGINT: stops.at_once}), _listener(state, prepared, progress) as listener:
+        shown = make_listener(state, len(prepared.jobs), prepared.how.in_process, quiet=not progress)
+        with signals_taken({signal.SIGINT: stops.at_once}), shown as listener:
             # Once each: many cells of a grid have the same to say.
             listener.remark = cache(lambda kind, text: warn(text if kind == "note" else f"{kind}: {text}"))
             finished = listener.cell_finished
@@ -215,17 +216,6 @@ def _run(prepared: Prepared, progress: bool, on_error: str) -> Runs:
     return runs
 
 
-@contextmanager
-def _listener(state: SweepState | None, prepared: Prepared, progress: bool) -> Iterator[PlainListener]:
-    from harness.api.progress import SilentListener, make_listener
-
-    if not progress:
-        yield SilentListener()
-        return
-    with make_listener(state, len(prepared.jobs), prepared.how.in_process) as listener:
-        yield listener
-
-
 def _failure(record: RunRecord) -> str:
     """What became of a failed cell, in one sentence."""
     message = "no reason is known" if record.error is None else record.error.message.rstrip(".")
@@ -240,9 +230,7 @@ def _show_options() -> None:
         named = [one for one in signature.parameters.values() if one.kind is not one.VAR_KEYWORD]
         taken = {one.name for one in named}
         more = [
-            inspect.Parameter(
-                one.field if one.repeats else one.name, inspect.Parameter.KEYWORD_ONLY, default=one.default
-            )
+            inspect.Parameter(one.argument, inspect.Parameter.KEYWORD_ONLY, default=one.default)
             for one in options
             if one.name not in taken
         ]

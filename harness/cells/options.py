@@ -68,6 +68,7 @@ class Option:
         names: Kind of the registered things that its values name, or "".
         always_said: Commands write its default, too.
         repeats: It may be given several times; each one adds a value to the field.
+        or_number: In Python a number stands for its text.
         shows_default: The help says the default.
         may_be_path: Its value is a file, a folder, or a name.
         fact: How tables treat it; None if a record holds no such field.
@@ -87,6 +88,7 @@ class Option:
     names: str = ""
     always_said: bool = False
     repeats: bool = False
+    or_number: bool = False
     shows_default: bool = False
     may_be_path: bool = False
     fact: Fact | None = None
@@ -101,6 +103,11 @@ class Option:
     def flag(self) -> str:
         """As it is written: ``--data-seed``."""
         return f"--{self.name.replace('_', '-')}"
+
+    @property
+    def argument(self) -> str:
+        """What it is called in Python and by click: those that repeat go by their field, in the plural."""
+        return self.field if self.repeats else self.name
 
     @property
     def help(self) -> str:

@@ -83,7 +83,7 @@ def declared(option: Option) -> Decorator:
     """The option as click takes it; the values of axes are read later, by :func:`given_of`."""
     return options_of(option.group)(
         option.flag,
-        option.field if option.repeats else option.name,
+        option.argument,
         multiple=option.varies is not None or option.repeats,
         is_flag=option.is_switch or None,  # click takes False for a flag that may have a value
         default=option.default if option.shows_default else None,
